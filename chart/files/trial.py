@@ -1,0 +1,759 @@
+"""The trial runner: runs the one command of a Pod and sees to it that its result is kept once, whole, and for good.
+
+What to run is in the environment variable TRIAL; POD_NAME, POD_UID, NODE_NAME and SWEEP_ENGINE say where. Exit codes:
+0 done · 64 bad input · 65 bad data · 66 time limit · 67 out of GPU memory on an exclusive GPU · 75 try again (the
+store, or a shared GPU) · 143 after SIGTERM · else the command's own, or 128 + its signal.
+
+Standard library only, Python >= 3.9. Every trial pays for the start: what is slow to import is imported where used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import json
+import math
+import os
+import re
+import signal
+import sys
+import time
+from contextlib import suppress
+from datetime import datetime, timezone
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any, NoReturn
+
+SCHEMA_VERSION = 1
+FINAL = ("succeeded", "diverged", "pruned")
+BAD_INPUT, TIME_LIMIT, GPU_MEMORY, TRY_AGAIN, TERMINATED = 64, 66, 67, 75, 143
+HEARTBEAT_SECONDS = 10
+ALIVE_SECONDS = 60  # without a heartbeat for this long an attempt is dead
+LIMIT_PATIENCE_SECONDS = 5  # between SIGTERM and SIGKILL at the time limit
+LARGEST_METRICS_BYTES = 1 << 20  # readers of the store refuse a result four times as large
+TERMINATION_LOG, TERMINATION_LOG_BYTES = "/dev/termination-log", 4096
+LONGEST_REASON = 500
+PR_SET_PDEATHSIG = 1
+NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, 524)  # the last is what NFSv3 says, and has no name here
+
+
+class Stop(Exception):  # noqa: N818 - an end, not always an error
+    """The end without a result. `reason` goes into attempt.json, `message` to people; `code` is the runner's own."""
+
+    def __init__(self, code: int, reason: str, message: str = "", status: str = "failed", ended: int | None = None):
+        self.code, self.status, self.ended, self.reason = code, status, ended, reason[:LONGEST_REASON]
+        self.message = message or f"{status}: {self.reason}"
+
+
+def say(text: str) -> None:
+    """One line for people. That nobody listens is no reason to lose a trial."""
+    with suppress(OSError):
+        os.write(2, f"trial.py: {text}\n".encode(errors="replace"))
+
+
+def last_words(text: str) -> None:
+    """What Kubernetes shows as the container's termination message; outside of a container there is no such file."""
+    data = text.encode(errors="replace")
+    if len(data) < TERMINATION_LOG_BYTES:
+        with suppress(OSError), open(os.open(TERMINATION_LOG, os.O_WRONLY | os.O_TRUNC), "wb", 0) as log:
+            log.write(data)
+
+
+def in_words(error: OSError) -> str:
+    name = errno.errorcode.get(error.errno or 0, "no errno")
+    return f"{error.filename or 'a file'}: {error.strerror or error} ({name})"
+
+
+def utc(seconds: float) -> str:
+    """Seconds of the epoch as results spell times: 2026-11-23T22:46:04.123Z."""
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+# ---- files in a store that others read and write at the same time ----------------------------------------------------
+
+
+def read_bytes(path: str) -> bytes:
+    """The whole file. On NFS a file that another client replaced while it was open gives ESTALE: open it again."""
+    for last in (False, False, False, False, True):
+        try:
+            with open(path, "rb") as opened:
+                return opened.read()
+        except OSError as error:
+            if last or error.errno != errno.ESTALE:
+                error.filename = path
+                raise
+    raise AssertionError("the last round returns or raises")
+
+
+def not_json(word: str) -> NoReturn:
+    raise ValueError(f"{word} is not JSON")
+
+
+def strict_object(data: bytes | str) -> dict[str, Any]:
+    """JSON by the letter, no NaN, to an object. Raises ValueError."""
+    try:
+        made = json.loads(data, parse_constant=not_json)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    need(isinstance(made, dict), "not a JSON object")
+    return made  # type: ignore[no-any-return]
+
+
+def write_all(handle: int, data: bytes, path: str) -> None:
+    try:
+        while data:
+            data = data[os.write(handle, data) :]
+    except OSError as error:
+        error.filename = path
+        raise
+
+
+def write_new(path: str, value: object) -> None:
+    """JSON into a file that is not there yet, on disk when this returns."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        write_all(handle, json.dumps(value, indent=2, allow_nan=False).encode() + b"\n", path)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_atomic(path: str, value: object) -> None:
+    """Replace a file that has one writer: readers see the old or the new one, also after a crash."""
+    folder, name = os.path.split(path)
+    temporary = f"{folder}/.{name}.{os.urandom(4).hex()}"
+    try:
+        write_new(temporary, value)
+        os.rename(temporary, path)
+        sync_folder(folder)
+    finally:
+        remove(temporary)
+
+
+def sync_folder(path: str) -> None:
+    """Make the names in a folder last, where the file system can."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+    finally:
+        os.close(handle)
+
+
+def remove(path: str) -> None:
+    """Remove a file or folder that may be gone already, or as far as it can be."""
+    with suppress(OSError):
+        if os.path.isdir(path) and not os.path.islink(path):
+            import shutil
+
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            os.unlink(path)
+
+
+# ---- TRIAL and results -----------------------------------------------------------------------------------------------
+
+
+def need(good: object, what: str) -> None:
+    if not good:
+        raise ValueError(what)
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def is_finite(value: Any) -> bool:
+    """A number that a float can hold."""
+    try:
+        return is_number(value) and math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def parse_trial(text: str | None) -> dict[str, Any]:
+    """TRIAL, checked before anything is touched, since its id names folders. Raises Stop."""
+    try:
+        need(text, "is not set")
+        trial = strict_object(text or "")
+        for key in ("id", "lineage"):
+            need(re.fullmatch("[0-9a-f]{4,64}", str(trial.get(key))), f"{key}: not a hash")
+        need(is_finite(trial.get("limit_seconds")) and trial["limit_seconds"] > 0, "limit_seconds: not above 0")
+        need(all(isinstance(name, str) and name for name in objectives(trial)), "objective: names no metric")
+        identity = trial.get("identity")
+        for key, kind in (("hyperparameters", dict), ("seed", int), ("env", dict), ("command", list)):
+            need(isinstance(identity, dict) and isinstance(identity.get(key), kind), f"identity.{key}: missing")
+        command = trial["identity"]["command"]
+        need(command and all(isinstance(word, str) for word in command), "identity.command: not a list of words")
+        return trial
+    except ValueError as error:
+        raise Stop(BAD_INPUT, f"TRIAL: {error}; render the chart again") from None
+
+
+def objectives(trial: dict[str, Any]) -> list[Any]:
+    """Names of the metrics that rank trials: TRIAL has one objective or a list."""
+    told = trial.get("objective")
+    listed = told if isinstance(told, list) and told else [told]
+    return [one.get("metric") if isinstance(one, dict) else None for one in listed]
+
+
+def valid_result(path: str, trial: dict[str, Any]) -> dict[str, Any]:
+    """The result in a file. Raises ValueError unless schema, id and the whole identity agree."""
+    found = strict_object(read_bytes(path))
+    need(found.get("schema_version") == SCHEMA_VERSION, f"schema_version is not {SCHEMA_VERSION}")
+    need(found.get("id") == trial["id"], "it is the result of another trial")
+    # As text, since 1, 1.0 and True are equal in Python but not the same hyperparameter.
+    theirs, ours = (json.dumps(one.get("identity"), sort_keys=True) for one in (found, trial))
+    need(theirs == ours, "its identity is not that of the trial with this id")
+    need(found.get("status") in FINAL, f"status is none of {', '.join(FINAL)}")
+    for key, kind in (("metrics", dict), ("durations", dict), ("environment", dict), ("attempt", str)):
+        need(isinstance(found.get(key), kind), f"{key}: missing")
+    numbers = (*found["metrics"].values(), *found["durations"].values())
+    need(all(one is None or is_finite(one) for one in numbers), "metrics and durations: not all numbers")
+    return found
+
+
+def standing_result(folder: str, trial: dict[str, Any]) -> dict[str, Any] | None:
+    """The valid result of a trial, None if there is none. An invalid one is set aside, never deleted."""
+    path = f"{folder}/result.json"
+    try:
+        return valid_result(path, trial)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (ValueError, IsADirectoryError) as error:
+        why = error
+    aside = f"{path}.invalid-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.urandom(2).hex()}"
+    try:
+        os.rename(path, aside)
+        # Between the look and the rename another attempt may have put a valid one there: that one goes back.
+        valid_result(aside, trial)
+        link(aside, path)
+        remove(aside)
+    except (ValueError, IsADirectoryError):
+        say(f"{path}: set aside as {os.path.basename(aside)}: {why}")
+    except (FileNotFoundError, FileExistsError):
+        pass  # another attempt was as quick
+    return standing_result(folder, trial)
+
+
+def publish(folder: str, result: dict[str, Any], trial: dict[str, Any]) -> dict[str, Any]:
+    """Keep exactly one result: returns the one that stands, `result` itself or that of an attempt that was first."""
+    path = f"{folder}/result.json"
+    temporary = f"{folder}/.result.json.{result['attempt']}.{os.urandom(4).hex()}"
+    try:
+        write_new(temporary, result)
+        for _ in range(10):
+            try:
+                link(temporary, path)
+                sync_folder(folder)
+                return result
+            except FileExistsError:
+                # Over NFS an answer may be lost and the call repeated: the link in the way is then our own. Opened to
+                # look, for until then a client believes what it remembers.
+                with open(temporary, "rb") as opened:
+                    if os.fstat(opened.fileno()).st_nlink == 2:
+                        return result
+                standing = standing_result(folder, trial)
+                if standing:
+                    return standing
+        raise OSError(errno.EEXIST, "others keep writing invalid results", path)
+    finally:
+        remove(temporary)
+
+
+def link(complete: str, path: str) -> None:
+    """Give a complete file its name. Raises FileExistsError if the name is taken.
+
+    Some file systems have no hard links (exFAT, SMB, some FUSE ones). There it is a look and a rename: a result is
+    still never seen half, and one stays; but of two attempts that finish in the same instant both may count as first.
+    """
+    try:
+        os.link(complete, path)
+    except OSError as error:
+        if error.errno not in NO_HARD_LINKS:
+            raise
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path) from None
+        os.rename(complete, path)
+
+
+# ---- the attempt -----------------------------------------------------------------------------------------------------
+
+
+class Attempt:
+    """The folder of this attempt in the store, and the attempt.json in it."""
+
+    def __init__(self, trial_folder: str, options: argparse.Namespace, trial: dict[str, Any]) -> None:
+        """Raises OSError when the store cannot be written; nothing half-made is left then."""
+        now, environ, host = time.time(), os.environ, os.uname().nodename
+        self.siblings = f"{trial_folder}/attempts"
+        pod = environ.get("POD_NAME") or host
+        name = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now)) + "-" + re.sub("[^A-Za-z0-9.-]", "-", pod)
+        os.makedirs(self.siblings, exist_ok=True)
+        self.name = next(new for new in (name, *(f"{name}-{n}" for n in range(2, 99))) if self._is_mine(new))
+        self.folder = f"{self.siblings}/{self.name}"
+        self.record: dict[str, Any] = {
+            "schema_version": SCHEMA_VERSION, "id": trial["id"], "attempt": self.name, "sweep": trial.get("sweep", ""),
+            "status": "running", "exit_code": None, "reason": "", "started_at": utc(now), "finished_at": None,
+            "engine": environ.get("SWEEP_ENGINE") or "cluster", "node": environ.get("NODE_NAME") or host,
+            "pod": pod, "pod_uid": environ.get("POD_UID") or os.urandom(16).hex(), "gpus": options.gpus,
+            "limit_seconds": trial["limit_seconds"], "provenance": read_provenance(options.provenance),
+        }  # fmt: skip
+        try:
+            write_atomic(f"{self.folder}/attempt.json", self.record)
+        except OSError:
+            remove(self.folder)
+            raise
+
+    def _is_mine(self, name: str) -> bool:
+        with suppress(FileExistsError):  # a Pod's second start within one second
+            os.mkdir(f"{self.siblings}/{name}")
+            return True
+        return False
+
+    def heartbeat(self) -> None:
+        """A sign of life, so that others can tell how long a killed attempt ran: by our clock, as started_at is."""
+        with suppress(OSError):  # a beat less costs nothing; a store that is really gone shows at the next write
+            os.utime(f"{self.folder}/attempt.json", (time.time(), time.time()))
+
+    def finish(self, status: str, exit_code: int | None, reason: str) -> None:
+        self.record.update(status=status, exit_code=exit_code, reason=reason, finished_at=utc(time.time()))
+        write_atomic(f"{self.folder}/attempt.json", self.record)
+
+    def used_before(self) -> tuple[float, int]:
+        """Seconds that earlier attempts ran, and how many they were; one without an end ran to its last sign of life.
+
+        After a result the count begins anew: if that one was invalid or deleted, the trial begins anew too.
+        """
+        seconds, count = 0.0, 0
+        for record, alive_at in attempts_in(self.siblings, but=self.name):
+            if record.get("status") in (*FINAL, "duplicate"):
+                seconds, count = 0.0, 0
+                continue
+            with suppress(KeyError, TypeError, ValueError, AttributeError):
+                start, end = (
+                    datetime.fromisoformat(told.replace("Z", "+00:00")).timestamp()
+                    for told in (record["started_at"], record["finished_at"] or utc(alive_at))
+                )
+                seconds, count = seconds + max(0.0, end - start), count + 1
+        return seconds, count
+
+
+def attempts_in(folder: str, but: str = "") -> Iterator[tuple[dict[str, Any], float]]:
+    """(attempt.json, time of the last sign of life) of the attempts that can be read, oldest first."""
+    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+        path = f"{folder}/{name}/attempt.json"
+        if name != but:
+            with suppress(OSError, ValueError):
+                yield strict_object(read_bytes(path)), os.stat(path).st_mtime
+
+
+def read_provenance(path: str | None) -> dict[str, Any]:
+    """What the chart's provenance ConfigMap says, which is optional."""
+    try:
+        return {"commit": "unknown", **(strict_object(read_bytes(path)) if path else {})}
+    except (OSError, ValueError) as error:
+        if not isinstance(error, FileNotFoundError):
+            say(f"{path}: {error}; booked as commit unknown")
+        return {"commit": "unknown"}
+
+
+# ---- what the command finds ------------------------------------------------------------------------------------------
+
+
+def unpack(bundle: str, folder: str) -> None:
+    """Write the frozen code into an empty `folder`. Raises Stop for a bundle that is none, or would write elsewhere."""
+    import base64
+
+    remove(folder)
+    os.makedirs(folder)
+    name = ""
+    try:
+        for name, value in strict_object(read_bytes(bundle)).items():
+            need(not {"", ".", ".."} & set(name.split("/")), "the path leads elsewhere")
+            entry = {"text": value} if isinstance(value, str) else value
+            need("text" in entry or "base64" in entry, "neither text nor base64")
+            path = f"{folder}/{name}"
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "wb") as opened:
+                text = entry.get("text")
+                opened.write(base64.b64decode(entry["base64"], validate=True) if text is None else text.encode())
+            if entry.get("executable"):
+                os.chmod(path, os.stat(path).st_mode | 0o111)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Stop(BAD_INPUT, f"{bundle}: {name!r}: {error}; freeze the code again (expand --repin)") from None
+
+
+def spell(value: Any) -> str:
+    """JSON that YAML 1.1 (PyYAML) and YAML 1.2 (ruamel) read alike."""
+    if isinstance(value, float):
+        return repr(value) if "." in repr(value) else repr(value).replace("e", ".0e")
+    if isinstance(value, list):
+        return "[" + ", ".join(map(spell, value)) + "]"
+    # Not ensure_ascii, since YAML has no surrogate pairs; escaped is what it calls unprintable or a line break.
+    text = json.dumps(value, ensure_ascii=False)
+    return re.sub("[\x7f-\xa0\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]", lambda one: f"\\u{ord(one[0]):04x}", text)
+
+
+def hyperparameters_text(hyperparameters: dict[str, Any]) -> str:
+    """hyperparameters.yaml, one to a line."""
+    return "{\n" + ",\n".join(f"  {spell(key)}: {spell(value)}" for key, value in hyperparameters.items()) + "\n}\n"
+
+
+def prepare(options: argparse.Namespace, trial: dict[str, Any], attempt: Attempt) -> dict[str, str]:
+    """Make the files and folders that the command finds; returns its environment."""
+    identity, scratch = trial["identity"], os.path.abspath(options.scratch)
+    given = {
+        "HYPERPARAMETERS_FILE": f"{scratch}/hyperparameters.yaml",
+        "METRICS_FILE": f"{scratch}/metrics.json",
+        "HISTORY_FILE": os.path.abspath(f"{attempt.folder}/history.jsonl"),
+        "CHECKPOINT_DIR": os.path.abspath(checkpoint_folder(options, trial)),
+        "SEED": str(identity["seed"]),
+        "DATA_ID": str(identity.get("data") or ""),
+        **({"DATA_DIR": os.path.abspath(options.data)} if options.data else {}),
+    }
+    # Only /tmp can be written and the uid may have no passwd entry, where torch would ask for a home and a user name.
+    caches = {"HOME": "home", "TMPDIR": "tmp", "TORCHINDUCTOR_CACHE_DIR": "torchinductor", "TRITON_CACHE_DIR": "triton"}
+    usual = {name: f"{scratch}/{folder}" for name, folder in caches.items()}
+    for folder in (*usual.values(), given["CHECKPOINT_DIR"]):
+        os.makedirs(folder, exist_ok=True)
+    # An interpreter that is killed must not take its last words along in a buffer.
+    usual.update(USER="trial", LOGNAME="trial", PYTHONUNBUFFERED="1")
+    remove(given["METRICS_FILE"])  # of an earlier attempt in the same scratch
+    with open(given["HYPERPARAMETERS_FILE"], "w", encoding="utf-8") as opened:
+        opened.write(hyperparameters_text(identity["hyperparameters"]))
+    usual = {name: value for name, value in usual.items() if name not in identity["env"]}
+    return {**{name: value for name, value in os.environ.items() if name != "DATA_DIR"}, **usual, **given}
+
+
+# ---- the command -----------------------------------------------------------------------------------------------------
+
+
+def listen() -> int:
+    """From now on signals are bytes in a pipe, whose reading end this returns: they interrupt nothing half-way.
+
+    And SIGTERM counts at all: the kernel drops signals that process 1 of a container does not handle.
+    """
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
+        signal.signal(number, lambda *_: None)
+    return reading
+
+
+def die_with_parent() -> Callable[[], None] | None:
+    """For the child, between fork and exec: SIGKILL when this process dies, so that no training outlives its runner."""
+    try:
+        import ctypes
+
+        prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
+    except (ImportError, OSError, AttributeError):
+        return None  # not Linux, or a Python without ctypes; a container takes its processes along anyway
+
+    def arm() -> None:
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it died before the signal was armed
+            os._exit(137)
+
+    return arm
+
+
+class Command:
+    """The user's command: a process group of its own, its output teed to ours and to the attempt's output.log."""
+
+    def __init__(self, words: list[str], env: dict[str, str], cwd: str | None, log: str) -> None:
+        """Raises Stop with a shell's exit code when there is no such program."""
+        from subprocess import DEVNULL, PIPE, STDOUT, Popen
+
+        self.tail, self.ending, self.kill_at, self.stdout_open, self.output_open = b"", "", math.inf, True, True
+        self.log_path, self.log = log, os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        try:
+            self.child = Popen(
+                words, cwd=cwd, env=env, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, bufsize=0,
+                start_new_session=True, preexec_fn=die_with_parent(),
+            )  # fmt: skip
+        except OSError as error:
+            code = 127 if isinstance(error, FileNotFoundError) else 126
+            where = "" if "/" in words[0] else f" in PATH {env.get('PATH', os.defpath)}"
+            reason = f"command {words[0]}: {error.strerror}{where}; mend `command` or the image"
+            raise Stop(code, reason, ended=code) from None
+        except ValueError as error:
+            raise Stop(BAD_INPUT, f"command: {error}; mend `command`") from None
+        assert self.child.stdout
+        self.output = self.child.stdout.fileno()
+        os.set_blocking(self.output, False)
+
+    def run(self, signals: int, deadline: float, patience: float, heartbeat: Callable[[], None]) -> int:
+        """Until the command ends, or was ended: `ending` is then `limit` or `preempted`. Returns its exit code.
+
+        `deadline` is the time limit by the monotonic clock; `patience` are the seconds between SIGTERM and SIGKILL.
+        """
+        import selectors
+
+        beat_at = time.monotonic() + HEARTBEAT_SECONDS
+        try:
+            with selectors.DefaultSelector() as selector:
+                selector.register(signals, selectors.EVENT_READ)
+                selector.register(self.output, selectors.EVENT_READ)
+                # Told to end, a shell is gone before what it started has saved its work: that holds the output open.
+                while not self._is_over() or (self.ending and self.output_open and self.kill_at < math.inf):
+                    until = min(beat_at, self.kill_at if self.ending else deadline)
+                    ready = {key.fd for key, _ in selector.select(max(0.0, until - time.monotonic()))}
+                    if self.output in ready and self._tee() == b"":
+                        self.output_open = False
+                        selector.unregister(self.output)
+                    if signals in ready and {signal.SIGTERM, signal.SIGINT} & set(os.read(signals, 512)):
+                        self._end("preempted", patience)
+                    if time.monotonic() >= deadline:
+                        self._end("limit", min(patience, LIMIT_PATIENCE_SECONDS))
+                    if time.monotonic() >= self.kill_at:
+                        self._signal(signal.SIGKILL)
+                        self.kill_at = math.inf
+                    if time.monotonic() >= beat_at:
+                        heartbeat()
+                        beat_at = time.monotonic() + HEARTBEAT_SECONDS
+            self._signal(signal.SIGKILL)  # what the command left behind
+            for _ in range(100):  # not for ever: what has left the process group may go on talking
+                if not self._tee():
+                    break
+            os.fsync(self.log)
+        finally:
+            self._signal(signal.SIGKILL)
+            code = self.child.wait()
+        return code
+
+    def last_line(self) -> str:
+        """The last line of the output that says something, at most 300 characters."""
+        lines = [line.strip() for line in self.tail.decode(errors="replace").splitlines() if line.strip()]
+        return re.sub(r"[\x00-\x1f\x7f-\x9f]+", " ", lines[-1])[:300] if lines else "no output"
+
+    def _is_over(self) -> bool:
+        """Whether the command is gone. It stays a zombie for now, so that its process group keeps its number."""
+        return os.waitid(os.P_PID, self.child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+    def _tee(self) -> bytes | None:
+        """Pass on what there is: None when there is nothing now, b"" when there never will be again."""
+        try:
+            chunk = os.read(self.output, 65536)
+        except BlockingIOError:
+            return None
+        self.tail = (self.tail + chunk)[-4096:]
+        try:
+            write_all(1, chunk if self.stdout_open else b"", "stdout")
+        except OSError:
+            self.stdout_open = False  # nobody reads along any more; the log in the store goes on
+        write_all(self.log, chunk, self.log_path)
+        return chunk
+
+    def _end(self, ending: str, patience: float) -> None:
+        if not self.ending:
+            self.ending, self.kill_at = ending, time.monotonic() + patience
+            self._signal(signal.SIGTERM)
+
+    def _signal(self, number: int) -> None:
+        with suppress(OSError):  # none left
+            os.killpg(self.child.pid, number)
+
+
+def judge(command: Command, code: int, options: argparse.Namespace, trial: dict[str, Any]) -> None:
+    """Raises Stop unless the command ended by itself and well. Negative codes are signals."""
+    shown = 128 - code if code < 0 else code
+    if command.ending == "preempted":
+        raise Stop(TERMINATED, "SIGTERM", status="preempted", ended=shown)
+    if command.ending == "limit":
+        message = f"limit: the {trial['limit_seconds']:g} s of all attempts are used up; raise limit_seconds to go on"
+        raise Stop(TIME_LIMIT, "limit", message, ended=shown)
+    if code == GPU_MEMORY:
+        # A shared GPU may have room again; on an exclusive one the same trial fails the same way.
+        raise Stop(TRY_AGAIN if options.gpu_shared else code, "gpu out of memory", ended=code)
+    if code:
+        said = "killed (out of memory?)" if shown == 128 + signal.SIGKILL else command.last_line()
+        raise Stop(shown, f"signal {-code}: {said}" if code < 0 else f"exit {code}: {said}", ended=shown)
+
+
+def read_metrics(path: str, wanted: list[str]) -> dict[str, Any]:
+    """What the command tells, as it stands in result.json. Raises ValueError with the reason when it cannot."""
+    try:
+        need(os.stat(path).st_size <= LARGEST_METRICS_BYTES, f"more than {LARGEST_METRICS_BYTES} bytes")
+        told = json.loads(read_bytes(path))  # NaN and Infinity are welcome here
+    except FileNotFoundError:
+        raise ValueError("the command did not write it") from None
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    need(isinstance(told, dict), "not a JSON object")
+    status = told.pop("status", "succeeded")
+    environment, durations = told.pop("environment", {}), told.pop("durations", {})
+    need(status in FINAL, f"status {status!r} is none of {', '.join(FINAL)}")
+    need(isinstance(environment, dict) and isinstance(durations, dict), "environment and durations must be objects")
+    # null is how a writer that keeps to the letter of JSON, as result.json does, spells a number that is not finite.
+    metrics = {name: value for name, value in told.items() if value is None or is_number(value)}
+    for name in wanted:
+        need(name in told, f"lacks the objective {name!r}; it has {', '.join(map(repr, told)) or 'no metric'}")
+        need(name in metrics, f"the objective {name!r} is not a number")
+    kept = {
+        "environment": {name: one for name, one in environment.items() if isinstance(one, str) or is_finite(one)},
+        "durations": {name: durations[name] for name in ("setup_s", "train_s") if is_finite(durations.get(name))},
+    }
+    if [metrics, *kept.values()] != [told, environment, durations]:
+        say("METRICS_FILE: left out what is neither a number nor a reserved key")  # no trial is lost over it
+    if not all(is_finite(metrics[name]) for name in wanted):
+        status = "diverged"
+    finite = {name: value if is_finite(value) else None for name, value in metrics.items()}
+    return {"status": status, "metrics": finite, **kept}
+
+
+# ---- after the result ------------------------------------------------------------------------------------------------
+
+
+def checkpoint_folder(options: argparse.Namespace, trial: dict[str, Any]) -> str:
+    return f"{options.results}/checkpoints/{trial['lineage'][:2]}/{trial['lineage']}"
+
+
+def clean_checkpoints(options: argparse.Namespace, trial: dict[str, Any], siblings: str, own: str = "") -> None:
+    """Remove the checkpoints that nobody needs once a valid result stands, even while another Pod still trains.
+
+    Without a budget only attempts of this trial use them, and those end as duplicates or, begun again, exit at once:
+    the files go, the folder stays while another attempt shows signs of life, lest its next checkpoint fail.
+    With a budget other trials share them and may be training: the newest epoch stays, and so does what has no epoch in
+    its name or is being written (`.*`, `*tmp*`). `drop` empties the folder all the same, but only after a training.
+    """
+    folder, shared = checkpoint_folder(options, trial), options.budget in trial["identity"]["hyperparameters"]
+    if options.checkpoints == "keep" or (options.checkpoints == "drop" and shared and not own):
+        return
+    if not os.path.isdir(folder):
+        return
+    names = os.listdir(folder)
+    if shared and options.checkpoints == "auto":
+        found = {name: re.search("[0-9]+", name) for name in names if name[0] != "." and "tmp" not in name}
+        epochs = {name: int(digits[0]) for name, digits in found.items() if digits}
+        names = [name for name, epoch in epochs.items() if epoch < max(epochs.values())]
+    for name in names:
+        remove(f"{folder}/{name}")
+    alive = (
+        record.get("status") == "running" and time.time() - alive_at < ALIVE_SECONDS
+        for record, alive_at in attempts_in(siblings, but=own)
+    )
+    if not shared and not any(alive):
+        os.rmdir(folder)
+
+
+# ---- all of it -------------------------------------------------------------------------------------------------------
+
+
+def train(options: argparse.Namespace, trial: dict[str, Any], attempt: Attempt, signals: int) -> dict[str, Any]:
+    """Run the command; returns its result. Raises Stop."""
+    used, count = attempt.used_before()
+    left = trial["limit_seconds"] - used
+    if left <= 0:
+        limit = f"limit_seconds is {trial['limit_seconds']:g}; raise it to go on"
+        raise Stop(TIME_LIMIT, "limit", f"limit: earlier attempts ({count}) used {used:.0f} s, {limit}")
+    deadline = time.monotonic() + left
+    env = prepare(options, trial, attempt)
+    code_folder = os.path.abspath(f"{options.scratch}/code") if options.code else None
+    if code_folder:
+        unpack(options.code, code_folder)
+    command = Command(trial["identity"]["command"], env, code_folder, f"{attempt.folder}/output.log")
+    code = command.run(signals, deadline, max(options.grace - 5, options.grace / 2), attempt.heartbeat)
+    judge(command, code, options, trial)
+    try:
+        told = read_metrics(env["METRICS_FILE"], objectives(trial))
+    except ValueError as error:
+        raise Stop(1, f"METRICS_FILE: {error}", ended=0) from None
+    record = attempt.record
+    return {
+        "schema_version": SCHEMA_VERSION, "id": trial["id"], "status": told["status"], "identity": trial["identity"],
+        "metrics": told["metrics"], "objective": trial["objective"], "attempt": attempt.name,
+        "started_at": record["started_at"], "finished_at": utc(time.time()), "durations": told["durations"],
+        "environment": {**told["environment"], "engine": record["engine"], "node": record["node"]},
+    }  # fmt: skip
+
+
+def run(options: argparse.Namespace, trial: dict[str, Any], signals: int) -> None:
+    """One attempt, unless a valid result stands. Raises Stop."""
+    folder = f"{options.results}/trials/{trial['id'][:2]}/{trial['id']}"
+    standing = standing_result(folder, trial)
+    if standing:
+        say(f"{trial['id']}: done already: {standing['status']} in attempt {standing['attempt']}")
+        end_well(standing, options, trial, f"{folder}/attempts")
+        return
+    try:
+        os.listdir(options.results)  # never made here: a store that is not mounted must not become a folder
+        attempt = Attempt(folder, options, trial)
+    except OSError as error:
+        who = f"not writable by {os.getuid()}:{os.getgid()} (uid:gid)"
+        advice = "free space there, or set what its export asks for (values: security)"
+        raise Stop(TRY_AGAIN, f"result store {options.results}: {who}: {in_words(error)}; {advice}") from None
+    try:
+        result = train(options, trial, attempt, signals)
+        standing = publish(folder, result, trial)
+        status, reason = result["status"], ""
+        if standing is not result:
+            status, reason = "duplicate", f"attempt {standing['attempt']} was first"
+        attempt.finish(status, 0, reason)
+    except (Stop, OSError) as error:
+        stop = error if isinstance(error, Stop) else Stop(TRY_AGAIN, in_words(error))
+        with suppress(OSError):
+            attempt.finish(stop.status, stop.ended, stop.reason)
+        raise stop from None
+    say(f"{trial['id']}: {status}{reason and ': '}{reason}")
+    # Only now that attempt.json has its end: of two attempts that finish together, the later sees no other alive.
+    end_well(standing, options, trial, attempt.siblings, attempt.name)
+
+
+def end_well(
+    standing: dict[str, Any], options: argparse.Namespace, trial: dict[str, Any], siblings: str, own: str = ""
+) -> None:
+    """What is left to do where a valid result stands; none of it may turn the trial into a failed one."""
+    last_words(json.dumps(standing))
+    try:
+        clean_checkpoints(options, trial, siblings, own)
+    except OSError as error:
+        say(f"{trial['id']}: checkpoints stay: {in_words(error)}")
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise Stop(BAD_INPUT, f"arguments: {message}; render the chart again")
+
+
+def parse_arguments(words: list[str] | None) -> argparse.Namespace:
+    """Raises Stop."""
+    # A width, or argparse imports shutil to ask for the terminal's.
+    style = lambda prog: argparse.HelpFormatter(prog, width=120)  # noqa: E731
+    parser = Parser(description="Run one attempt of the trial in TRIAL.", allow_abbrev=False, formatter_class=style)
+    add = parser.add_argument
+    add("--results", required=True, metavar="DIR", help="the result store")
+    add("--data", metavar="DIR", help="the data set; without it there is no DATA_DIR")
+    add("--code", metavar="FILE", help="files.json of the frozen code; without it the code is in the image")
+    add("--provenance", metavar="FILE", help="provenance.json; may be missing")
+    add("--scratch", required=True, metavar="DIR", help="a writable folder for this attempt alone")
+    add("--gpus", type=int, default=0, metavar="N", help="GPUs of this Pod, for the record")
+    add("--grace", type=float, default=30, metavar="SECONDS", help="time between SIGTERM and SIGKILL from outside")
+    add("--checkpoints", choices=("auto", "keep", "drop"), default="auto", help="what becomes of them after the result")
+    add("--budget", default="", metavar="NAME", help="hyperparameter whose trials share checkpoints")
+    add("--gpu-shared", action="store_true", help="out of GPU memory is tried again")
+    return parser.parse_args(words)
+
+
+def main(words: list[str] | None = None) -> int:
+    signals, trial = listen(), {}
+    try:
+        options = parse_arguments(words)
+        trial = parse_trial(os.environ.get("TRIAL"))
+        run(options, trial, signals)
+        return 0
+    except (Stop, OSError) as error:
+        stop = error if isinstance(error, Stop) else Stop(TRY_AGAIN, in_words(error))
+    say(f"{trial['id']}: {stop.message}" if trial else stop.message)
+    last_words(stop.message)
+    return stop.code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

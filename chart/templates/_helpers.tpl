@@ -1,0 +1,246 @@
+{{/*
+The chart is the only place that turns a trial into an identity and a Job: this file holds the rules, job.yaml applies
+them to every trial. Objects are written as one JSON value per top-level key, which YAML readers accept and scripts
+read back at the speed of a JSON parser.
+*/}}
+
+{{/* ---- names: each spelled once ---- */}}
+
+{{- define "helm-sweep.runner.name" -}}
+{{ .Release.Name }}-runner-{{ .Files.Get "files/trial.py" | sha256sum | trunc 12 }}
+{{- end }}
+
+{{- define "helm-sweep.code.name" -}}
+{{ .Release.Name }}-code-{{ include "helm-sweep.code.hash" . | trunc 12 }}
+{{- end }}
+
+{{- define "helm-sweep.provenance.name" -}}
+{{ .Release.Name }}-provenance
+{{- end }}
+
+{{- define "helm-sweep.labels" -}}
+app.kubernetes.io/name: helm-sweep
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
+helm-sweep/sweep: {{ .Values.sweep | quote }}
+{{- end }}
+
+{{/* ---- the parts of an identity that need a rule; job.yaml puts them together ---- */}}
+
+{{/* Hash of the code that is shipped: exactly what the ConfigMap holds. Empty when the code is in the image. */}}
+{{- define "helm-sweep.code.hash" -}}
+{{- if eq .Values.code.source "bundle" }}{{ toJson .Values.code.files | sha256sum }}{{ end -}}
+{{- end }}
+
+{{/* The image as the identity knows it: the digest alone if there is one, so that a mirror keeps the ids. */}}
+{{- define "helm-sweep.image.identity" -}}
+{{- with .Values.image }}{{ .digest | default (printf "%s:%s" .repository .tag) }}{{ end -}}
+{{- end }}
+
+{{- define "helm-sweep.image" -}}
+{{- with .Values.image }}{{ .repository }}{{ if .digest }}@{{ .digest }}{{ else }}:{{ .tag }}{{ end }}{{ end -}}
+{{- end }}
+
+{{/* ---- checks that the schema cannot say in words ---- */}}
+
+{{- define "helm-sweep.check" -}}
+{{- with .Values -}}
+{{- if not .sweep }}{{ fail "sweep: give the sweep a name, as in `sweep: quickstart`" }}{{ end -}}
+{{- if not .trials }}{{ fail "trials: the list is empty; add a trial, or let `make sweep` expand space.yaml" }}{{ end -}}
+{{- if not .command }}{{ fail "command: say what a trial runs, as in `command: [python, train.py]`" }}{{ end -}}
+{{- if not .image.repository }}{{ fail "image.repository: name the image that trials run in" }}{{ end -}}
+{{- if not (or .image.digest .image.tag) }}{{ fail "image.tag: give a tag, or better image.digest" }}{{ end -}}
+{{- if not .objective }}{{ fail "objective: name the metric that ranks trials, as in `objective: {metric: val_accuracy, direction: maximize}`" }}{{ end -}}
+{{- if hasKey .hyperparameters "seed" }}{{ fail "hyperparameters.seed: a seed belongs to a trial; write it into the trials" }}{{ end -}}
+{{- if and .code.files (ne .code.source "bundle") }}{{ fail "code.files: only read with code.source: bundle" }}{{ end -}}
+{{- if and (eq .code.source "bundle") (not .code.files) }}{{ fail "code.files: a bundle without files; `make sweep` (expand --repin) writes them" }}{{ end -}}
+{{- if and .queue .suspend }}{{ fail "suspend: must be false with a queue, for Kueue decides when the Jobs start" }}{{ end -}}
+{{- range $name := list "TRIAL" "POD_NAME" "POD_UID" "NODE_NAME" "SWEEP_ENGINE" "HYPERPARAMETERS_FILE" "DATA_DIR" "DATA_ID" "METRICS_FILE" "HISTORY_FILE" "CHECKPOINT_DIR" "SEED" -}}
+  {{- if hasKey $.Values.env $name }}{{ fail (printf "env.%s: this name belongs to the trial runner; take another" $name) }}{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* The source of a volume. Takes (dict "volume" MAP "key" STRING "readOnly" BOOL); `key` is for the message. */}}
+{{- define "helm-sweep.volume" -}}
+{{- $kinds := list -}}
+{{- range $kind := list "nfs" "pvc" "hostPath" -}}
+  {{- if index $.volume $kind }}{{ $kinds = append $kinds $kind }}{{ end -}}
+{{- end -}}
+{{- if gt (len $kinds) 1 -}}
+  {{- fail (printf "%s: has %s; keep one (what a lower values file sets is switched off by null, as in `%s: null`)" .key (join " and " $kinds) (first $kinds)) -}}
+{{- else if not $kinds -}}
+  {{- fail (printf "%s: name one of nfs, pvc and hostPath, as in `%s: {nfs: {server: nfs.example.org, path: /export}}`" .key .key) -}}
+{{- else if .volume.nfs -}}
+{{ dict "nfs" (dict "server" .volume.nfs.server "path" .volume.nfs.path "readOnly" .readOnly) | toJson }}
+{{- else if .volume.pvc -}}
+{{ dict "persistentVolumeClaim" (dict "claimName" .volume.pvc.claimName "readOnly" .readOnly) | toJson }}
+{{- else -}}
+{{ dict "hostPath" (dict "path" .volume.hostPath.path "type" "Directory") | toJson }}
+{{- end -}}
+{{- end }}
+
+{{/* ---- the Job ---- */}}
+
+{{/* The Job spec without what differs between trials: "@trial.json@" and "@trial.id@" stand in for them. */}}
+{{- define "helm-sweep.job.spec" -}}
+backoffLimit: {{ .Values.backoffLimit }}
+completions: 1
+parallelism: 1
+{{- if .Values.suspend }}
+suspend: true
+{{- end }}
+{{- if not (kindIs "invalid" .Values.ttlSecondsAfterFinished) }}
+ttlSecondsAfterFinished: {{ .Values.ttlSecondsAfterFinished }}
+{{- end }}
+# 143 is never matched: a Pod-level deadline ends in 143 too, and ignoring it would loop for ever.
+podFailurePolicy:
+  rules:
+    - action: Ignore
+      onPodConditions: [{type: DisruptionTarget, status: "True"}]
+    - action: FailJob
+      onExitCodes: {containerName: trial, operator: In, values: [64, 65, 66, 67]}
+template:
+  metadata:
+    labels:
+      {{- include "helm-sweep.labels" . | nindent 6 }}
+      helm-sweep/trial: "@trial.id@"
+      {{- with .Values.podLabels }}{{ toYaml . | nindent 6 }}{{ end }}
+    {{- with .Values.podAnnotations }}
+    annotations: {{ toJson . }}
+    {{- end }}
+  spec: {{ include "helm-sweep.pod.spec" . }}
+{{- end }}
+
+{{/* The Pod spec as JSON: the chart's own, and the free overlay `pod` for every key the chart does not set. */}}
+{{- define "helm-sweep.pod.spec" -}}
+{{- $spec := include "helm-sweep.pod.own" . | fromYaml -}}
+{{- range $key, $value := .Values.pod -}}
+  {{- if hasKey $spec $key }}{{ fail (printf "pod.%s: the chart sets this itself; see the chart's README for the value that does it" $key) }}{{ end -}}
+  {{- $_ := set $spec $key $value -}}
+{{- end -}}
+{{- toJson $spec -}}
+{{- end }}
+
+{{- define "helm-sweep.pod.own" -}}
+{{- $bundle := eq .Values.code.source "bundle" -}}
+restartPolicy: Never
+# The backstop behind the runner's own limit. It counts from the Pod's start, so it leaves 600 s to pull the image.
+activeDeadlineSeconds: {{ add .Values.limit_seconds .Values.terminationGracePeriodSeconds 600 }}
+terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds }}
+automountServiceAccountToken: false
+enableServiceLinks: false
+{{- with .Values.priorityClassName }}
+priorityClassName: {{ . | quote }}
+{{- end }}
+{{- with .Values.nodeSelector }}
+nodeSelector: {{ toJson . }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations: {{ toJson . }}
+{{- end }}
+{{- with .Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . | quote }}
+  {{- end }}
+{{- end }}
+securityContext:
+  runAsNonRoot: true
+  runAsUser: {{ .Values.security.runAsUser }}
+  runAsGroup: {{ .Values.security.runAsGroup }}
+  {{- if not (kindIs "invalid" .Values.security.fsGroup) }}
+  fsGroup: {{ .Values.security.fsGroup }}
+  fsGroupChangePolicy: OnRootMismatch
+  {{- end }}
+  {{- with .Values.security.supplementalGroups }}
+  supplementalGroups: {{ toJson . }}
+  {{- end }}
+  seccompProfile: {type: RuntimeDefault}
+containers:
+  - name: trial
+    image: {{ include "helm-sweep.image" . | quote }}
+    {{- with .Values.image.pullPolicy }}
+    imagePullPolicy: {{ . }}
+    {{- end }}
+    command: [python3, -I, -S, /sweep/runner/trial.py]
+    args:
+      - --results=/sweep/results
+      {{- if .Values.data.volume }}
+      - --data=/sweep/data
+      {{- end }}
+      {{- if $bundle }}
+      - --code=/sweep/code/files.json
+      {{- end }}
+      - --provenance=/sweep/provenance/provenance.json
+      - --scratch=/tmp
+      - --gpus={{ .Values.gpu.count }}
+      - --grace={{ .Values.terminationGracePeriodSeconds }}
+      - --checkpoints={{ .Values.checkpoints }}
+      {{- with .Values.budget }}
+      - {{ printf "--budget=%s" . | quote }}
+      {{- end }}
+      {{- if .Values.gpu.shared }}
+      - --gpu-shared
+      {{- end }}
+    env:
+      - {name: TRIAL, value: "@trial.json@"}
+      - {name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
+      - {name: POD_UID, valueFrom: {fieldRef: {fieldPath: metadata.uid}}}
+      - {name: NODE_NAME, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}
+      {{- range $name, $value := .Values.env }}
+      {{- if kindIs "string" $value }}
+      - {name: {{ $name }}, value: {{ toJson $value }}}
+      {{- else }}
+      - {name: {{ $name }}, valueFrom: {secretKeyRef: {name: {{ toJson $value.secret }}, key: {{ toJson $value.key }}}}}
+      {{- end }}
+      {{- end }}
+    resources: {{ include "helm-sweep.resources" . }}
+    terminationMessagePolicy: FallbackToLogsOnError
+    securityContext:
+      allowPrivilegeEscalation: false
+      readOnlyRootFilesystem: true
+      capabilities: {drop: [ALL]}
+    volumeMounts:
+      - {name: results, mountPath: /sweep/results}
+      {{- if .Values.data.volume }}
+      - {name: data, mountPath: /sweep/data, readOnly: true}
+      {{- end }}
+      {{- if $bundle }}
+      - {name: code, mountPath: /sweep/code, readOnly: true}
+      {{- end }}
+      - {name: runner, mountPath: /sweep/runner, readOnly: true}
+      - {name: provenance, mountPath: /sweep/provenance, readOnly: true}
+      - {name: scratch, mountPath: /tmp}
+      - {name: shm, mountPath: /dev/shm}
+      {{- range .Values.extraVolumeMounts }}
+      - {{ toJson . }}
+      {{- end }}
+volumes:
+  - {{ mergeOverwrite (dict "name" "results") (include "helm-sweep.volume" (dict "volume" .Values.results.volume "key" "results.volume" "readOnly" false) | fromJson) | toJson }}
+  {{- if .Values.data.volume }}
+  - {{ mergeOverwrite (dict "name" "data") (include "helm-sweep.volume" (dict "volume" .Values.data.volume "key" "data.volume" "readOnly" true) | fromJson) | toJson }}
+  {{- end }}
+  {{- if $bundle }}
+  - {name: code, configMap: {name: {{ include "helm-sweep.code.name" . | quote }}}}
+  {{- end }}
+  - {name: runner, configMap: {name: {{ include "helm-sweep.runner.name" . | quote }}}}
+  - {name: provenance, configMap: {name: {{ include "helm-sweep.provenance.name" . | quote }}, optional: true}}
+  - {name: scratch, emptyDir: {}}
+  - {name: shm, emptyDir: {medium: Memory, sizeLimit: {{ .Values.sharedMemory | quote }}}}
+  {{- range .Values.extraVolumes }}
+  - {{ toJson . }}
+  {{- end }}
+{{- end }}
+
+{{- define "helm-sweep.resources" -}}
+{{- $requests := deepCopy .Values.resources.requests -}}
+{{- $limits := deepCopy .Values.resources.limits -}}
+{{- if .Values.gpu.count -}}
+  {{- $_ := set $requests .Values.gpu.resource .Values.gpu.count -}}
+  {{- $_ := set $limits .Values.gpu.resource .Values.gpu.count -}}
+{{- end -}}
+{{- $resources := dict "requests" $requests "limits" $limits -}}
+{{- with .Values.resources.claims }}{{ $_ := set $resources "claims" . }}{{ end -}}
+{{- toJson $resources -}}
+{{- end }}

@@ -1,0 +1,423 @@
+"""The chart as rendered by a real helm ($HELM, or the one in .venv): what it makes, and what it refuses."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sweep import helm, render
+from sweep.errors import BadInput
+from sweep.layout import Clone
+from sweep.render import container_of, trial_json
+
+CHART = Clone.here().chart
+CI_VALUES = sorted((CHART / "ci").glob("*-values.yaml"))
+MINIMAL: dict[str, Any] = {
+    "sweep": "demo",
+    "objective": {"metric": "accuracy", "direction": "maximize"},
+    "command": ["python", "train.py"],
+    "image": {"repository": "pytorch/pytorch", "tag": "2.9"},
+    "results": {"volume": {"pvc": {"claimName": "results"}}},
+    "trials": [{"lr": 0.5}],
+}
+
+
+def with_values(**changes: Any) -> dict[str, Any]:
+    """MINIMAL with top-level values replaced."""
+    return copy.deepcopy(MINIMAL) | changes
+
+
+def spelled(values: dict[str, Any]) -> str:
+    """JSON that YAML 1.1 reads too: no surrogate pairs, and what it takes for controls or line breaks escaped."""
+    text = json.dumps(values, ensure_ascii=False)
+    return re.sub("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]", lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def rendered(folder: Path, values: dict[str, Any], release: str = "demo") -> render.Rendered:
+    path = folder / "values.yaml"
+    path.write_text(spelled(values))
+    return render.render(CHART, release, [path])
+
+
+def only_job(folder: Path, **changes: Any) -> dict[str, Any]:
+    (job,) = rendered(folder, with_values(**changes)).jobs
+    return job
+
+
+def pod_spec(job: dict[str, Any]) -> dict[str, Any]:
+    spec: dict[str, Any] = job["spec"]["template"]["spec"]
+    return spec
+
+
+def ids(folder: Path, **changes: Any) -> list[str]:
+    return [trial.id for trial in rendered(folder, with_values(**changes)).trials]
+
+
+# ---- what helm and the API think of it ----
+
+
+@pytest.mark.parametrize("values", CI_VALUES, ids=lambda path: path.stem)
+def test_lint_is_clean(values: Path) -> None:
+    assert "0 chart(s) failed" in helm.run("lint", "--strict", str(CHART), "-f", str(values))
+
+
+@pytest.mark.parametrize("values", CI_VALUES, ids=lambda path: path.stem)
+def test_every_object_passes_the_api_schema_strictly(values: Path) -> None:
+    objects = list(yaml.safe_load_all(helm.template(CHART, "demo", [values])))
+    assert {made["kind"] for made in objects} >= {"Job", "ConfigMap"}
+    for made in objects:
+        kubernetes_validate.validate(made, "1.31", strict=True)
+
+
+def test_scripts_read_the_same_objects_as_any_yaml_reader() -> None:
+    for values in CI_VALUES:
+        manifest = helm.template(CHART, "demo", [values])
+        assert list(render.read_manifest(manifest)) == list(yaml.safe_load_all(manifest))
+
+
+def test_everything_values_set_every_key_of_the_schema() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    values = yaml.safe_load((CHART / "ci" / "everything-values.yaml").read_text())
+    assert set(schema["properties"]) - {"global"} == set(values)
+
+
+def test_schema_is_closed_and_described_at_every_level() -> None:
+    def check(schema: dict[str, Any], path: str) -> None:
+        if "$ref" in schema:
+            return
+        if not path.endswith("[]"):
+            assert schema.get("description"), f"{path} has no description"
+        if "properties" in schema or "patternProperties" in schema:
+            assert schema["additionalProperties"] is False or "description" in schema["additionalProperties"], path
+        for key, part in (schema.get("properties", {}) | schema.get("patternProperties", {})).items():
+            check(part, f"{path}.{key}")
+        if isinstance(schema.get("items"), dict):
+            check(schema["items"], f"{path}[]")
+
+    root = json.loads((CHART / "values.schema.json").read_text())
+    check(root, "values")
+    for name, definition in root["definitions"].items():
+        check(definition, name)
+
+
+# ---- identity ----
+
+
+def test_id_is_the_hash_of_the_identity_and_of_nothing_else(tmp_path: Path) -> None:
+    trial = rendered(tmp_path, with_values()).trials[0]
+    assert trial.identity == {
+        "hyperparameters": {"lr": 0.5},
+        "seed": 0,
+        "command": ["python", "train.py"],
+        "env": {},
+        "code": "",
+        "image": "pytorch/pytorch:2.9",
+        "data": "",
+    }
+    text = json.dumps(trial.identity, sort_keys=True, separators=(",", ":"))
+    assert trial.id == hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+NO_IDENTITY = {
+    "sweep": "other",
+    "objective": {"metric": "loss", "direction": "minimize"},
+    "results": {"volume": {"nfs": {"server": "s", "path": "/p"}}},
+    "resources": {"limits": {"memory": "1Gi"}},
+    "gpu": {"count": 4},
+    "limit_seconds": 7,
+    "provenance": {"commit": "abc"},
+    "backoffLimit": 9,
+    "tolerations": [{"operator": "Exists"}],
+    "retries": {"0123456789ab": 1},
+    "pod": {"runtimeClassName": "nvidia"},
+    "checkpoints": "keep",
+}
+
+
+@pytest.mark.parametrize("key", NO_IDENTITY)
+def test_id_stays_when_something_else_changes(tmp_path: Path, key: str) -> None:
+    assert ids(tmp_path, **{key: NO_IDENTITY[key]}) == ids(tmp_path)
+
+
+IDENTITY = {
+    "trials": [{"lr": 0.25}],
+    "hyperparameters": {"epochs": 3},
+    "command": ["python", "other.py"],
+    "env": {"A": "1"},
+    "image": {"repository": "pytorch/pytorch", "tag": "2.8"},
+    "data": {"id": "sha256:1", "volume": {"pvc": {"claimName": "d"}}},
+    "code": {"source": "bundle", "files": {"train.py": "1"}},
+}
+
+
+@pytest.mark.parametrize("key", IDENTITY)
+def test_id_changes_with_each_part_of_the_identity(tmp_path: Path, key: str) -> None:
+    assert ids(tmp_path, **{key: IDENTITY[key]}) != ids(tmp_path)
+
+
+def test_seed_makes_another_trial_and_seed_0_is_none(tmp_path: Path) -> None:
+    plain, zero, one = (ids(tmp_path, trials=[{"lr": 0.5} | extra])[0] for extra in ({}, {"seed": 0}, {"seed": 1}))
+    assert plain == zero != one
+
+
+def test_digest_alone_is_the_image_so_that_a_mirror_keeps_the_id(tmp_path: Path) -> None:
+    digest = "sha256:" + "0" * 64
+    mirrors = [{"repository": name, "digest": digest, "tag": tag} for name, tag in (("a/b", "1"), ("c/d", ""))]
+    assert ids(tmp_path, image=mirrors[0]) == ids(tmp_path, image=mirrors[1])
+    assert container_of(only_job(tmp_path, image=mirrors[1]))["image"] == f"c/d@{digest}"
+
+
+@pytest.mark.parametrize("value", [False, 0, "", [], [0, False, ""]])
+def test_falsy_value_of_a_trial_wins_over_the_sweeps(tmp_path: Path, value: Any) -> None:
+    made = rendered(tmp_path, with_values(hyperparameters={"x": 7}, trials=[{"x": value}]))
+    assert made.trials[0].identity["hyperparameters"] == {"x": value}
+
+
+def test_position_is_never_identity(tmp_path: Path) -> None:
+    trials = [{"lr": 0.1, "b": 2}, {"lr": 0.2, "b": 3}, {"lr": 0.3, "b": 4}]
+    turned = [dict(reversed(trial.items())) for trial in reversed(trials)]
+    assert ids(tmp_path, trials=trials) == ids(tmp_path, trials=turned)[::-1]
+
+
+def test_lineage_leaves_out_the_budget(tmp_path: Path) -> None:
+    trials = [{"lr": 0.1, "stop_epoch": 1}, {"lr": 0.1, "stop_epoch": 2}, {"lr": 0.2, "stop_epoch": 2}]
+    first, longer, other = rendered(tmp_path, with_values(budget="stop_epoch", trials=trials)).trials
+    assert first.lineage == longer.lineage != other.lineage
+    assert len({first.id, longer.id, other.id}) == 3
+    (free,) = rendered(tmp_path, with_values(budget="stop_epoch")).trials
+    assert free.lineage == free.id
+
+
+names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_.-]{0,20}", fullmatch=True).filter(lambda name: name != "seed")
+# The chart refuses what YAML cannot carry unescaped: DEL, the C1 controls, the byte order mark and two non-characters.
+NOT_YAML = [chr(c) for c in (*range(0x7F, 0xA0), 0xFEFF, 0xFFFE, 0xFFFF)]
+printable = st.characters(codec="utf-8", exclude_characters=NOT_YAML)
+scalars = (
+    st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(-(2.0**53), 2.0**53, allow_subnormal=False).map(lambda value: value + 0.0)
+    | st.text(printable, max_size=20)
+    | st.sampled_from(["$(X)", "$$", "$", "1e-4", "on", "null", "~", "", "<b>&", "{{ x }}", "a: b # c", "\u2028"])
+)
+hyperparameters = st.dictionaries(names, scalars | st.lists(scalars, max_size=3), max_size=6)
+
+
+def as_yaml_sees_it(point: dict[str, Any]) -> str:
+    """1 and 1.0 are one number to YAML, and so one trial; True and 1 are not."""
+    return json.dumps(json.loads(json.dumps(point), parse_int=float), sort_keys=True)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(hyperparameters, min_size=1, max_size=30, unique_by=as_yaml_sees_it))
+def test_hyperparameters_reach_the_job_exactly(tmp_path: Path, points: list[dict[str, Any]]) -> None:
+    made = rendered(tmp_path, with_values(trials=points))
+    assert [trial.identity["hyperparameters"] for trial in made.trials] == points
+    for job, point in zip(made.jobs, points, strict=True):
+        assert json.loads(trial_json(job))["identity"]["hyperparameters"] == point
+
+
+# ---- names ----
+
+
+def test_job_name_is_sweep_id_and_hash_of_the_spec(tmp_path: Path) -> None:
+    made = rendered(tmp_path, with_values())
+    sweep, identity, spec = made.trials[0].job.split("-")
+    assert (sweep, identity, len(spec)) == ("demo", made.trials[0].id, 8)
+
+
+@pytest.mark.parametrize("change", [{"backoffLimit": 5}, {"ttlSecondsAfterFinished": 0}, {"suspend": True}])
+def test_mutable_field_keeps_the_job_name(tmp_path: Path, change: dict[str, Any]) -> None:
+    changed = only_job(tmp_path, **change)
+    assert changed["metadata"]["name"] == only_job(tmp_path)["metadata"]["name"]
+    (key,) = change
+    assert changed["spec"][key] == change[key]
+
+
+@pytest.mark.parametrize("change", [{"limit_seconds": 5}, {"gpu": {"count": 2}}, {"podLabels": {"a": "b"}}])
+def test_immutable_field_renames_the_job_and_keeps_the_trial(tmp_path: Path, change: dict[str, Any]) -> None:
+    before, after = rendered(tmp_path, with_values()).trials[0], rendered(tmp_path, with_values(**change)).trials[0]
+    assert before.id == after.id
+    assert before.job != after.job
+
+
+def test_commit_author_and_round_disturb_no_job(tmp_path: Path) -> None:
+    told = {"commit": "c0ffee", "author": "me", "round": 3, "dirty": True}
+    plain, known = rendered(tmp_path, with_values()), rendered(tmp_path, with_values(provenance=told))
+    assert plain.jobs == known.jobs
+    assert json.loads(known.config_maps["demo-provenance"]["provenance.json"]).items() >= told.items()
+    assert json.loads(plain.config_maps["demo-provenance"]["provenance.json"])["commit"] == "unknown"
+
+
+def test_retry_gives_only_its_own_trial_a_new_name(tmp_path: Path) -> None:
+    trials = [{"lr": 0.1}, {"lr": 0.2}]
+    first, second = rendered(tmp_path, with_values(trials=trials)).trials
+    again, same = rendered(tmp_path, with_values(trials=trials, retries={first.id: 2})).trials
+    assert (again.job, same.job) == (f"{first.job}-r2", second.job)
+
+
+def test_longest_sweep_name_gives_a_dns_label(tmp_path: Path) -> None:
+    (trial,) = rendered(tmp_path, with_values(sweep="s" * 32)).trials
+    assert len(f"{trial.job}-r999") <= 63
+
+
+# ---- the Job ----
+
+
+def test_failure_policy_comes_in_the_designs_order_and_never_names_143(tmp_path: Path) -> None:
+    spec = only_job(tmp_path)["spec"]
+    assert spec["podFailurePolicy"]["rules"] == [
+        {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+        {"action": "FailJob", "onExitCodes": {"containerName": "trial", "operator": "In", "values": [64, 65, 66, 67]}},
+    ]
+    assert spec["template"]["spec"]["restartPolicy"] == "Never"
+
+
+def test_pod_meets_pod_security_restricted(tmp_path: Path) -> None:
+    spec = pod_spec(only_job(tmp_path, security={"runAsUser": 4001, "fsGroup": 0, "supplementalGroups": [7]}))
+    assert spec["securityContext"] == {
+        "runAsNonRoot": True,
+        "runAsUser": 4001,
+        "runAsGroup": 1000,
+        "fsGroup": 0,
+        "fsGroupChangePolicy": "OnRootMismatch",
+        "supplementalGroups": [7],
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    assert spec["containers"][0]["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert spec["automountServiceAccountToken"] is False
+
+
+def test_gpu_count_0_asks_for_none(tmp_path: Path) -> None:
+    asked = {"requests": {"cpu": "1", "memory": "4Gi"}, "limits": {"memory": "16Gi"}}
+    assert container_of(only_job(tmp_path, gpu={"count": 0}))["resources"] == asked
+    two = container_of(only_job(tmp_path, gpu={"count": 2, "resource": "amd.com/gpu"}))["resources"]
+    assert two["requests"]["amd.com/gpu"] == two["limits"]["amd.com/gpu"] == 2
+
+
+def test_data_is_mounted_read_only_and_results_are_not(tmp_path: Path) -> None:
+    spec = pod_spec(only_job(tmp_path, data={"id": "d", "volume": {"nfs": {"server": "s", "path": "/d"}}}))
+    assert {"name": "data", "nfs": {"server": "s", "path": "/d", "readOnly": True}} in spec["volumes"]
+    assert {"name": "data", "mountPath": "/sweep/data", "readOnly": True} in spec["containers"][0]["volumeMounts"]
+    assert {"name": "results", "mountPath": "/sweep/results"} in spec["containers"][0]["volumeMounts"]
+
+
+def test_no_data_volume_means_no_data_mount(tmp_path: Path) -> None:
+    spec = pod_spec(only_job(tmp_path))
+    assert not [volume for volume in spec["volumes"] if volume["name"] == "data"]
+    assert not [word for word in spec["containers"][0]["args"] if word.startswith("--data")]
+
+
+def test_pvc_may_replace_the_nfs_of_a_lower_file(tmp_path: Path) -> None:
+    lower, upper = tmp_path / "base.yaml", tmp_path / "upper.yaml"
+    lower.write_text(json.dumps(with_values(results={"volume": {"nfs": {"server": "s", "path": "/p"}}})))
+    upper.write_text("results: {volume: {nfs: null, pvc: {claimName: mine}}}")
+    (job,) = render.render(CHART, "demo", [lower, upper]).jobs
+    claim = {"claimName": "mine", "readOnly": False}
+    assert {"name": "results", "persistentVolumeClaim": claim} in pod_spec(job)["volumes"]
+
+
+def test_env_comes_as_text_or_from_a_secret_by_name(tmp_path: Path) -> None:
+    env = {"A": "$(NODE_NAME)", "B": {"secret": "s", "key": "k"}}
+    made = only_job(tmp_path, env=env)
+    variables = {variable["name"]: variable for variable in container_of(made)["env"]}
+    assert variables["A"]["value"] == "$(NODE_NAME)"
+    assert variables["B"]["valueFrom"] == {"secretKeyRef": {"name": "s", "key": "k"}}
+    assert render.trial_of(made).identity["env"] == env
+
+
+def test_overlay_reaches_the_pod_spec(tmp_path: Path) -> None:
+    overlay = {"runtimeClassName": "nvidia", "topologySpreadConstraints": [], "hostIPC": False}
+    assert pod_spec(only_job(tmp_path, pod=overlay)).items() >= overlay.items()
+
+
+def test_code_is_hashed_as_shipped_and_lies_in_an_immutable_config_map(tmp_path: Path) -> None:
+    files = {"train.py": "print('{{ x }}')\n\tend", "a/b.bin": {"base64": "AAE="}}
+    made = rendered(tmp_path, with_values(code={"source": "bundle", "files": files}))
+    code = made.trials[0].identity["code"]
+    (shipped,) = (one for one in made.objects if one["metadata"]["name"] == f"demo-code-{code[:12]}")
+    assert shipped["immutable"] is True
+    text = shipped["data"]["files.json"]
+    assert json.loads(text) == files
+    assert hashlib.sha256(text.encode()).hexdigest() == code
+
+
+def test_runner_is_shipped_to_the_letter(tmp_path: Path) -> None:
+    made = rendered(tmp_path, with_values())
+    (name,) = (name for name in made.config_maps if name.startswith("demo-runner-"))
+    assert made.config_maps[name]["trial.py"] == (CHART / "files" / "trial.py").read_text()
+
+
+def test_queue_is_kueues_label(tmp_path: Path) -> None:
+    assert only_job(tmp_path, queue="team")["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "team"
+    assert "kueue.x-k8s.io/queue-name" not in only_job(tmp_path)["metadata"]["labels"]
+
+
+# ---- what it refuses, in words ----
+
+VOLUME = {"nfs": {"server": "s", "path": "/p"}, "pvc": {"claimName": "c"}}
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "duplicate trial": ({"trials": [{"a": 1}, {"a": 2}, {"a": 1.0}]}, "trials[2] repeats trials[0]; remove one"),
+    "duplicate through the sweep's value": (
+        {"hyperparameters": {"a": 1}, "trials": [{}, {"a": 1}]},
+        "trials[1] repeats trials[0]; remove one",
+    ),
+    "no trials": ({"trials": []}, "trials: the list is empty"),
+    "no sweep": ({"sweep": ""}, "sweep: give the sweep a name"),
+    "no command": ({"command": []}, "command: say what a trial runs"),
+    "no image": ({"image": {}}, "image.repository: name the image"),
+    "no tag": ({"image": {"repository": "a"}}, "image.tag: give a tag"),
+    "no objective": ({"objective": None}, "objective: name the metric"),
+    "unknown key": ({"trails": []}, "trails"),
+    "unknown key inside": ({"gpu": {"number": 1}}, "number"),
+    "string for a number": ({"limit_seconds": "600"}, "limit_seconds"),
+    "string for a boolean": ({"suspend": "off"}, "suspend"),
+    "number for a string": ({"env": {"A": 1}}, "env.A"),
+    "map as hyperparameter": ({"trials": [{"a": {"b": 1}}]}, "trials.0.a"),
+    "null as hyperparameter": ({"trials": [{"a": None}]}, "trials.0.a"),
+    "null in the sweep's hyperparameters": ({"hyperparameters": {"a": [None]}}, "hyperparameters.a.0"),
+    "name no variable could have": ({"trials": [{"a b": 1}]}, "a b"),
+    "number beyond 2^53": ({"trials": [{"a": 2**53 + 2}]}, "trials.0.a"),
+    "control character": ({"trials": [{"a": "\x9b"}]}, "holds a control character"),
+    "NEL": ({"trials": [{"a": "\x85"}]}, "trials[0]: holds a control character"),
+    "negative seed": ({"trials": [{"seed": -1}]}, "trials.0.seed"),
+    "fractional seed": ({"trials": [{"seed": 0.5}]}, "trials.0.seed"),
+    "shared seed": ({"hyperparameters": {"seed": 1}}, "hyperparameters.seed: a seed belongs to a trial"),
+    "upper case sweep": ({"sweep": "Demo"}, "sweep"),
+    "sweep ending with a dash": ({"sweep": "demo-"}, "sweep"),
+    "sweep too long": ({"sweep": "s" * 33}, "sweep"),
+    "two kinds of volume": ({"results": {"volume": VOLUME}}, "results.volume: has nfs and pvc; keep one"),
+    "no kind of volume": ({"results": {"volume": {"nfs": None}}}, "results.volume: name one of"),
+    "no result volume": ({"results": {}}, "results.volume: name one of"),
+    "overlay of the chart's own key": ({"pod": {"volumes": []}}, "pod.volumes: the chart sets this itself"),
+    "queue and suspend": ({"queue": "q", "suspend": True}, "suspend: must be false with a queue"),
+    "the runner's variable": ({"env": {"SEED": "1"}}, "env.SEED: this name belongs to the trial runner"),
+    "bundle without files": ({"code": {"source": "bundle"}}, "code.files: a bundle without files"),
+    "files without bundle": ({"code": {"files": {"a": "b"}}}, "code.files: only read with code.source: bundle"),
+    "bad digest": ({"image": {"repository": "a", "digest": "sha256:1"}}, "image.digest"),
+    "root": ({"security": {"runAsUser": 0}}, "security.runAsUser"),
+    "unknown direction": ({"objective": {"metric": "a", "direction": "up"}}, "objective.direction"),
+    "retry of no id": ({"retries": {"first": 1}}, "retries"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused_naming_the_key(tmp_path: Path, case: str) -> None:
+    changes, words = REFUSED[case]
+    with pytest.raises(BadInput) as refused:
+        rendered(tmp_path, with_values(**changes))
+    assert words in str(refused.value)
+    assert "\n" not in str(refused.value)
