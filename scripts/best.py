@@ -1,0 +1,59 @@
+"""Write the winning trial as a values file of its own, values/<sweep>/best.yaml, and commit it."""
+
+from __future__ import annotations
+
+import cli
+from sweep import best, git, render, results, stats, valuesfile, verdict
+from sweep.errors import BadInput
+from sweep.files import write_atomic
+from sweep.layout import Clone
+from sweep.session import Session, open_sweep
+
+
+def write(session: Session, text: str, rows: list[results.Row]) -> bool:
+    """Write best.yaml once helm has rendered it to the ids it should have; False if it is so already."""
+    files = session.files
+    draft = files.out / files.best.name
+    write_atomic(draft, text)
+    used = [draft if path == files.values else path for path in session.values_files]
+    best.check(render.render(files.clone.chart, session.name, used).trials, rows)
+    if files.best.exists() and files.best.read_text() == text:
+        return False
+    write_atomic(files.best, text)
+    return True
+
+
+def main() -> int:
+    parser = cli.parser(__doc__)
+    cli.engine_argument(parser)
+    parser.add_argument("--top", type=int, default=1, metavar="K", help="the K best points instead of one")
+    parser.add_argument("--max-cost", type=float, metavar="SECONDS", help="only points that train for at most so long")
+    parser.add_argument("--no-commit", action="store_true", help="write best.yaml, but leave the commit to you")
+    parser.add_argument("--dry-run", action="store_true", help="print best.yaml and write nothing")
+    parser.add_argument("--json", action="store_true", help="the winning trials as JSON on stdout")
+    args = parser.parse_args()
+    if args.top < 1:
+        raise BadInput(f"--top {args.top}: ask for at least 1")
+    session = open_sweep(Clone.here(), args.sweep, args.engine)
+    clone, trials = session.files.clone, session.rendered.trials
+    listed = {trial.id for trial in trials}
+    rows = [row for row in results.read(session.files.results) if row.id in listed]
+    choice = stats.choose(rows, results.objectives(trials)[0], session.engine)
+    chosen = [point.trial for point in best.winners(choice, args.top, args.max_cost)]
+    said = verdict.sentences(choice, verdict.varied(rows)) if chosen[0] == choice.points[0].trial else []
+    text = best.values(valuesfile.load(session.files).head.data, chosen, said)
+    if args.dry_run:
+        print(text, end="")
+        return 0
+    changed = write(session, text, chosen)
+    path = clone.relative(session.files.best)
+    cli.say(f"{session.name}: {path}: trial {', '.join(row.id for row in chosen)}{'' if changed else ' (unchanged)'}")
+    if not args.no_commit:
+        git.commit(clone.root, [path], f"{session.name}: best: {', '.join(row.id for row in chosen)}")
+    if args.json:
+        cli.put([{"id": row.id, "seed": row.seed, "hyperparameters": row.hyperparameters} for row in chosen])
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main)

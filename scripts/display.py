@@ -1,0 +1,119 @@
+"""How a running sweep looks: a live bar and table on a terminal, a line per finished trial elsewhere (stderr)."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from sweep import store
+from sweep.local import JobState
+from sweep.render import Trial
+from sweep.results import Objective
+
+
+def short(hyperparameters: Mapping[str, object]) -> str:
+    """Hyperparameters in a few words."""
+    shown = {name: f"{value:.4g}" if isinstance(value, float) else value for name, value in hyperparameters.items()}
+    return " ".join(f"{name}={value}" for name, value in shown.items())
+
+
+class Watcher:
+    """Shows Job states (by Job name) as they change: a context manager to be called with all of them."""
+
+    def __init__(self, where: Path, trials: list[Trial], varying: list[str], objective: Objective) -> None:
+        self.store = where
+        self.trials = {trial.id: trial for trial in trials}
+        self.varying = varying
+        self.objective = objective
+        self.console = Console(stderr=True)
+        self.told: set[str] = set()
+        self.bar = Progress(
+            TextColumn("trials"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[words]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=self.console,
+            expand=True,
+        )
+        self.task = self.bar.add_task("", total=len(trials), words="")
+        self.live = Live(self.bar, console=self.console, transient=True) if self.console.is_terminal else None
+
+    def __enter__(self) -> Watcher:
+        if self.live:
+            self.live.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.live:
+            self.live.stop()
+
+    def __call__(self, states: Mapping[str, JobState]) -> None:
+        finished = [state for state in states.values() if state.finished]
+        for state in finished:
+            if state.name not in self.told:
+                self.told.add(state.name)
+                if state.attempts:
+                    self.say(f"{len(finished)}/{len(states)}  {state.trial}  {self._outcome(state)}")
+        if self.live:
+            running = [state for state in states.values() if state.condition == "Running"]
+            failed = sum(state.condition == "Failed" for state in states.values())
+            words = f"{len(running)} running" + (f", {failed} failed" if failed else "")
+            self.bar.update(self.task, completed=len(finished), words=words)
+            self.live.update(Group(self._table(running), self.bar))
+
+    def say(self, text: str) -> None:
+        self.console.print(text, highlight=False, soft_wrap=not self.live, markup=False)
+
+    def _outcome(self, state: JobState) -> str:
+        trial = self.trials[state.trial]
+        point = short({name: trial.identity["hyperparameters"].get(name) for name in self.varying})
+        if state.condition == "Failed":
+            return f"failed: {state.reason}  {point}"
+        found = store.read(self.store, [trial]).trials[trial.id].result
+        if not found:
+            return f"complete, but the store has no valid result  {point}"
+        value = found["metrics"].get(self.objective.metric)
+        metric = f"{self.objective.metric}={value:.4f}" if value is not None else found["status"]
+        return f"{metric}  {point}"
+
+    def _table(self, running: list[JobState]) -> Table:
+        table = Table(box=None, pad_edge=False, show_header=False)
+        for state in running:
+            trial = self.trials[state.trial]
+            point = short({name: trial.identity["hyperparameters"].get(name) for name in self.varying})
+            table.add_row(trial.id, point, short(self._last_epoch(trial)))
+        return table
+
+    def _last_epoch(self, trial: Trial) -> dict[str, object]:
+        newest = store.newest_attempt(self.store, trial.id)
+        lines = store.history(self.store, trial.id, newest) if newest else []
+        if not lines:
+            return {}
+        return {name: lines[-1][name] for name in ("epoch", self.objective.metric) if name in lines[-1]}
+
+
+def varying_names(trials: list[Trial]) -> list[str]:
+    """Names of the hyperparameters that differ between trials, in the order of the first trial."""
+    seen: dict[str, set[str]] = {}
+    for trial in trials:
+        for name, value in trial.identity["hyperparameters"].items():
+            seen.setdefault(name, set()).add(repr(value))
+    everywhere = len(trials)
+    return [
+        name
+        for name, values in seen.items()
+        if len(values) > 1 or sum(name in trial.identity["hyperparameters"] for trial in trials) < everywhere
+    ]
+
+
+def interactive() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()

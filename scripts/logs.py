@@ -1,0 +1,40 @@
+"""Print what a trial printed: the output of its newest attempt, or of the one named."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+
+import cli
+from sweep import store
+from sweep.errors import BadInput
+from sweep.layout import Clone
+from sweep.session import open_sweep
+
+
+def main() -> int:
+    parser = cli.parser(__doc__)
+    parser.add_argument("trial", help="id of the trial, or the beginning of one")
+    cli.engine_argument(parser)
+    parser.add_argument("--attempt", help="name of an attempt; default: the newest")
+    args = parser.parse_args()
+    session = open_sweep(Clone.here(), args.sweep, args.engine)
+    found = [trial for trial in session.rendered.trials if trial.id.startswith(args.trial)]
+    if len(found) != 1:
+        what = "no trial" if not found else f"{len(found)} trials"
+        raise BadInput(f"TRIAL={args.trial}: {what} of {session.name} begin with this; `make status` lists the ids")
+    (trial,) = found
+    attempt = args.attempt or store.newest_attempt(session.store, trial.id)
+    printed = [store.folder(session.store, trial.id) / "attempts" / attempt / "output.log"] if attempt else []
+    printed.append(session.files.jobs / f"{trial.job}.log")  # what came before the first attempt could be opened
+    for path in printed:
+        if path.exists():
+            cli.say(f"{trial.id}: {path}")
+            with path.open("rb") as log:
+                shutil.copyfileobj(log, sys.stdout.buffer)
+            return 0
+    raise BadInput(f"TRIAL={trial.id}: has not run yet; `make sweep SWEEP={session.name}` runs it")
+
+
+if __name__ == "__main__":
+    cli.run(main)

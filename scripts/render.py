@@ -1,0 +1,32 @@
+"""Print the objects that a submission would install, as YAML (--json: as one JSON list)."""
+
+from __future__ import annotations
+
+import sys
+
+import cli
+from sweep.layout import Clone
+from sweep.session import open_sweep
+
+
+def main() -> int:
+    parser = cli.parser(__doc__)
+    cli.engine_argument(parser)
+    parser.add_argument("--json", action="store_true", help="one JSON list instead of YAML documents")
+    args = parser.parse_args()
+    objects = open_sweep(Clone.here(), args.sweep, args.engine).rendered.objects
+    if args.json:
+        cli.put(objects)
+        return 0
+    from ruamel.yaml import YAML
+
+    writer = YAML()
+    writer.width = 4096
+    writer.explicit_start = True
+    for made in objects:
+        writer.dump(made, sys.stdout)
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,42 @@
+"""Give every failed trial a Job with a new name: writes `retries` into values.yaml and commits it."""
+
+from __future__ import annotations
+
+import cli
+from sweep import git, local, valuesfile
+from sweep.files import write_atomic
+from sweep.layout import Clone
+from sweep.session import open_sweep
+
+
+def main() -> int:
+    parser = cli.parser(__doc__)
+    cli.engine_argument(parser)
+    parser.add_argument("--dry-run", action="store_true", help="say which, change nothing")
+    parser.add_argument("--no-commit", action="store_true", help="write values.yaml, do not commit it")
+    args = parser.parse_args()
+    session = open_sweep(Clone.here(), args.sweep, args.engine)
+    states = local.read_states(session.files.jobs)
+    failed = [
+        trial.id for trial in session.rendered.trials if trial.job in states and states[trial.job].condition == "Failed"
+    ]
+    if not failed:
+        cli.say(f"{args.sweep}: no trial failed; nothing to retry")
+        return 0
+    cli.say(f"{args.sweep}: {len(failed)} to retry: {' '.join(failed)}")
+    if args.dry_run:
+        return 0
+    values = valuesfile.load(session.files)
+    before = valuesfile.retries(values)
+    write_atomic(
+        session.files.values, valuesfile.with_retries(values, {trial: before.get(trial, 0) + 1 for trial in failed})
+    )
+    if not args.no_commit:
+        clone = session.files.clone
+        git.commit(clone.root, [clone.relative(session.files.values)], f"{args.sweep}: retry {', '.join(failed)}")
+    cli.say(f"`make sweep SWEEP={args.sweep}` runs them")
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main)

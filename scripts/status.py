@@ -1,0 +1,39 @@
+"""Show where every trial of a sweep stands, from its Jobs and the result store."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import cli
+import display
+from sweep import local, results, store
+from sweep.layout import Clone
+from sweep.session import open_sweep
+
+
+def main() -> int:
+    parser = cli.parser(__doc__)
+    cli.engine_argument(parser)
+    parser.add_argument("--json", action="store_true", help="one JSON list, a row a trial")
+    args = parser.parse_args()
+    session = open_sweep(Clone.here(), args.sweep, args.engine)
+    trials = session.rendered.trials
+    states = {state.trial: state for state in local.read_states(session.files.jobs).values()}
+    snapshot = store.read(session.store, trials, session.files.store_cache)
+    rows = results.merge(results.read(session.files.results), trials, snapshot, states, session.engine)
+    if args.json:
+        cli.put([dataclasses.asdict(row) for row in rows])
+        return 0
+    names = display.varying_names(trials)
+    metric = results.objectives(trials)[0].metric
+    for row in rows:
+        value = f"{metric}={row.objective:.4f}" if row.objective is not None else row.reason
+        point = display.short({name: row.hyperparameters.get(name) for name in names})
+        print(f"{row.id}  {row.status:9}  {point}  {value}")
+    counted = ", ".join(f"{count} {status}" for status, count in results.counts(rows).items())
+    cli.say(f"{session.name}: {counted}; engine {session.engine} ({session.why})")
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main)

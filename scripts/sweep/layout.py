@@ -1,0 +1,127 @@
+"""Where everything lies: the one module that spells a path of the clone, the cache or a sweep."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from sweep.errors import BadInput
+
+SWEEP_NAME = re.compile(r"[a-z]([-a-z0-9]{0,30}[a-z0-9])?")
+
+
+def cache_dir() -> Path:
+    """`${XDG_CACHE_HOME:-~/.cache}/helm-sweep`: data sets, tools and local environments, shared by clones."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "helm-sweep"
+
+
+@dataclass(frozen=True)
+class Clone:
+    """A clone of this repository."""
+
+    root: Path
+
+    @classmethod
+    def here(cls) -> Clone:
+        """The clone this script lies in."""
+        return cls(Path(__file__).resolve().parents[2])
+
+    @property
+    def chart(self) -> Path:
+        return self.root / "chart"
+
+    @property
+    def trainer(self) -> Path:
+        return self.root / "trainer"
+
+    @property
+    def base(self) -> Path:
+        return self.root / "values" / "base.yaml"
+
+    @property
+    def shared_sources(self) -> list[str]:
+        """What every sweep rests on, as git spells it: an uncommitted change here makes a submission dirty."""
+        return [self.relative(path) for path in (self.chart, self.trainer, self.base)]
+
+    @property
+    def schemas(self) -> Path:
+        return self.root / "schemas"
+
+    @property
+    def store(self) -> Path:
+        """The result store of the local engine."""
+        return self.root / "results"
+
+    def relative(self, path: Path) -> str:
+        """`path` as a person in the clone would write it."""
+        return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
+
+    def sweep(self, name: str) -> SweepFiles:
+        """The files of sweep `name`; raises BadInput for a name that Kubernetes or the chart would refuse."""
+        if not SWEEP_NAME.fullmatch(name):
+            raise BadInput(
+                f"SWEEP={name}: not a sweep name; use at most 32 of a-z, 0-9 and '-', "
+                "starting with a letter and not ending with '-'"
+            )
+        return SweepFiles(self, name)
+
+
+@dataclass(frozen=True)
+class SweepFiles:
+    """Every file of one sweep: those under values/ are committed, those under out/ are not."""
+
+    clone: Clone
+    name: str
+
+    @property
+    def folder(self) -> Path:
+        return self.clone.root / "values" / self.name
+
+    @property
+    def space(self) -> Path:
+        return self.folder / "space.yaml"
+
+    @property
+    def values(self) -> Path:
+        return self.folder / "values.yaml"
+
+    @property
+    def code(self) -> Path:
+        return self.folder / "code.yaml"
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "results.csv"
+
+    @property
+    def best(self) -> Path:
+        return self.folder / "best.yaml"
+
+    @property
+    def out(self) -> Path:
+        return self.clone.root / "out" / self.name
+
+    @property
+    def report(self) -> Path:
+        return self.out / "report.html"
+
+    @property
+    def local_values(self) -> Path:
+        return self.out / "local.yaml"
+
+    @property
+    def provenance(self) -> Path:
+        return self.out / "provenance.yaml"
+
+    @property
+    def store_cache(self) -> Path:
+        """What was read of the result store; may be deleted at any time."""
+        return self.out / "store-cache.json"
+
+    @property
+    def jobs(self) -> Path:
+        """Job states of the local engine, one JSON file a Job."""
+        return self.out / "jobs"

@@ -1,0 +1,101 @@
+"""What a submission would do, before anything happens: pure comparison of the rendered trials with what is known."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sweep.errors import BadInput
+from sweep.render import Rendered, Trial
+
+ACTIONS = {
+    "new": "new: no result yet, and no Job that works on it",
+    "done": "already done: a valid result exists",
+    "unchanged": "unchanged: the same Job as before, not finished yet",
+    "failed": "failed before under this Job; `make retry` gives it a new one",
+    "replaced": "Job replaced, trial kept: it goes on from its checkpoint",
+    "removed": "no longer listed: its Job would be removed, its result stays",
+}
+"""Every trial has exactly one of these."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would happen to each trial, and what it may cost at most."""
+
+    actions: dict[str, str]
+    """Trial id -> one of ACTIONS."""
+    ceiling_gpu_hours: float
+    """trials x GPUs x limit_seconds over all listed trials, as hours."""
+    to_run_gpu_hours: float
+    """The same over the trials that would run."""
+    to_run_hours: float
+    """Trial-hours (without regard to GPUs) of the trials that would run."""
+    release_bytes: int
+    """About what the helm release would take in its Secret."""
+
+    def of(self, action: str) -> list[str]:
+        return [trial for trial, planned in self.actions.items() if planned == action]
+
+    @property
+    def to_run(self) -> list[str]:
+        return [trial for trial, planned in self.actions.items() if planned in ("new", "unchanged", "replaced")]
+
+
+def make(trials: Sequence[Trial], done: Collection[str], jobs: Mapping[str, tuple[str, str]], size: int) -> Plan:
+    """Compare. `done` are ids with a valid result; `jobs` maps the names of known Jobs to (trial id, condition)."""
+    listed = {trial.id for trial in trials}
+    with_job = {trial for trial, _ in jobs.values()}
+    actions = {}
+    for trial in trials:
+        _, condition = jobs.get(trial.job, ("", ""))
+        if trial.id in done:
+            actions[trial.id] = "done"
+        elif condition == "Failed":
+            actions[trial.id] = "failed"
+        elif condition and condition != "Complete":
+            actions[trial.id] = "unchanged"
+        else:
+            actions[trial.id] = "new" if condition or trial.id not in with_job else "replaced"
+    actions |= dict.fromkeys(sorted(with_job - listed), "removed")
+    run = [trial for trial in trials if actions[trial.id] in ("new", "unchanged", "replaced")]
+    return Plan(
+        actions,
+        ceiling_gpu_hours=sum(trial.gpus * trial.limit_seconds for trial in trials) / 3600,
+        to_run_gpu_hours=sum(trial.gpus * trial.limit_seconds for trial in run) / 3600,
+        to_run_hours=sum(trial.limit_seconds for trial in run) / 3600,
+        release_bytes=size,
+    )
+
+
+def check_budget(plan: Plan, budget_gpu_hours: float | None) -> None:
+    """Raise BadInput when the sweep's ceiling is above its budget."""
+    listed = len(plan.actions) - len(plan.of("removed"))
+    if budget_gpu_hours is not None and plan.ceiling_gpu_hours > budget_gpu_hours:
+        raise BadInput(
+            f"budget_gpu_hours: {listed} trials may take up to {plan.ceiling_gpu_hours:.1f} GPU-hours and "
+            f"{budget_gpu_hours:g} are allowed; list fewer trials, lower limit_seconds, or raise the budget"
+        )
+
+
+def release_bytes(rendered: Rendered, chart: Path, values: Mapping[str, Any]) -> int:
+    """About the size of the helm release: base64 of the gzipped record of manifest, values and chart.
+
+    The record as in helm's pkg/release/v1 and pkg/storage/driver/util.go: values, the rendered objects and every file
+    of the chart go in, the latter as base64.
+    """
+    manifest = "\n".join(
+        "\n".join(f"{key}: {json.dumps(value)}" for key, value in made.items()) for made in rendered.objects
+    )
+    files = {
+        str(path.relative_to(chart)): base64.b64encode(path.read_bytes()).decode()
+        for path in sorted(chart.rglob("*"))
+        if path.is_file() and path.parent.name != "ci"
+    }
+    record = json.dumps({"manifest": manifest, "config": values, "chart": files})
+    return len(base64.b64encode(gzip.compress(record.encode(), 9, mtime=0)))

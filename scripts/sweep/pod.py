@@ -1,0 +1,134 @@
+"""A rendered Pod as a local process: what the kubelet would set up, mapped onto directories and an environment.
+
+Pure but for `Process.prepare`: volumes become directories, mount paths in words are rewritten to them, `$(NAME)` and
+`$$` are expanded as Kubernetes does.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sweep.errors import BadInput
+from sweep.render import Object, container_of
+
+_REFERENCE = re.compile(r"\$\$|\$\(([^()]*)\)")
+HOST_MOUNTS = frozenset({"/dev/shm"})
+"""Mount paths that every host has: a local process uses the host's own."""
+
+
+@dataclass(frozen=True)
+class Process:
+    """One attempt of a Job's Pod, ready to start on this machine."""
+
+    argv: list[str]
+    env: dict[str, str]
+    folders: list[Path]
+    """Directories to make, empty."""
+    files: dict[Path, str]
+    """Files of the mounted ConfigMaps."""
+
+    def prepare(self) -> None:
+        """Make the directories and write the files."""
+        for folder in self.folders:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+        for path, text in self.files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+
+
+def process(
+    job: Object,
+    config_maps: Mapping[str, Mapping[str, str]],
+    *,
+    work: Path,
+    pod: Mapping[str, str],
+    host: Mapping[str, str],
+) -> Process:
+    """The process that stands for a Pod of `job`.
+
+    `work` is this attempt's own directory; `pod` gives `metadata.name`, `metadata.uid` and `spec.nodeName`; `host` is
+    what the machine adds to the environment (PATH and the like). A variable from a Secret is taken from the person's
+    own environment. Raises BadInput for a volume or variable that a local process cannot have.
+    """
+    spec = job["spec"]["template"]["spec"]
+    container = container_of(job)
+    folders: list[Path] = []
+    files: dict[Path, str] = {}
+    sources: dict[str, Path] = {}
+    for volume in spec["volumes"]:
+        place = sources[volume["name"]] = _place(volume, work)
+        if "configMap" in volume:
+            found = config_maps.get(volume["configMap"]["name"])
+            if found is None and not volume["configMap"].get("optional"):
+                raise BadInput(f"volume {volume['name']}: no ConfigMap {volume['configMap']['name']} was rendered")
+            files |= {place / key: text for key, text in (found or {}).items()}
+        if place.is_relative_to(work):
+            folders.append(place)
+    mounts = {
+        mount["mountPath"]: str(sources[mount["name"]] / mount.get("subPath", ""))
+        for mount in container["volumeMounts"]
+        if mount["mountPath"] not in HOST_MOUNTS
+    }
+    env = dict(host)
+    own: dict[str, str] = {}
+    for variable in container["env"]:
+        name = variable["name"]
+        value = _value(variable, pod)
+        if "value" in variable:
+            value = expand(value, own)
+        # TRIAL is the identity and stays to the letter; elsewhere a mount path means the directory mounted there.
+        own[name] = value if name == "TRIAL" else remap(value, mounts)
+    env |= own
+    words = [*container["command"], *container.get("args", [])]
+    return Process([remap(expand(word, own), mounts) for word in words], env, folders, files)
+
+
+def expand(text: str, variables: Mapping[str, str]) -> str:
+    """Kubernetes' expansion of env values, command and args: `$(NAME)` if known, `$$` to `$`, all else as it stands."""
+
+    def one(match: re.Match[str]) -> str:
+        return "$" if match[0] == "$$" else variables.get(match[1], match[0])
+
+    return _REFERENCE.sub(one, text)
+
+
+def remap(word: str, mounts: Mapping[str, str]) -> str:
+    """Rewrite every mount path that stands as a path in `word` to its directory, the longest first."""
+    if not mounts:
+        return word
+    paths = "|".join(re.escape(path) for path in sorted(mounts, key=len, reverse=True))
+    return re.sub(rf"(?<![\w./-])({paths})(?![\w.-])", lambda match: mounts[match[1]], word)
+
+
+def _place(volume: Mapping[str, Any], work: Path) -> Path:
+    if "hostPath" in volume:
+        return Path(volume["hostPath"]["path"])
+    if "configMap" in volume or "emptyDir" in volume:
+        return work / "volumes" / str(volume["name"])
+    kind: str = next(key for key in volume if key != "name")
+    raise BadInput(
+        f"volume {volume['name']}: the local engine cannot mount {kind}; use a hostPath in this sweep's values, "
+        "or run it with ENGINE=cluster"
+    )
+
+
+def _value(variable: Mapping[str, Any], pod: Mapping[str, str]) -> str:
+    source = variable.get("valueFrom")
+    if source is None:
+        return str(variable.get("value", ""))
+    if "fieldRef" in source:
+        return str(pod[source["fieldRef"]["fieldPath"]])
+    secret, name = source["secretKeyRef"], variable["name"]
+    if name not in os.environ:
+        raise BadInput(
+            f"env.{name}: comes from the Secret {secret['name']}, which the local engine does not have; "
+            f"export {name} in your shell"
+        )
+    return os.environ[name]

@@ -1,0 +1,100 @@
+"""Values files -> the objects that helm would install -> the trials they stand for.
+
+The chart is the only place that computes ids and builds manifests; here they are only read back. The chart writes one
+JSON value per top-level key, so reading 5,000 Jobs takes a JSON parser and no YAML.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sweep import helm
+from sweep.errors import BadInput
+
+Object = dict[str, Any]
+"""A Kubernetes object as plain JSON."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One trial as its rendered Job describes it."""
+
+    id: str
+    lineage: str
+    identity: dict[str, Any]
+    objective: Any
+    """`{metric, direction}`, or a list of them."""
+    limit_seconds: int
+    gpus: int
+    job: str
+    """Name of its Job."""
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """Everything helm would install for one release."""
+
+    objects: list[Object]
+    trials: list[Trial]
+    """In the order of the values file; `jobs` in the same order."""
+
+    @property
+    def jobs(self) -> list[Object]:
+        return [made for made in self.objects if made["kind"] == "Job"]
+
+    @property
+    def config_maps(self) -> dict[str, dict[str, str]]:
+        """ConfigMap name -> its data."""
+        return {made["metadata"]["name"]: made["data"] for made in self.objects if made["kind"] == "ConfigMap"}
+
+
+def render(chart: Path, release: str, files: Sequence[Path], namespace: str = "default") -> Rendered:
+    """Render the chart with `files` (later ones win). Raises BadInput with the chart's reason."""
+    objects = list(read_manifest(helm.template(chart, release, files, namespace)))
+    return Rendered(objects, [trial_of(made) for made in objects if made["kind"] == "Job"])
+
+
+def read_manifest(manifest: str) -> Iterator[Object]:
+    """The objects of a manifest of this chart: documents whose every line is `key: JSON` or `key: word`."""
+    for document in manifest.split("\n---\n"):
+        made: Object = {}
+        for line in document.split("\n"):
+            if line and not line.startswith(("#", "---")):
+                key, _, value = line.partition(": ")
+                made[key] = json.loads(value) if value.startswith(("{", "[", '"')) else {"true": True}.get(value, value)
+        if made:
+            yield made
+
+
+def container_of(job: Object) -> dict[str, Any]:
+    """The container `trial` of a Job."""
+    container: dict[str, Any] = job["spec"]["template"]["spec"]["containers"][0]
+    return container
+
+
+def trial_json(job: Object) -> str:
+    """The variable TRIAL as a Pod of `job` sees it, that is with `$$` undone."""
+    for variable in container_of(job)["env"]:
+        if variable["name"] == "TRIAL":
+            value: str = variable["value"]
+            return value.replace("$$", "$")
+    raise BadInput(f"Job {job['metadata']['name']}: has no TRIAL; it was not rendered by this chart")
+
+
+def trial_of(job: Object) -> Trial:
+    """Read a trial back from its Job."""
+    told = json.loads(trial_json(job))
+    settings = dict(word.lstrip("-").split("=", 1) for word in container_of(job)["args"] if "=" in word)
+    return Trial(
+        id=told["id"],
+        lineage=told["lineage"],
+        identity=told["identity"],
+        objective=told["objective"],
+        limit_seconds=told["limit_seconds"],
+        gpus=int(settings["gpus"]),
+        job=job["metadata"]["name"],
+    )

@@ -1,0 +1,294 @@
+"""The one table: a row per trial, written to values/<sweep>/results.csv and read back. docs/results.md describes it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from sweep.errors import BadInput
+from sweep.files import write_atomic
+from sweep.render import Trial
+from sweep.store import FINAL, Attempt, Snapshot, Stored, is_number, seconds_between
+
+CSV_VERSION = 1
+STATUSES = (*FINAL, "failed", "running", "pending", "missing")
+"""In the order in which tables show them."""
+
+BEFORE = ("schema_version", "id", "status", "store", "engine", "objective")
+NUMBERS = ("seed", "attempts", "queued_s", "setup_s", "train_s", "gpu_seconds")
+TEXTS = ("node", "gpu", "reason", "commit", "code", "image", "data")
+LONGEST_REASON = 300
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A metric that ranks trials."""
+
+    metric: str
+    direction: str
+    """maximize | minimize"""
+
+    @property
+    def sign(self) -> int:
+        """1 where more is better, -1 where less is."""
+        return -1 if self.direction == "minimize" else 1
+
+
+@dataclass(frozen=True)
+class Row:
+    """One trial. Seconds are wall-clock; None and "" mean unknown."""
+
+    id: str
+    status: str
+    hyperparameters: dict[str, Any]
+    seed: int = 0
+    store: str = ""
+    """present: a valid result lies in the store; missing: it did once, and this row remembers it."""
+    engine: str = ""
+    objective: float | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    attempts: int = 0
+    queued_s: float | None = None
+    setup_s: float | None = None
+    train_s: float | None = None
+    gpu_seconds: float | None = None
+    """GPUs x seconds, over all attempts."""
+    node: str = ""
+    gpu: str = ""
+    reason: str = ""
+    commit: str = ""
+    code: str = ""
+    image: str = ""
+    data: str = ""
+
+
+class JobState(Protocol):
+    """What an engine knows of a trial's Job."""
+
+    @property
+    def condition(self) -> str: ...  # Pending | Running | Complete | Failed
+    @property
+    def reason(self) -> str: ...
+    @property
+    def queued_s(self) -> float | None: ...
+
+
+def objectives(trials: Sequence[Trial]) -> list[Objective]:
+    """The sweep's objectives, the one that ranks first. Raises BadInput when there is no trial."""
+    if not trials:
+        raise BadInput("trials: the sweep has none; run `make sweep`, or add one to its values.yaml")
+    told = trials[0].objective
+    return [Objective(one["metric"], one["direction"]) for one in (told if isinstance(told, list) else [told])]
+
+
+def merge(
+    old: Iterable[Row],
+    trials: Sequence[Trial],
+    snapshot: Snapshot,
+    states: Mapping[str, JobState],
+    engine: str,
+) -> list[Row]:
+    """The table after a look at the store and at the Jobs (`states` by trial id), sorted by id.
+
+    Every listed trial has a row, and a result once seen is never dropped while its trial is listed: without the store
+    its row stays, as store=missing. Results that another engine made of the same points stay too.
+    """
+    known = {row.id: row for row in old}
+    rows = [
+        _row(trial, snapshot.trials.get(trial.id, Stored()), known.get(trial.id), states.get(trial.id), engine)
+        for trial in trials
+    ]
+    listed = {row.id for row in rows}
+    points = {_point(row) for row in rows}
+    elsewhere = [
+        row
+        for row in known.values()
+        if row.id not in listed and row.engine != engine and row.status in (*FINAL, "failed") and _point(row) in points
+    ]
+    return sorted(rows + elsewhere, key=lambda row: row.id)
+
+
+def _point(row: Row) -> tuple[str, int, str, str]:
+    """What stays the same when another engine, and so another image, runs a trial."""
+    return json.dumps(row.hyperparameters, sort_keys=True), row.seed, row.code, row.data
+
+
+def _row(trial: Trial, stored: Stored, old: Row | None, state: JobState | None, engine: str) -> Row:
+    identity = trial.identity
+    queued = state.queued_s if state and state.queued_s is not None else old.queued_s if old else None
+    row = Row(
+        id=trial.id,
+        status="missing",
+        hyperparameters=identity["hyperparameters"],
+        seed=identity["seed"],
+        engine=engine,
+        attempts=len(stored.attempts) or (old.attempts if old else 0),
+        queued_s=queued,
+        gpu_seconds=_gpu_seconds(trial, stored)
+        if stored.attempts or stored.result
+        else old.gpu_seconds
+        if old
+        else None,
+        code=identity["code"],
+        image=identity["image"],
+        data=identity["data"],
+    )
+    if stored.result:
+        return _with_result(row, stored.result, stored.attempts, trial)
+    if old and old.status in FINAL:
+        value = old.metrics.get(objectives([trial])[0].metric)
+        return replace(old, store="missing", objective=value, queued_s=queued)
+    last = stored.attempts[-1].record if stored.attempts else {}
+    row = replace(row, node=_text(last.get("node")), commit=_commit(last) if last else "")
+    if state is None:
+        if last.get("status") != "failed":
+            return row
+        return replace(row, status="failed", reason=_text(last.get("reason")))
+    if state.condition == "Complete":
+        return replace(row, reason="its Job is complete, but the store has no valid result of it")
+    status = {"Running": "running", "Failed": "failed"}.get(state.condition, "pending")
+    reason = _text(last.get("reason")) or _text(state.reason) if status == "failed" else ""
+    return replace(row, status=status, reason=reason)
+
+
+def _with_result(row: Row, result: dict[str, Any], attempts: Sequence[Attempt], trial: Trial) -> Row:
+    environment = result["environment"]
+    metrics = {name: value for name, value in result["metrics"].items() if value is not None}
+    record = next((made.record for made in attempts if made.name == result["attempt"]), {})
+    return replace(
+        row,
+        status=result["status"],
+        store="present",
+        engine=_text(environment.get("engine")) or row.engine,
+        objective=metrics.get(objectives([trial])[0].metric),
+        metrics=metrics,
+        attempts=row.attempts or 1,
+        setup_s=result["durations"].get("setup_s"),
+        train_s=result["durations"].get("train_s"),
+        node=_text(environment.get("node")),
+        gpu=_text(environment.get("gpu") or environment.get("device")),
+        commit=_commit(record),
+    )
+
+
+def trial_seconds(stored: Stored) -> float:
+    """Wall-clock seconds of all attempts of a trial; of its result alone where no attempt is left."""
+    seconds = sum(attempt.seconds for attempt in stored.attempts)
+    result = stored.result or {}
+    return seconds or seconds_between(result.get("started_at"), result.get("finished_at"))
+
+
+def _gpu_seconds(trial: Trial, stored: Stored) -> float:
+    told = sum(attempt.gpu_seconds for attempt in stored.attempts)
+    return round(told if stored.attempts else trial.gpus * trial_seconds(stored), 3)
+
+
+def _commit(attempt: dict[str, Any]) -> str:
+    provenance = attempt.get("provenance")
+    return _text(provenance.get("commit") if isinstance(provenance, dict) else None) or "unknown"
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)[:LONGEST_REASON]
+
+
+def to_csv(rows: Iterable[Row]) -> str:
+    """The table as text; the same rows give the same bytes."""
+    rows = sorted(rows, key=lambda row: row.id)
+    metrics = sorted({name for row in rows for name in row.metrics})
+    names = sorted({name for row in rows for name in row.hyperparameters})
+    lines = [_line([*BEFORE, *(f"metric.{m}" for m in metrics), *(f"hp.{n}" for n in names), *NUMBERS, *TEXTS])]
+    for row in rows:
+        cells = [str(CSV_VERSION), row.id, row.status, row.store, row.engine, _cell(row.objective)]
+        cells += [_cell(row.metrics.get(name)) for name in metrics]
+        cells += [_cell(row.hyperparameters.get(name)) for name in names]
+        cells += [_cell(getattr(row, name)) for name in NUMBERS] + [getattr(row, name) for name in TEXTS]
+        lines.append(_line(cells))
+    return "".join(lines)
+
+
+def _line(cells: Iterable[str]) -> str:
+    line = io.StringIO()
+    # Before Python 3.13 a carriage return is quoted only where it is part of the line's end.
+    csv.writer(line, lineterminator="\r\n").writerow(cells)
+    return line.getvalue().removesuffix("\r\n") + "\n"
+
+
+def _cell(value: Any) -> str:
+    """A JSON scalar (or list), "" where there is none: so false, 0, 1.0 and "" read back as what they were."""
+    return "" if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def from_csv(text: str, name: str = "results.csv") -> list[Row]:
+    """Read the table back. Raises BadInput with `name`:line."""
+    lines = csv.reader(io.StringIO(text, newline=""))
+    header: list[str] = []
+    rows = []
+    try:
+        header = next(lines, [])
+        fixed = {*BEFORE, *NUMBERS, *TEXTS}
+        missing = fixed - set(header)
+        if missing:
+            raise ValueError(f"the header lacks {', '.join(sorted(missing))}")
+        for cells in lines:
+            if len(cells) != len(header):
+                raise ValueError(f"{len(cells)} cells under a header of {len(header)}")
+            rows.append(_row_of(dict(zip(header, cells, strict=True))))
+    except (ValueError, csv.Error) as error:
+        raise BadInput(
+            f"{name}:{lines.line_num}: {error}; `git checkout` it, or delete it and run `make collect` again"
+        ) from error
+    return rows
+
+
+def _row_of(cells: dict[str, str]) -> Row:
+    if cells["schema_version"] != str(CSV_VERSION):
+        raise ValueError(f"schema_version {cells['schema_version']}, this helm-sweep reads {CSV_VERSION}")
+    if cells["status"] not in STATUSES:
+        raise ValueError(f"status {cells['status']!r} is none of {', '.join(STATUSES)}")
+    made: dict[str, Any] = {name: cells[name] for name in ("id", "status", "store", "engine", *TEXTS)}
+    numbers = {name: json.loads(cells[name]) for name in ("objective", *NUMBERS) if cells[name]}
+    metrics = _under("metric.", cells)
+    if not all(is_number(value) for value in (*numbers.values(), *metrics.values())):
+        raise ValueError("a number is due where there is none")
+    return Row(**made, **numbers, metrics=metrics, hyperparameters=_under("hp.", cells))
+
+
+def _under(prefix: str, cells: dict[str, str]) -> dict[str, Any]:
+    return {
+        name.removeprefix(prefix): json.loads(cell) for name, cell in cells.items() if cell and name.startswith(prefix)
+    }
+
+
+def read(path: Path) -> list[Row]:
+    """The rows of results.csv, none if there is no such file yet. Raises BadInput."""
+    try:
+        return from_csv(path.read_bytes().decode(), path.name)
+    except FileNotFoundError:
+        return []
+    except UnicodeDecodeError:
+        raise BadInput(
+            f"{path.name}: not UTF-8; `git checkout` it, or delete it and run `make collect` again"
+        ) from None
+
+
+def write(path: Path, rows: Iterable[Row]) -> bool:
+    """Write results.csv atomically; False if it held exactly that already."""
+    # A log line that ends up as a reason may hold half a surrogate pair, which UTF-8 has no bytes for.
+    data = to_csv(rows).encode(errors="backslashreplace")
+    if path.exists() and path.read_bytes() == data:
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, data)
+    return True
+
+
+def counts(rows: Iterable[Row]) -> dict[str, int]:
+    """Status -> number of trials, in the order of STATUSES, those that occur."""
+    found = [row.status for row in rows]
+    return {status: found.count(status) for status in STATUSES if status in found}

@@ -1,0 +1,94 @@
+"""A JSON Schema check that says in words where the file is wrong, and what to write instead."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from jsonschema import ValidationError
+from jsonschema.validators import validator_for
+
+from sweep.yamlfile import Document, Key, plain
+
+KINDS = {
+    "string": "a string",
+    "number": "a number",
+    "integer": "a whole number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "a map",
+    "null": "nothing",
+}
+
+
+def check(doc: Document, schema: dict[str, Any], *, partial: bool = False) -> None:
+    """Check `doc` by a JSON Schema; raises BadInput about the first problem in the file.
+
+    partial: the file is one of several that are merged, so keys may be missing.
+    Advice comes from the schema: its `examples`, its known keys, its enum.
+    """
+    errors = validator_for(schema)(schema).iter_errors(doc.data)
+    found = [item for error in errors for item in _problems(error) if not (partial and error.validator == "required")]
+    if found:
+        # On one line, an unknown key goes before a missing one: it is mostly the same key, misspelled.
+        path, problem = min(found, key=lambda item: (doc.line(*item[0]), "missing" in item[1]))
+        raise doc.bad(path, problem)
+
+
+def _problems(error: ValidationError) -> Iterator[tuple[tuple[Key, ...], str]]:
+    """(path, problem; advice) of one schema error; an unknown key is the problem of that key, one each."""
+    path, rule, schema = tuple(error.absolute_path), error.validator, error.schema
+    value: Any = error.instance
+    rule_value: Any = error.validator_value
+    assert isinstance(schema, dict)
+    advice = f"; write {plain(schema['examples'][0])}" if schema.get("examples") else ""
+    if not advice and schema.get("default"):
+        advice = f", as in {plain(schema['default'])}"
+    if "propertyNames" in error.schema_path:
+        yield (*path, value), f"not a name for it; {schema['description']}"
+    elif rule == "additionalProperties":
+        known, patterns = list(schema.get("properties", {})), list(schema.get("patternProperties", {}))
+        for key in value:
+            if key not in known and not any(re.search(pattern, key) for pattern in patterns):
+                near = difflib.get_close_matches(key, known, 1)
+                others = [f"what matches {pattern}" for pattern in patterns]
+                hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known + others)}"
+                yield (*path, key), f"unknown key; {hint}"
+    elif rule == "required":
+        for key in rule_value:
+            if key not in value:
+                wanted = schema.get("properties", {}).get(key, {})
+                example = wanted["examples"][0] if wanted.get("examples") else (wanted.get("enum") or ["…"])[0]
+                yield path, f"{key} is missing; write `{key}: {plain(example)}`"
+    elif rule == "type":
+        due = [KINDS[kind] for kind in ([rule_value] if isinstance(rule_value, str) else rule_value)]
+        yield path, f"{_describe(value)}, {', '.join(due[:-1])}{' or ' if due[1:] else ''}{due[-1]} is due{advice}"
+    elif rule == "enum":
+        near = difflib.get_close_matches(str(value), [str(item) for item in rule_value], 1)
+        hint = f"did you mean {near[0]}?" if near else "write one of them"
+        yield path, f"{_show(value)} is not one of {', '.join(map(str, rule_value))}; {hint}"
+    elif rule in ("minimum", "maximum", "exclusiveMinimum"):
+        word = {"minimum": "at least", "maximum": "at most", "exclusiveMinimum": "more than"}[str(rule)]
+        yield path, f"{_show(value)} is out of bounds; write {word} {rule_value}"
+    elif rule in ("minItems", "minLength", "minProperties"):
+        yield path, f"it is empty{advice or '; fill it'}"
+    elif rule == "pattern":
+        yield path, f"{_show(value)} does not match {rule_value}{advice or '; write what does'}"
+    else:
+        yield path, " ".join(error.message.split()) + advice
+
+
+def _show(value: Any) -> str:
+    text = repr(value) if isinstance(value, str) else plain(value)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def _describe(value: Any) -> str:
+    """`'abc' is a string`, and so on for every kind of value."""
+    if value is None:
+        return "it has no value (null)"
+    kinds = {bool: "boolean", str: "string", int: "number", float: "number", list: "array", dict: "object"}
+    name = "a boolean" if isinstance(value, bool) else KINDS[kinds[type(value)]]
+    return f"{_show(value)} is {name}"

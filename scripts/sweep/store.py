@@ -1,0 +1,303 @@
+"""Reading a result store: what trials wrote, checked, and only as far as it is new.
+
+    <store>/trials/<id[:2]>/<id>/result.json
+                                 attempts/<UTC start>-<pod>/{attempt.json,output.log,history.jsonl}
+
+Nothing here is fatal: a file that cannot be believed is set aside with its path and the reason.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+from sweep.files import write_atomic
+from sweep.render import Trial
+
+SCHEMA_VERSION = 1
+FINAL = ("succeeded", "diverged", "pruned")
+"""The statuses a result.json may have; every other state lives in attempts/ alone."""
+
+LARGEST_BYTES = 4 * 1024 * 1024
+"""No result or attempt is larger; what is, is not one of ours."""
+
+STALE_RETRIES = 5
+CACHE_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A file that was set aside."""
+
+    path: str
+    """Relative to the store."""
+    what: str
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt of a trial; `record` is its attempt.json, {} where there is none that can be read."""
+
+    name: str
+    record: dict[str, Any]
+    alive_at: float = 0.0
+    """Seconds of the epoch: its last sign of life, which is the mtime of attempt.json."""
+
+    @property
+    def status(self) -> str:
+        return str(self.record.get("status") or "unknown")
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock seconds it ran; one that did not live to write its end counts up to its last sign of life."""
+        end = self.record.get("finished_at") or datetime.fromtimestamp(self.alive_at, UTC).isoformat()
+        return seconds_between(self.record.get("started_at"), end)
+
+    @property
+    def gpu_seconds(self) -> float:
+        """GPUs x seconds."""
+        gpus = self.record.get("gpus")
+        return self.seconds * float(gpus) if isinstance(gpus, int) else 0.0
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What the store holds of one trial. `result` is a valid result.json, less the identity it was checked against."""
+
+    result: dict[str, Any] | None = None
+    attempts: tuple[Attempt, ...] = ()
+    """Oldest first."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What the store held of a list of trials when it was read."""
+
+    trials: dict[str, Stored]
+    problems: list[Problem]
+    found: bool
+    """False when the store itself is not there (not mounted, deleted)."""
+    read: int = 0
+    """Files opened; the rest had not changed since the last time."""
+
+
+def seconds_between(start: Any, end: Any) -> float:
+    """Seconds between two ISO 8601 times; 0 if either is missing, malformed, or the clock ran backwards."""
+    try:
+        return max(0.0, (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds())
+    except (TypeError, ValueError):
+        return 0.0
+
+
+def folder(store: Path, trial: str) -> Path:
+    """Where the store keeps a trial."""
+    return store / _key(trial)
+
+
+def _key(trial: str) -> str:
+    return f"trials/{trial[:2]}/{trial}"
+
+
+def attempt_names(store: Path, trial: str) -> list[str]:
+    """The trial's attempts, oldest first, since a name begins with the start in UTC; [] if there is none yet."""
+    try:
+        with os.scandir(f"{store}/{_key(trial)}/attempts") as listed:
+            return sorted(entry.name for entry in listed if entry.is_dir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def newest_attempt(store: Path, trial: str) -> str | None:
+    """Name of a trial's newest attempt; None if there is none that can be seen."""
+    try:
+        return max(attempt_names(store, trial), default=None)
+    except OSError:
+        return None
+
+
+def _refuse(word: str) -> NoReturn:
+    raise ValueError(f"{word} is not JSON")
+
+
+# Made once: json.loads and json.dumps make a new one for every call with options.
+_decoder = json.JSONDecoder(parse_constant=_refuse)
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+
+
+def parse_object(data: bytes) -> dict[str, Any]:
+    """Strict JSON to an object. Raises ValueError with the reason."""
+    try:
+        made = _decoder.decode(data.decode())
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON: {error}" if data.strip(b"\0 \n") else "empty") from error
+    if not isinstance(made, dict):
+        raise ValueError("not a JSON object")  # noqa: TRY004 - one kind of error for all that is wrong with a file
+    return made
+
+
+def flaw(found: dict[str, Any], trial: Trial) -> str:
+    """Why `found` is no valid result of `trial`; "" if it is: schema, id and the whole identity agree.
+
+    The same rules as schemas/result.schema.json, which a test holds against this; jsonschema would take 50 times as
+    long as reading the file.
+    """
+    if found.get("schema_version") != SCHEMA_VERSION:
+        return f"schema_version {found.get('schema_version')!r}, this helm-sweep reads {SCHEMA_VERSION}"
+    if found.get("id") != trial.id:
+        return f"is the result of another trial, {found.get('id')!r}"
+    if found.get("status") not in FINAL:
+        return f"status {found.get('status')!r} is none of {', '.join(FINAL)}"
+    # As text, since 1, 1.0 and True are equal in Python but not the same hyperparameter.
+    if _canonical(found.get("identity")) != _canonical(trial.identity):
+        return "its identity is not that of the trial with this id"
+    for name in ("metrics", "durations"):
+        if not _are_numbers(found.get(name)):
+            return f"{name}: not an object of finite numbers and nulls"
+    if not isinstance(found.get("environment"), dict):
+        return "environment: not an object"
+    return "" if isinstance(found.get("attempt"), str) else "attempt: not the name of an attempt"
+
+
+def _are_numbers(value: Any) -> bool:
+    return isinstance(value, dict) and all(one is None or is_number(one) for one in value.values())
+
+
+def is_number(value: Any) -> bool:
+    """A finite number that a float can hold; booleans are none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def read(store: Path, trials: Iterable[Trial], cache: Path | None = None) -> Snapshot:
+    """Read what the store holds of `trials`.
+
+    `cache` is a file that remembers what was read, by size and mtime: only new and changed files are opened. It may be
+    deleted at any time.
+    """
+    reader = _Reader(store, _load_cache(cache, store))
+    kept = {trial.id: reader.trial(trial) for trial in trials}
+    if cache and reader.cache != reader.before:
+        write_atomic(cache, json.dumps({"version": CACHE_VERSION, "store": str(store), "files": reader.cache}))
+    return Snapshot(kept, reader.problems, (store / "trials").is_dir(), reader.opened)
+
+
+def _load_cache(cache: Path | None, store: Path) -> dict[str, list[Any]]:
+    try:
+        known = json.loads(cache.read_bytes()) if cache else {}
+        if known.get("version") == CACHE_VERSION and known.get("store") == str(store):
+            files: dict[str, list[Any]] = known["files"]
+            return files
+    except (OSError, ValueError, KeyError, AttributeError):
+        pass  # a cache that cannot be read is no cache
+    return {}
+
+
+@dataclass
+class _Reader:
+    store: Path
+    before: dict[str, list[Any]]
+    """Path in the store -> [mtime_ns, size, inode, record]."""
+    cache: dict[str, list[Any]] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    opened: int = 0
+
+    def trial(self, trial: Trial) -> Stored:
+        base = _key(trial.id)
+        result = self._file(f"{base}/result.json", trial)
+        try:
+            names = attempt_names(self.store, trial.id)
+        except OSError as error:
+            self._aside(f"{base}/attempts", error)
+            names = []
+        return Stored(result, tuple(self._attempt(base, name) for name in names))
+
+    def _attempt(self, base: str, name: str) -> Attempt:
+        key = f"{base}/attempts/{name}/attempt.json"
+        record = self._file(key)
+        return Attempt(name, {}) if record is None else Attempt(name, record, self.cache[key][0] / 1e9)
+
+    def _file(self, key: str, trial: Trial | None = None) -> dict[str, Any] | None:
+        """A checked record, from the cache where the file has not changed; None if missing or set aside."""
+        path = Path(f"{self.store}/{key}")  # joined as text: pathlib's joins would take half of the time
+        try:
+            stat = path.stat()
+            stamp = [stat.st_mtime_ns, stat.st_size, stat.st_ino]
+            known = self.before.get(key)
+            if known and known[:3] == stamp:
+                self.cache[key] = known
+                record: dict[str, Any] = known[3]
+                return record
+            if stat.st_size > LARGEST_BYTES:
+                raise ValueError(f"{stat.st_size} bytes, more than any result or attempt has")
+            self.opened += 1
+            record = parse_object(read_bytes(path))
+            if trial:
+                if wrong := flaw(record, trial):
+                    raise ValueError(wrong)
+                # The id is the identity's hash, so the cache need not hold it again.
+                del record["identity"]
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (OSError, ValueError) as error:
+            self._aside(key, error)
+            return None
+        self.cache[key] = [*stamp, record]
+        return record
+
+    def _aside(self, key: str, error: Exception) -> None:
+        what = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+        self.problems.append(Problem(key, what))
+
+
+def read_bytes(path: Path) -> bytes:
+    """The whole file. On NFS a file that another client replaced while it was open gives ESTALE: open it again."""
+    for _ in range(STALE_RETRIES):
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            if error.errno != errno.ESTALE:
+                raise
+    return path.read_bytes()
+
+
+def log_tail(store: Path, trial: str, attempt: str, lines: int = 20) -> list[str]:
+    """The last lines of an attempt's output, [] if there is none. At most 64 KiB are read."""
+    try:
+        with (folder(store, trial) / "attempts" / attempt / "output.log").open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - 65_536))
+            return log.read().decode(errors="replace").splitlines()[-lines:]
+    except OSError:
+        return []
+
+
+def history(store: Path, trial: str, attempt: str) -> list[dict[str, Any]]:
+    """The lines of an attempt's history.jsonl that are objects; a line still being written is not one yet.
+
+    A value may be NaN or infinite here, as a diverging trial writes it.
+    """
+    try:
+        data = read_bytes(folder(store, trial) / "attempts" / attempt / "history.jsonl")
+    except OSError:
+        return []
+    made = []
+    for line in data.splitlines():
+        try:
+            entry = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(entry, dict):
+            made.append(entry)
+    return made

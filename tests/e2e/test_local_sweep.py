@@ -1,0 +1,199 @@
+"""Whole sweeps on the local engine: real helm, chart and runner, a toy trainer, and everything that may go wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from sweep import helm, render
+from tests.e2e.support import TestClone, until
+
+
+def prepared(clone: TestClone, *trials: dict[str, object], **head: object) -> TestClone:
+    clone.edit(*(trials or ({"x": 1}, {"x": 2}, {"x": 3})), **head)
+    clone.run("expand", "toy", "--code", "toy")
+    return clone
+
+
+def test_sweep_runs_to_a_winner_and_a_second_run_starts_nothing(clone: TestClone) -> None:
+    prepared(clone)
+    clone.open_gate()
+    said = clone.run("drive", "toy")
+    assert "local engine (values/base.yaml names no cluster.context)" in said
+    assert sorted(clone.events("start")) == ["1", "2", "3"]
+    rows = clone.rows()
+    assert {row["status"] for row in rows.values()} == {"succeeded"}
+    assert (clone.root / "out/toy/report.html").stat().st_size > 1000
+    winner = render.render(clone.root / "chart", "toy", values(clone, "best.yaml")).trials
+    assert [rows[trial.id]["hyperparameters"]["x"] for trial in winner] == [3]
+    assert clone.git("status", "--porcelain") == ""
+    head = clone.git("rev-parse", "HEAD")
+
+    again = clone.run("drive", "toy")
+    assert "3 already done" in again
+    assert len(clone.events("start")) == 3
+    assert clone.git("rev-parse", "HEAD") == head
+
+
+def test_hand_added_line_trains_exactly_one_trial_and_is_committed(clone: TestClone) -> None:
+    prepared(clone)
+    clone.open_gate()
+    clone.run("drive", "toy")
+    path = clone.root / "values/toy/values.yaml"
+    path.write_text(path.read_text() + '  - {"x": 7}   # by hand\n')
+    clone.run("drive", "toy")
+    assert clone.events("start")[3:] == ["7"]
+    assert clone.git("status", "--porcelain") == ""
+    commits = {row["commit"] for row in clone.rows().values()}
+    assert len(commits) == 2
+    for commit in commits:
+        clone.git("cat-file", "-e", f"{commit}:values/toy/values.yaml")
+
+
+def values(clone: TestClone, last: str = "values.yaml") -> list[Path]:
+    folder = clone.root / "values/toy"
+    return [clone.root / "values/base.yaml", folder / "code.yaml", folder / last, clone.root / "out/toy/local.yaml"]
+
+
+def test_plain_helm_gives_the_same_ids(clone: TestClone) -> None:
+    prepared(clone)
+    clone.open_gate()
+    clone.run("drive", "toy")
+    words = [word for path in values(clone) for word in ("-f", str(path))]
+    manifest = helm.run("template", "toy", str(clone.root / "chart"), *words)
+    jobs = [made for made in render.read_manifest(manifest) if made["kind"] == "Job"]
+    assert {render.trial_of(job).id for job in jobs} == set(clone.rows())
+
+
+def test_failed_trial_is_named_and_only_it_is_retried(clone: TestClone) -> None:
+    prepared(clone, {"x": 1}, {"x": -1}, backoffLimit=1)
+    clone.open_gate()
+    said = clone.run("drive", "toy", code=1)
+    assert "x: must not be negative" in said
+    assert clone.events("start").count("-1") == 2
+    assert {row["hyperparameters"]["x"]: row["status"] for row in clone.rows().values()} == {
+        1: "succeeded",
+        -1: "failed",
+    }
+
+    assert "1 failed before" in clone.run("drive", "toy", code=1)
+    assert clone.events("start").count("-1") == 2
+
+    clone.run("retry", "toy")
+    assert "retries" in clone.git("show", "HEAD:values/toy/values.yaml")
+    clone.run("drive", "toy", code=1)
+    assert clone.events("start").count("-1") == 4
+    assert clone.events("start").count("1") == 1
+
+
+def test_killed_trial_is_tried_again(clone: TestClone) -> None:
+    prepared(clone, {"x": 1})
+    launcher = clone.start("submit", "toy")
+    until(lambda: clone.events("start"), "the trial starts")
+    os.kill(clone.pid(1), signal.SIGKILL)
+    until(lambda: len(clone.events("start")) == 2, "it starts again")
+    clone.open_gate()
+    launcher.communicate(timeout=60)
+    assert launcher.returncode == 0
+    (row,) = clone.rows().values()
+    assert (row["status"], row["attempts"]) == ("succeeded", 2)
+
+
+def results_of(clone: TestClone) -> list[Path]:
+    return list((clone.root / "results/trials").glob("*/*/result.json"))
+
+
+def some_are_done_and_one_runs(clone: TestClone, done: int) -> bool:
+    return len(results_of(clone)) >= done and len(clone.events("start")) > len(clone.events("end"))
+
+
+def none_lives(pids: list[int]) -> bool:
+    return not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+@pytest.mark.parametrize("asked", [signal.SIGKILL, signal.SIGINT])
+def test_launcher_may_end_at_any_moment_and_the_same_command_goes_on(clone: TestClone, asked: signal.Signals) -> None:
+    prepared(clone, *({"x": x} for x in range(1, 7)))
+    for done in (1, 2, 3):
+        clone.open_gate(done)
+        launcher = clone.start("submit", "toy", "--slots", "2")
+        until(partial(some_are_done_and_one_runs, clone, done), "some are done, one runs")
+        before = {path: path.read_bytes() for path in results_of(clone)}
+        running = [clone.pid(int(x)) for x in clone.events("start")]
+        launcher.send_signal(asked)
+        launcher.communicate(timeout=60)
+        until(partial(none_lives, running), "no child lives on")
+        assert {path: path.read_bytes() for path in before} == before
+    clone.open_gate()
+    clone.run("drive", "toy", "--slots", "2")
+    assert {row["status"] for row in clone.rows().values()} == {"succeeded"}
+    assert len(results_of(clone)) == 6
+    assert clone.events("again") == []
+
+
+def test_changed_resources_replace_jobs_but_not_trials(clone: TestClone) -> None:
+    prepared(clone)
+    clone.open_gate()
+    clone.run("drive", "toy")
+    clone.edit({"x": 1}, {"x": 2}, {"x": 3}, resources={"limits": {"memory": "1Gi"}})
+    clone.run("drive", "toy")
+    assert len(clone.events("start")) == 3
+
+
+def test_result_that_is_no_result_is_set_aside_and_the_trial_runs_again(clone: TestClone) -> None:
+    prepared(clone, {"x": 1})
+    clone.open_gate()
+    clone.run("drive", "toy")
+    (result,) = (clone.root / "results/trials").glob("*/*/result.json")
+    result.write_text("{}")
+    clone.run("drive", "toy")
+    assert clone.events("start") == ["1", "1"]
+    assert json.loads(result.read_text())["status"] == "succeeded"
+    assert list(result.parent.glob("result.json.invalid-*"))
+
+
+def test_uncommitted_chart_is_refused_or_recorded(clone: TestClone) -> None:
+    prepared(clone, {"x": 1})
+    clone.open_gate()
+    chart = clone.root / "chart/Chart.yaml"
+    chart.write_text(chart.read_text() + "# edited\n")
+    said = clone.run("submit", "toy", code=2)
+    assert "chart/Chart.yaml: has uncommitted changes" in said
+    assert clone.events("start") == []
+    clone.run("submit", "toy", "--allow-dirty")
+    (attempt,) = (clone.root / "results/trials").glob("*/*/attempts/*/attempt.json")
+    assert json.loads(attempt.read_text())["provenance"]["dirty"] is True
+
+
+def test_budget_refuses_before_anything_runs(clone: TestClone) -> None:
+    prepared(clone, {"x": 1}, gpu={"count": 1}, budget_gpu_hours=0.01)
+    said = clone.run("plan", "toy", code=2)
+    assert "budget_gpu_hours: 1 trials may take up to 0.1 GPU-hours and 0.01 are allowed" in said
+
+
+def test_error_names_the_line_of_the_values_file(clone: TestClone) -> None:
+    prepared(clone, {"x": 1}, {"x": 2})
+    path = clone.root / "values/toy/values.yaml"
+    path.write_text(path.read_text() + '  - {"x": 1}\n')
+    lines = len(path.read_text().splitlines())
+    said = clone.run("plan", "toy", code=2)
+    assert f"values/toy/values.yaml:{lines}: trials[2] repeats trials[0]; remove one" in said
+
+
+def test_cluster_is_never_taken_by_surprise(clone: TestClone) -> None:
+    prepared(clone, {"x": 1})
+    kubeconfig = clone.gate / "kubeconfig"
+    kubeconfig.write_text("current-context: elsewhere\n")
+    base = clone.root / "values/base.yaml"
+    base.write_text(base.read_text().replace('context: ""', 'context: "lab"'))
+    said = clone.run("plan", "toy", KUBECONFIG=str(kubeconfig))
+    assert "on the local engine (kubectl's current context is elsewhere, not lab)" in said
+    kubeconfig.write_text("current-context: lab\n")
+    assert "on the cluster engine (kubectl's current context is lab)" in clone.run(
+        "plan", "toy", KUBECONFIG=str(kubeconfig)
+    )

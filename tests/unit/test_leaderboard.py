@@ -1,0 +1,153 @@
+"""The leaderboard in the terminal, and the words about the winner."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from rich.cells import cell_len
+
+from sweep import leaderboard, stats, verdict
+from sweep.results import Objective, Row
+from tests.unit.stores import row
+
+HOSTILE = {
+    "script": "<script>alert(1)</script>",
+    "markup": "[red]x[/red]",
+    "escape": "\x1b[2J\x9b31m",
+    "long": "x" * 300,
+    "wide": "模型" * 20,
+    "emoji": "😀",
+    "line": "a\nb\u2028c",
+    "quotes": "\"'`",
+}
+SPENT = verdict.Spent(3600.0, 7200.0)
+
+
+def shown(rows: list[Row], metric: str = "val_accuracy", **options: Any) -> str:
+    choice = stats.choose(rows, Objective(metric, "maximize"), "local")
+    return leaderboard.text(choice, rows, SPENT, **options)
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_no_line_is_wider_than_asked_for(width: int, seeds: int) -> None:
+    hyperparameters: list[dict[str, Any]] = [{name: n for name in HOSTILE} for n in range(4)]
+    hyperparameters += [HOSTILE | {"lr": n / 7} | {"x" * 63: n} for n in range(4)]
+    rows = [
+        row(one, seed, 0.9 + n / 100 + seed / 1000) for n, one in enumerate(hyperparameters) for seed in range(seeds)
+    ]
+    text = shown(rows, width=width)
+    assert max(map(cell_len, text.splitlines())) <= width
+    assert all(char.isprintable() or char == "\n" for char in text)
+
+
+def test_values_are_shown_as_in_values_yaml_and_never_act() -> None:
+    text = shown(
+        [row({"name": "[red]x[/red]"}), row({"name": "\x1b[2J"}, value=0.1), row({"name": True}, value=0.0)], width=120
+    )
+    assert '"[red]x[/red]"' in text
+    assert '"\\u001b[2J"' in text
+    assert "true" in text
+
+
+def test_ranking_and_rest() -> None:
+    text = shown(
+        [row({"lr": n}, value=n / 100) for n in range(12)] + [row({"lr": 99}, value=None, status="failed")], top=3
+    )
+    lines = text.splitlines()
+    assert lines[0].split() == ["#", "val_accuracy", "trial", "lr"]
+    assert [line.split()[:2] for line in lines[1:4]] == [["1", "0.1100"], ["2", "0.1000"], ["3", "0.0900"]]
+    assert lines[4] == "(9 more)"
+    assert "13 trials: 12 succeeded, 1 failed. Spent: 2.00 GPU-hours, 1.00 trial-hours." in text
+
+
+def test_with_one_seed_it_says_so_plainly_and_names_the_winners_curse() -> None:
+    text = " ".join(shown([row({"lr": n}, value=0.9 + n / 1000) for n in range(8)]).split())
+    assert "Every point ran with one seed, so nothing here tells how much of its lead of 0.001 is luck" in text
+    assert "winner's curse" in text
+    assert "±" not in text
+    assert "best?" not in text
+
+
+def test_with_replicates_it_says_how_sure_it_is() -> None:
+    rows = [row({"lr": n}, s, 0.9 + n / 1000 + (0.001, -0.001, 0.0)[(s + n) % 3]) for n in range(8) for s in range(3)]
+    text = " ".join(shown(rows).split())
+    choice = stats.choose(rows, Objective("val_accuracy", "maximize"), "local")
+    assert f"best of the 8 points with a probability of {verdict.chance(choice.p_best[0])}" in text
+    assert "0.9070 ± 0.0012" in text
+    assert "expect about 0.906" in text
+    assert f"{choice.more} more seeds for each of the best two points" in text
+
+
+def test_a_borrowed_interval_is_called_that() -> None:
+    rows = [row({"lr": n}, s, 0.9 + n / 1000 + s / 1000) for n in range(6) for s in range(2)] + [
+        row({"lr": 9}, 0, 0.95)
+    ]
+    assert "its interval is borrowed" in " ".join(shown(rows).split())
+
+
+def test_a_test_metric_as_objective_is_said_in_table_and_words() -> None:
+    rows = [row({"lr": n}, metrics={"test_accuracy": n / 10}) for n in range(3)]
+    text = shown(rows, "test_accuracy")
+    assert "test_accuracy (test set!)" in text.splitlines()[0]
+    assert "no estimate of its quality" in " ".join(text.split())
+
+
+def test_the_winners_test_metric_is_told_once_and_apart() -> None:
+    rows = [row({"lr": n}, metrics={"val_accuracy": n / 10, "test_accuracy": 0.777}) for n in range(3)]
+    text = " ".join(shown(rows).split())
+    assert text.count("0.777") == 1
+    assert "test_accuracy of the winner, which took no part in the choice: 0.7770 (1 seed)" in text
+
+
+def test_the_other_engines_trials_are_counted_apart() -> None:
+    text = shown([row({"lr": 1}), row({"lr": 2}, engine="cluster"), row({"lr": 1}, id="0" * 12, engine="cluster")])
+    assert "2 trials of the other engine are not ranked with these" in " ".join(text.split())
+    assert "1 trial: 1 succeeded" in text
+
+
+def test_without_any_value_it_says_so() -> None:
+    text = shown([row({"lr": 1}, value=None, status="failed")])
+    assert text.startswith("No trial has a val_accuracy yet")
+
+
+@pytest.mark.parametrize(
+    ("size", "places"), [(0.00123, 4), (0.0999, 3), (0.1, 2), (1.2, 1), (12.0, 0), (5600.0, 0), (1e-30, 12), (0.0, 12)]
+)
+def test_two_digits_of_an_interval_are_shown(size: float, places: int) -> None:
+    assert verdict.decimals(size) == places
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.91, "0.9100"), (1234.5, "1234"), (12.345, "12.35"), (0.0, "0.0000"), (-0.00012, "-0.0001200")],
+)
+def test_without_an_interval_four_digits_are_shown(value: float, shown: str) -> None:
+    choice = stats.choose([row({"lr": 1}, 0, value)], Objective("val_accuracy", "maximize"), "local")
+    assert verdict.value(choice, choice.points[0]) == shown
+
+
+@pytest.mark.parametrize(
+    ("p", "text"), [(1.0, "> 99 %"), (0.994, "99 %"), (0.5, "50 %"), (0.004, "< 1 %"), (0.0, "< 1 %")]
+)
+def test_chances_claim_no_more_than_is_known(p: float, text: str) -> None:
+    assert verdict.chance(p) == text
+
+
+def test_only_hyperparameters_that_differ_are_shown() -> None:
+    assert verdict.varied([row({"a": 1, "b": 1, "c": 1}), row({"a": 1, "b": 1.0})]) == ["b", "c"]
+    assert verdict.varied([]) == []
+
+
+def test_lines_to_settle_it_give_new_seeds_to_the_best_two() -> None:
+    rows = [
+        row({"lr": n, "x": 1e-7}, s, 0.9 + n / 1000 + (0.001, -0.001, 0.0)[(s + n) % 3])
+        for n in range(8)
+        for s in range(3)
+    ]
+    choice = stats.choose(rows, Objective("val_accuracy", "maximize"), "local")
+    lines = verdict.replicate_lines(choice)
+    assert choice.more
+    assert len(lines) == 2 * choice.more
+    assert lines[0] == '  - {"lr": 7, "x": 1.0e-07, "seed": 3}'

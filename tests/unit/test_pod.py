@@ -1,0 +1,99 @@
+"""A rendered Pod as a local process: volumes, mount paths, expansion."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sweep import pod
+from sweep.errors import BadInput
+
+POD = {"metadata.name": "demo-x1", "metadata.uid": "u", "spec.nodeName": "laptop"}
+
+
+def job(container: dict[str, Any] | None = None, volumes: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    made = {"command": ["true"], "env": [], "volumeMounts": []} | (container or {})
+    spec = {"containers": [made], "volumes": volumes or []}
+    return {"metadata": {"name": "demo"}, "spec": {"template": {"spec": spec}}}
+
+
+def process(tmp_path: Path, made: dict[str, Any], maps: dict[str, dict[str, str]] | None = None) -> pod.Process:
+    return pod.process(made, maps or {}, work=tmp_path, pod=POD, host={"PATH": "/bin"})
+
+
+def test_host_path_is_used_where_it_is_mounted(tmp_path: Path) -> None:
+    mounts = [{"name": "results", "mountPath": "/sweep/results"}]
+    made = job(
+        {"args": ["--results=/sweep/results", "/sweep/results/a:/sweep/resultsx"], "volumeMounts": mounts},
+        [{"name": "results", "hostPath": {"path": "/srv/r"}}],
+    )
+    assert process(tmp_path, made).argv == ["true", "--results=/srv/r", "/srv/r/a:/sweep/resultsx"]
+
+
+def test_config_map_becomes_files_and_empty_dir_an_empty_folder(tmp_path: Path) -> None:
+    mounts = [{"name": "code", "mountPath": "/c"}, {"name": "scratch", "mountPath": "/tmp"}]
+    volumes = [{"name": "code", "configMap": {"name": "m"}}, {"name": "scratch", "emptyDir": {}}]
+    made = process(tmp_path, job({"args": ["/c/f", "/tmp"], "volumeMounts": mounts}, volumes), {"m": {"f": "text"}})
+    made.prepare()
+    assert Path(made.argv[1]).read_text() == "text"
+    left = Path(made.argv[2]) / "left over"
+    left.touch()
+    made.prepare()
+    assert not left.exists()
+
+
+def test_optional_config_map_may_be_missing(tmp_path: Path) -> None:
+    volume = {"name": "p", "configMap": {"name": "m", "optional": True}}
+    assert process(tmp_path, job(None, [volume])).files == {}
+    with pytest.raises(BadInput, match="no ConfigMap m was rendered"):
+        process(tmp_path, job(None, [{"name": "p", "configMap": {"name": "m"}}]))
+
+
+@pytest.mark.parametrize("kind", ["nfs", "persistentVolumeClaim"])
+def test_volume_of_the_cluster_is_refused(tmp_path: Path, kind: str) -> None:
+    with pytest.raises(BadInput, match=f"volume data: the local engine cannot mount {kind}; use a hostPath"):
+        process(tmp_path, job(None, [{"name": "data", kind: {}}]))
+
+
+def test_shared_memory_is_the_hosts(tmp_path: Path) -> None:
+    mounts = [{"name": "shm", "mountPath": "/dev/shm"}]
+    made = job({"args": ["/dev/shm/x"], "volumeMounts": mounts}, [{"name": "shm", "emptyDir": {"medium": "Memory"}}])
+    assert process(tmp_path, made).argv[1] == "/dev/shm/x"
+
+
+def test_variables_expand_in_order_as_in_a_container(tmp_path: Path) -> None:
+    env = [
+        {"name": "A", "value": "1"},
+        {"name": "B", "value": "$(A)$(C)$$(A)$$$"},
+        {"name": "C", "value": "$(B)"},
+        {"name": "NODE", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
+    ]
+    made = process(tmp_path, job({"command": ["run", "$(A)", "$(NOPE)", "$$(A)"], "env": env}))
+    assert made.env == {"PATH": "/bin", "A": "1", "B": "1$(C)$(A)$$", "C": "1$(C)$(A)$$", "NODE": "laptop"}
+    assert made.argv == ["run", "1", "$(NOPE)", "$(A)"]
+
+
+@given(st.text(st.sampled_from("$()AB x"), max_size=30))
+def test_doubled_dollars_come_back_as_they_were(text: str) -> None:
+    assert pod.expand(text.replace("$", "$$"), {"A": "wrong", "B": "wrong", "": "wrong"}) == text
+
+
+def test_trial_is_left_to_the_letter(tmp_path: Path) -> None:
+    mounts = [{"name": "scratch", "mountPath": "/tmp"}]
+    env = [{"name": "TRIAL", "value": '{"path": "/tmp/x"}'}, {"name": "OTHER", "value": "/tmp/x"}]
+    made = process(tmp_path, job({"env": env, "volumeMounts": mounts}, [{"name": "scratch", "emptyDir": {}}]))
+    assert made.env["TRIAL"] == '{"path": "/tmp/x"}'
+    assert made.env["OTHER"] == f"{tmp_path}/volumes/scratch/x"
+
+
+def test_secret_comes_from_the_persons_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = job({"env": [{"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "tracker", "key": "t"}}}]})
+    monkeypatch.delenv("TOKEN", raising=False)
+    with pytest.raises(BadInput, match=r"env\.TOKEN: comes from the Secret tracker.*export TOKEN in your shell"):
+        process(tmp_path, made)
+    monkeypatch.setenv("TOKEN", "s3cret")
+    assert process(tmp_path, made).env["TOKEN"] == "s3cret"

@@ -1,0 +1,255 @@
+"""The table: merging, what is never dropped, and the round trip through CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sweep import results, store
+from sweep.errors import BadInput
+from sweep.results import Row
+from tests.unit.stores import put_attempt, put_result, row, trial
+
+
+@dataclass
+class Job:
+    condition: str
+    reason: str = ""
+    queued_s: float | None = None
+
+
+EMPTY = store.Snapshot({}, [], found=True)
+
+
+def collect(tmp_path: Path, trials: Any, states: Any = None, old: Any = ()) -> dict[str, Row]:
+    merged = results.merge(old, trials, store.read(tmp_path, trials), states or {}, "local")
+    return {made.id: made for made in merged}
+
+
+def test_a_result_becomes_a_row(tmp_path: Path) -> None:
+    one = trial({"lr": 0.1, "batch_norm": False}, seed=3, gpus=2)
+    put_result(tmp_path, one, metrics={"val_accuracy": 0.9, "loss": None, "epochs": 3})
+    put_attempt(tmp_path, one, "20260101T000000Z-first", status="failed")
+    put_attempt(tmp_path, one)
+    made = collect(tmp_path, [one], {one.id: Job("Complete", queued_s=1.5)})[one.id]
+    assert made == Row(
+        id=one.id,
+        status="succeeded",
+        hyperparameters={"lr": 0.1, "batch_norm": False},
+        seed=3,
+        store="present",
+        engine="local",
+        objective=0.9,
+        metrics={"val_accuracy": 0.9, "epochs": 3},
+        attempts=2,
+        queued_s=1.5,
+        setup_s=2.0,
+        train_s=50.5,
+        gpu_seconds=240.0,
+        node="n1",
+        gpu="H100",
+        commit="abc1234",
+        code="c0de",
+        image="sha256:1mage",
+        data="sha256:da7a",
+    )
+
+
+@pytest.mark.parametrize(
+    ("state", "last", "status", "reason"),
+    [
+        (None, None, "missing", ""),
+        (None, "failed", "failed", "exit 1: boom"),
+        (None, "running", "missing", ""),
+        (Job("Pending"), None, "pending", ""),
+        (Job("Pending"), "failed", "pending", ""),
+        (Job("Running"), "failed", "running", ""),
+        (Job("Failed", "BackoffLimitExceeded"), None, "failed", "BackoffLimitExceeded"),
+        (Job("Failed", "BackoffLimitExceeded"), "failed", "failed", "exit 1: boom"),
+        (Job("Complete"), None, "missing", "its Job is complete, but the store has no valid result of it"),
+    ],
+)
+def test_status_without_a_result(tmp_path: Path, state: Job | None, last: str | None, status: str, reason: str) -> None:
+    one = trial()
+    if last:
+        put_attempt(tmp_path, one, status=last, reason="exit 1: boom" if last == "failed" else "")
+    made = collect(tmp_path, [one], {one.id: state} if state else {})[one.id]
+    assert (made.status, made.reason, made.store) == (status, reason, "")
+
+
+@pytest.mark.parametrize("status", store.FINAL)
+@pytest.mark.parametrize("state", [None, Job("Pending"), Job("Failed"), Job("Complete")])
+def test_a_lost_store_drops_no_result(tmp_path: Path, status: str, state: Job | None) -> None:
+    one = trial()
+    before = row({"lr": 0.1}, status=status)
+    assert before.id == one.id
+    made = collect(tmp_path / "gone", [one], {one.id: state} if state else {}, [before])[one.id]
+    assert made == replace(before, store="missing")
+
+
+def test_a_store_that_comes_back_is_present_again(tmp_path: Path) -> None:
+    one = trial()
+    put_result(tmp_path, one)
+    lost = collect(tmp_path / "gone", [one], old=[row({"lr": 0.1})])
+    assert lost[one.id].store == "missing"
+    assert collect(tmp_path, [one], old=lost.values())[one.id].store == "present"
+
+
+def test_rows_of_trials_no_longer_listed_go(tmp_path: Path) -> None:
+    assert collect(tmp_path, [trial()], old=[row({"lr": 0.7})]).keys() == {trial().id}
+
+
+def test_results_of_the_same_point_on_another_engine_stay(tmp_path: Path) -> None:
+    same = row({"lr": 0.1}, id="aaaaaaaaaaaa", engine="cluster", image="sha256:other")
+    other_code = row({"lr": 0.1}, id="bbbbbbbbbbbb", engine="cluster", code="0ld")
+    never_ran = row({"lr": 0.1}, id="cccccccccccc", engine="cluster", status="pending")
+    made = collect(tmp_path, [trial()], old=[same, other_code, never_ran])
+    assert made["aaaaaaaaaaaa"] == same
+    assert made.keys() == {trial().id, "aaaaaaaaaaaa"}
+
+
+def test_the_objective_is_the_one_asked_for_now(tmp_path: Path) -> None:
+    asked = {"metric": "val_loss", "direction": "minimize"}
+    one = trial(objective=[asked, {"metric": "seconds", "direction": "minimize"}])
+    put_result(tmp_path, one, metrics={"val_accuracy": 0.9, "val_loss": 0.3})
+    assert collect(tmp_path, [one])[one.id].objective == 0.3
+    assert [made.metric for made in results.objectives([one])] == ["val_loss", "seconds"]
+    assert [made.sign for made in results.objectives([one, trial()])] == [-1, -1]
+
+
+def test_a_sweep_without_trials_has_no_objective() -> None:
+    with pytest.raises(BadInput, match="trials: the sweep has none"):
+        results.objectives([])
+
+
+# ---- CSV ----
+
+scalars = (
+    st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"]))
+)
+awkward = st.sampled_from(
+    [False, True, 0, 1, 1.0, -0.0, "", "0", "false", "null", '",\n\r"', "a,b", "é😀", "=1+1", 5e-05, 2**53]
+)
+names = st.text("aZ_.-0", max_size=4).map("_{}".format)
+texts = st.text(st.characters(exclude_categories=["Cs"]))
+values = st.floats(allow_nan=False, allow_infinity=False) | st.integers(0, 10**9)
+numbers = st.none() | values
+rows = st.builds(
+    Row,
+    id=st.integers(0, 16**12 - 1).map("{:012x}".format),
+    status=st.sampled_from(results.STATUSES),
+    hyperparameters=st.dictionaries(names, awkward | scalars | st.lists(awkward)),
+    seed=st.integers(0, 2**53),
+    store=st.sampled_from(["", "present", "missing"]),
+    engine=st.sampled_from(["", "local", "cluster"]),
+    objective=numbers,
+    metrics=st.dictionaries(texts, values),
+    attempts=st.integers(0, 99),
+    queued_s=numbers,
+    setup_s=numbers,
+    train_s=numbers,
+    gpu_seconds=numbers,
+    **dict.fromkeys(results.TEXTS, texts),
+)
+tables = st.lists(rows, max_size=5, unique_by=lambda made: made.id)
+
+
+def exact(table: list[Row]) -> str:
+    """repr tells 1 from 1.0 and True, which == does not."""
+    return repr(
+        [
+            replace(
+                made,
+                hyperparameters=dict(sorted(made.hyperparameters.items())),
+                metrics=dict(sorted(made.metrics.items())),
+            )
+            for made in table
+        ]
+    )
+
+
+@settings(max_examples=300)
+@given(tables)
+def test_csv_round_trip_is_exact(table: list[Row]) -> None:
+    text = results.to_csv(table)
+    read = results.from_csv(text)
+    assert exact(read) == exact(sorted(table, key=lambda made: made.id))
+    assert results.to_csv(reversed(read)) == text
+
+
+@given(tables)
+def test_merge_is_idempotent(table: list[Row]) -> None:
+    trials = [replace(trial(made.hyperparameters, made.seed), id=made.id) for made in table[:3]]
+    once = results.merge(table, trials, EMPTY, {}, "local")
+    assert results.merge(once, trials, EMPTY, {}, "local") == once
+    assert {one.id for one in trials} <= {made.id for made in once}
+
+
+def test_columns_are_those_of_the_design() -> None:
+    table = [row({"b": 1, "a": 2}, metrics={"z": 1, "val_accuracy": 0.5})]
+    header = next(csv.reader(io.StringIO(results.to_csv(table))))
+    before = ["schema_version", "id", "status", "store", "engine", "objective"]
+    between = ["metric.val_accuracy", "metric.z", "hp.a", "hp.b", "seed", "attempts", "queued_s", "setup_s", "train_s"]
+    after = ["gpu_seconds", "node", "gpu", "reason", "commit", "code", "image", "data"]
+    assert header == before + between + after
+
+
+def test_cells_are_as_in_values_yaml() -> None:
+    text = results.to_csv([row({"s": "x", "f": 0.1, "t": True, "l": [1, "a"]})])
+    cells = dict(zip(*csv.reader(io.StringIO(text)), strict=True))
+    assert [cells[f"hp.{name}"] for name in "sftl"] == ['"x"', "0.1", "true", '[1, "a"]']
+    assert cells["queued_s"] == ""
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: text.replace("seed", "sead", 1), "results.csv:1: the header lacks seed"),
+        (lambda text: text[:0], "results.csv:0: the header lacks"),
+        (lambda text: text + "<<<<<<< HEAD\n", "results.csv:3: 1 cells under a header of"),
+        (lambda text: text.replace("\n1,", "\n2,"), "results.csv:2: schema_version 2, this helm-sweep reads 1"),
+        (lambda text: text.replace("succeeded", "done"), "results.csv:2: status 'done'"),
+        (lambda text: text.replace("0.9", '"""x"""'), "results.csv:2: a number is due"),
+        (lambda text: text.replace("0.9", "NaN"), "results.csv:2: a number is due"),
+        (lambda text: text.replace("0.9", "0,9"), "results.csv:2: "),
+        (lambda text: text.replace("0.9", "x"), "results.csv:2: "),
+    ],
+)
+def test_a_broken_table_is_refused_with_its_line(change: Any, message: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        results.from_csv(change(results.to_csv([row({"lr": 0.1})])))
+    assert message in str(caught.value)
+    assert "git checkout" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_write_says_whether_anything_changed(tmp_path: Path) -> None:
+    path = tmp_path / "values" / "s" / "results.csv"
+    assert results.read(path) == []
+    table = [row({"lr": 0.1}, reason="half a pair: \ud83d")]
+    assert results.write(path, table)
+    assert not results.write(path, table)
+    assert results.read(path)[0].reason == "half a pair: \\ud83d"
+
+
+def test_not_utf8_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "results.csv"
+    path.write_bytes(b"\xff")
+    with pytest.raises(BadInput, match=r"results\.csv: not UTF-8"):
+        results.read(path)
+
+
+def test_counts_are_in_the_order_of_the_statuses() -> None:
+    table = [row({"lr": n}, status=status) for n, status in enumerate(["failed", "missing", "succeeded", "failed"])]
+    assert results.counts(table) == {"succeeded": 1, "failed": 2, "missing": 1}
+    assert list(results.counts(table)) == ["succeeded", "failed", "missing"]

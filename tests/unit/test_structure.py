@@ -1,0 +1,68 @@
+"""The directions that docs/design.md promises: verbs -> nouns, the trainer and the runner alone, scripts thin."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+EDGE = {"cli", "display"}
+VERBS = {path.stem for path in (ROOT / "scripts").glob("*.py")} - EDGE
+NOUNS = sorted((ROOT / "scripts" / "sweep").glob("*.py"))
+TRAINER = sorted((ROOT / "trainer").glob("*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    """Top-level names of all modules that a file imports, wherever in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS))
+def test_verb_imports_no_verb(verb: str) -> None:
+    assert not imported(ROOT / "scripts" / f"{verb}.py") & VERBS
+
+
+@pytest.mark.parametrize("noun", NOUNS, ids=lambda path: path.stem)
+def test_noun_knows_nothing_of_the_edge(noun: Path) -> None:
+    assert not imported(noun) & (VERBS | EDGE | {"argparse"})
+    calls = (node.func for node in ast.walk(ast.parse(noun.read_text())) if isinstance(node, ast.Call))
+    assert not [call for call in calls if isinstance(call, ast.Name) and call.id == "print"]
+
+
+@pytest.mark.parametrize("module", TRAINER, ids=lambda path: path.stem)
+def test_trainer_imports_nothing_of_the_scripts(module: Path) -> None:
+    assert not imported(module) & ((VERBS - {"dataset"}) | EDGE | {"sweep", "scripts"})  # dataset: its own module
+
+
+def test_runner_imports_the_standard_library_alone() -> None:
+    import sys
+
+    assert imported(ROOT / "chart" / "files" / "trial.py") <= sys.stdlib_module_names
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS))
+def test_verb_is_a_make_target_with_help(verb: str) -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    assert f"$(RUN)/{verb}.py" in makefile
+    assert ast.get_docstring(ast.parse((ROOT / "scripts" / f"{verb}.py").read_text()))
+
+
+def test_scripts_are_thin() -> None:
+    """3,500 lines of code: what is left when docstrings, comments and blank lines are taken away."""
+    lines = 0
+    for path in (ROOT / "scripts").rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
+        for node in ast.walk(tree):
+            if isinstance(node, documented) and ast.get_docstring(node):
+                node.body = node.body[1:] or [ast.Pass()]
+        lines += len(ast.unparse(tree).splitlines())
+    assert lines < 3500
