@@ -12,13 +12,13 @@ export ENGINE
 RUN := .venv/bin/python scripts
 CACHE := $${XDG_CACHE_HOME:-$$HOME/.cache}/helm-sweep
 engine := --engine $(ENGINE)
-dirty := $(if $(ALLOW_DIRTY),--allow-dirty)
+flags := $(if $(ALLOW_DIRTY),--allow-dirty) $(if $(PUSH),--push)
 
 ## ---- sweeps (SWEEP=quickstart unless told otherwise) ----
 
 .PHONY: sweep
 sweep: setup ## expand, plan, run, collect, report and pick the best; ENGINE=auto|local|cluster
-	@$(RUN)/drive.py $(SWEEP) $(engine) $(if $(SLOTS),--slots $(SLOTS)) $(dirty)
+	@$(RUN)/drive.py $(SWEEP) $(engine) $(if $(SLOTS),--slots $(SLOTS)) $(flags)
 
 .PHONY: new
 new: setup ## start another sweep: make new SWEEP=name
@@ -38,7 +38,7 @@ render: setup ## print the Jobs
 
 .PHONY: submit
 submit: setup ## give the Jobs to the engine
-	@$(RUN)/submit.py $(SWEEP) $(engine) $(if $(SLOTS),--slots $(SLOTS)) $(dirty)
+	@$(RUN)/submit.py $(SWEEP) $(engine) $(if $(SLOTS),--slots $(SLOTS)) $(flags)
 
 .PHONY: status
 status: setup ## where every trial stands

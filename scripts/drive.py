@@ -24,6 +24,7 @@ def main() -> int:
     cli.engine_argument(parser)
     parser.add_argument("--slots", type=int, help="local: how many trials at once")
     parser.add_argument("--allow-dirty", action="store_true", help="submit uncommitted changes, recorded as such")
+    parser.add_argument("--push", action="store_true", help="push the commits of this sweep")
     args = parser.parse_args()
     engine = ["--engine", args.engine]
     verb("expand", args.sweep, *(["--allow-dirty"] if args.allow_dirty else []))
@@ -32,10 +33,11 @@ def main() -> int:
         verb("dataset", args.sweep)
     verb("plan", args.sweep, *engine)
     submitted = ["--slots", str(args.slots)] if args.slots else []
-    failed = verb("submit", args.sweep, *engine, *submitted, *(["--allow-dirty"] if args.allow_dirty else []))
+    flags = [f"--{name}" for name in ("allow-dirty", "push") if getattr(args, name.replace("-", "_"))]
+    failed = verb("submit", args.sweep, *engine, *submitted, *flags)
     verb("collect", args.sweep, *engine)
-    verb("best", args.sweep, *engine)
     verb("report", args.sweep, *engine)
+    verb("best", args.sweep, *engine)
     return failed
 
 

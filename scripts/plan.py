@@ -36,11 +36,11 @@ def show(session: Session, made: plan.Plan) -> None:
             f"  at most {made.to_run_hours:.2g} trial-hours and {made.to_run_gpu_hours:.2g} GPU-hours "
             f"for the {len(made.to_run)} to run ({made.ceiling_gpu_hours:.2g} GPU-hours for the whole sweep)"
         )
-    if session.engine == "cluster":
-        share = made.release_bytes / helm.SECRET_LIMIT_BYTES
-        cli.say(f"  release: about {made.release_bytes:,} of {helm.SECRET_LIMIT_BYTES:,} bytes ({share:.0%})")
-    elif session.requirements and made.to_run and not environments.is_ready(session.requirements):
-        cli.say(f"  first installs {session.files.clone.relative(session.requirements)}, once a machine")
+    share = made.release_bytes / helm.SECRET_LIMIT_BYTES
+    cli.say(f"  as a helm release about {made.release_bytes:,} bytes, {share:.0%} of what a Secret holds")
+    lock = session.requirements
+    if session.engine == "local" and lock and made.to_run and not environments.is_ready(lock):
+        cli.say(f"  first installs {session.files.clone.relative(lock)}, once a machine")
 
 
 def main() -> int:

@@ -26,6 +26,16 @@ def provenance(session: Session, allow_dirty: bool) -> dict[str, object]:
     return {"commit": commit, "author": git.author(clone.root, commit), "dirty": bool(dirty or unsaved)}
 
 
+def publish(session: Session, push: bool) -> None:
+    """A result is traced to a commit, which others can only see on a remote: push it, or say that it is on none."""
+    clone = session.files.clone
+    commit = git.head(clone.root)
+    if push:
+        git.push(clone.root)
+    elif commit and git.has_remote(clone.root) and not git.is_on_remote(clone.root, commit):
+        cli.say(f"{session.name}: commit {commit[:12]} is on no remote yet; PUSH=1 pushes it")
+
+
 def ready(session: Session) -> None:
     """What local trials need beside the clone: their data set. Raises BadInput where it is missing."""
     data = session.data_folder
@@ -58,6 +68,8 @@ def main() -> int:
     cli.engine_argument(parser)
     parser.add_argument("--slots", type=int, help="local: how many trials at once; default: one a core, or a GPU set")
     parser.add_argument("--allow-dirty", action="store_true", help="submit uncommitted changes, recorded as such")
+    parser.add_argument("--dry-run", action="store_true", help="check everything, run nothing")
+    parser.add_argument("--push", action="store_true", help="push the current branch first")
     args = parser.parse_args()
     session = open_sweep(Clone.here(), args.sweep, args.engine)
     if session.engine == "cluster":
@@ -66,7 +78,12 @@ def main() -> int:
             f"plain helm can: helm upgrade --install {session.name} chart "
             + " ".join(f"-f {session.files.clone.relative(path)}" for path in session.values_files)
         )
+    if args.dry_run:
+        session.rendered  # noqa: B018 - refuses what the chart refuses
+        cli.say(f"{session.name}: would run on the local engine; `make plan SWEEP={session.name}` says what")
+        return 0
     session.write_provenance(provenance(session, args.allow_dirty))
+    publish(session, args.push)
     states = run_locally(session, args.slots)
     failed = [state for state in states.values() if state.condition == "Failed"]
     if failed:

@@ -39,7 +39,7 @@ PR_SET_PDEATHSIG = 1
 NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, 524)  # the last is what NFSv3 says, and has no name here
 
 
-class Stop(Exception):  # noqa: N818 - an end, not always an error
+class Stop(Exception):
     """The end without a result. `reason` goes into attempt.json, `message` to people; `code` is the runner's own."""
 
     def __init__(self, code: int, reason: str, message: str = "", status: str = "failed", ended: int | None = None):
@@ -518,13 +518,12 @@ class Command:
                     if time.monotonic() >= beat_at:
                         heartbeat()
                         beat_at = time.monotonic() + HEARTBEAT_SECONDS
-            self._signal(signal.SIGKILL)  # what the command left behind
-            for _ in range(100):  # not for ever: what has left the process group may go on talking
+            for _ in range(100):  # not for ever: what the command left behind may go on talking
                 if not self._tee():
                     break
             os.fsync(self.log)
         finally:
-            self._signal(signal.SIGKILL)
+            self._signal(signal.SIGKILL)  # what is left of the process group, whose number is ours until the wait
             code = self.child.wait()
         return code
 

@@ -24,7 +24,7 @@ def winners(choice: Choice, top: int = 1, max_seconds: float | None = None) -> l
     cheap = [point for point in choice.points if max_seconds is None or _cost(point) <= max_seconds]
     if not cheap:
         least = min(map(_cost, choice.points))
-        raise BadInput(f"--max-cost {max_seconds:g}: the cheapest point trains for {least:.0f} s; allow more")
+        raise BadInput(f"--max-cost {max_seconds:g}: the cheapest point trains for {least:.3g} s; allow more")
     return cheap[:top]
 
 

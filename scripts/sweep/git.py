@@ -87,6 +87,15 @@ def is_on_remote(repo: Path, commit: str) -> bool:
     return bool(_git(repo, "for-each-ref", "--count=1", f"--contains={commit}", "refs/remotes").strip())
 
 
+def has_remote(repo: Path) -> bool:
+    return bool(_git(repo, "remote").strip())
+
+
+def push(repo: Path) -> None:
+    """Push the current branch to where it goes by itself; raises BadInput with git's reason."""
+    _git(repo, "push", "--quiet")
+
+
 def dirty(repo: Path, *paths: str) -> list[str]:
     """Paths under `paths` (all, if none is given) that differ from HEAD or are new; ignored ones do not count."""
     said = _git(repo, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", *paths)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +23,8 @@ from sweep.store import FINAL, Attempt, Snapshot, Stored, is_number
 from sweep.yamlfile import plain
 
 TEMPLATES = Path(__file__).with_name("templates")
-CURVES, CURVE_NUMBERS, CURVE_STEPS = 200, 60_000, 200
-"""Learning curves of at most so many trials, the best first; numbers in all of them; epochs of each."""
-CURVE_METRICS = 6
+CURVES, CURVE_STEPS, CURVE_METRICS = 100, 100, 4
+"""Learning curves of at most so many trials, the best first; epochs and metrics of each."""
 EXAMPLES, LOG_LINES, LOG_WIDTH = 3, 15, 300
 """Failed attempts shown with the end of their log, of each class."""
 EXIT_CODES = {
@@ -78,7 +78,12 @@ def html(material: Material, charts: str = "") -> str:
         lstrip_blocks=True,
     )
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
-    environment.filters |= {"plain": plain, "decimals": verdict.decimals, "chance": verdict.chance}
+    environment.filters |= {
+        "plain": plain,
+        "decimals": verdict.decimals,
+        "hours": verdict.hours,
+        "chance": verdict.chance,
+    }
     scripts = [charts, (TEMPLATES / "report.js").read_text()]
     style = (TEMPLATES / "report.css").read_text()
     policy = {
@@ -154,10 +159,9 @@ def _data(material: Material, names: Sequence[str]) -> dict[str, Any]:
         ],
         "curves": _curves(material, index),
         "attempts": [
-            [index[trial], attempt.record["started_at"], round(attempt.seconds, 1), attempt.status, node]
-            for trial, attempt in _attempts(material)
-            if trial in index and isinstance(attempt.record.get("started_at"), str)
-            for node in [str(attempt.record.get("node") or "")]
+            [index[trial], made.text("started_at"), round(made.seconds, 1), made.status, made.text("node")]
+            for trial, made in _attempts(material)
+            if trial in index
         ],
     }
 
@@ -174,10 +178,9 @@ def _curves(material: Material, index: dict[str, int]) -> dict[str, Any]:
     known = {row.id for row in ranked}
     objective = material.choice.objective.metric
     made: dict[str, Any] = {"metrics": [], "trials": []}
-    numbers = 0
     for row in [*ranked, *(row for row in material.rows if row.id not in known)]:
         stored = material.snapshot.trials.get(row.id, Stored())
-        if len(made["trials"]) == CURVES or numbers > CURVE_NUMBERS:
+        if len(made["trials"]) == CURVES:
             break
         attempt = stored.result["attempt"] if stored.result else stored.attempts[-1].name if stored.attempts else ""
         entries = store.history(material.store, row.id, attempt) if attempt else []
@@ -193,7 +196,6 @@ def _curves(material: Material, index: dict[str, int]) -> dict[str, Any]:
         kept = entries[::-step][::-1]  # the last epoch is always among them
         x = [_finite(entry.get("epoch", place)) for place, entry in enumerate(kept, 1)]
         lines = [[_finite(entry.get(name)) for entry in kept] for name in made["metrics"]]
-        numbers += len(kept) * (len(lines) + 1)
         made["trials"].append([index[row.id], x, *lines])
     return made
 
@@ -219,7 +221,7 @@ def _failures(material: Material) -> Iterator[dict[str, Any]]:
                 {
                     "trial": trial,
                     "attempt": attempt.name,
-                    "reason": str(attempt.record.get("reason") or ""),
+                    "reason": attempt.text("reason"),
                     "log": [
                         line[:LOG_WIDTH] for line in store.log_tail(material.store, trial, attempt.name, LOG_LINES)
                     ],
@@ -234,7 +236,7 @@ def failure_class(attempt: Attempt) -> str:
     code = attempt.record.get("exit_code")
     if isinstance(code, int) and code in EXIT_CODES:
         return EXIT_CODES[code]
-    reason = str(attempt.record.get("reason") or f"exit {code}")
+    reason = attempt.text("reason") or f"exit {code}"
     head, _, rest = reason.partition(": ")
     return f"{head}: {re.sub(r'0x[0-9a-f]+|[0-9]+', '…', rest)}"[:120] if rest else head[:120]
 
@@ -256,11 +258,8 @@ def _ledger(material: Material) -> Iterator[dict[str, Any]]:
 
 def _provenance(rows: Sequence[Row]) -> list[tuple[str, list[tuple[str, int]]]]:
     """Everything the results rest on, each value with its number of trials."""
-    made = []
-    for title, field in (("Commit", "commit"), ("Code", "code"), ("Image", "image"), ("Data", "data")):
-        values = [getattr(row, field) for row in rows]
-        made.append((title, [(value, values.count(value)) for value in dict.fromkeys(values) if value]))
-    for title, field in (("Engine", "engine"), ("Node", "node"), ("GPU or device", "gpu")):
-        values = [getattr(row, field) for row in rows if row.objective is not None]
-        made.append((title, [(value, values.count(value)) for value in dict.fromkeys(values) if value]))
-    return [(title, values) for title, values in made if values]
+    fields = {"Commit": "commit", "Code": "code", "Image": "image", "Data": "data", "Engine": "engine", "Node": "node"}
+    made = [
+        (title, Counter(getattr(row, name) for row in rows)) for title, name in (*fields.items(), ("Device", "gpu"))
+    ]
+    return [(title, [(value, n) for value, n in found.most_common() if value]) for title, found in made if any(found)]

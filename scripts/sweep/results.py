@@ -120,7 +120,7 @@ def _point(row: Row) -> tuple[str, int, str, str]:
 
 def _row(trial: Trial, stored: Stored, old: Row | None, state: JobState | None, engine: str) -> Row:
     identity = trial.identity
-    queued = state.queued_s if state and state.queued_s is not None else old.queued_s if old else None
+    queued = next((one.queued_s for one in (state, old) if one and one.queued_s is not None), None)
     row = Row(
         id=trial.id,
         status="missing",
@@ -129,11 +129,7 @@ def _row(trial: Trial, stored: Stored, old: Row | None, state: JobState | None, 
         engine=engine,
         attempts=len(stored.attempts) or (old.attempts if old else 0),
         queued_s=queued,
-        gpu_seconds=_gpu_seconds(trial, stored)
-        if stored.attempts or stored.result
-        else old.gpu_seconds
-        if old
-        else None,
+        gpu_seconds=_gpu_seconds(trial, stored, old),
         code=identity["code"],
         image=identity["image"],
         data=identity["data"],
@@ -143,17 +139,17 @@ def _row(trial: Trial, stored: Stored, old: Row | None, state: JobState | None, 
     if old and old.status in FINAL:
         value = old.metrics.get(objectives([trial])[0].metric)
         return replace(old, store="missing", objective=value, queued_s=queued)
+    if old and old.status == "failed" and not state and not stored.attempts:
+        return old
     last = stored.attempts[-1].record if stored.attempts else {}
     row = replace(row, node=_text(last.get("node")), commit=_commit(last) if last else "")
-    if state is None:
-        if last.get("status") != "failed":
-            return row
-        return replace(row, status="failed", reason=_text(last.get("reason")))
-    if state.condition == "Complete":
+    if state and state.condition == "Complete":
         return replace(row, reason="its Job is complete, but the store has no valid result of it")
-    status = {"Running": "running", "Failed": "failed"}.get(state.condition, "pending")
-    reason = _text(last.get("reason")) or _text(state.reason) if status == "failed" else ""
-    return replace(row, status=status, reason=reason)
+    if state and state.condition != "Failed":
+        return replace(row, status="running" if state.condition == "Running" else "pending")
+    if state or last.get("status") == "failed":
+        return replace(row, status="failed", reason=_text(last.get("reason")) or _text(state and state.reason))
+    return row
 
 
 def _with_result(row: Row, result: dict[str, Any], attempts: Sequence[Attempt], trial: Trial) -> Row:
@@ -183,7 +179,9 @@ def trial_seconds(stored: Stored) -> float:
     return seconds or seconds_between(result.get("started_at"), result.get("finished_at"))
 
 
-def _gpu_seconds(trial: Trial, stored: Stored) -> float:
+def _gpu_seconds(trial: Trial, stored: Stored, old: Row | None) -> float | None:
+    if not stored.attempts and not stored.result:
+        return old.gpu_seconds if old else None
     told = sum(attempt.gpu_seconds for attempt in stored.attempts)
     return round(told if stored.attempts else trial.gpus * trial_seconds(stored), 3)
 
@@ -197,8 +195,8 @@ def _text(value: Any) -> str:
     return "" if value is None else str(value)[:LONGEST_REASON]
 
 
-def to_csv(rows: Iterable[Row]) -> str:
-    """The table as text; the same rows give the same bytes."""
+def to_csv(rows: Iterable[Row]) -> bytes:
+    """The table as UTF-8; the same rows give the same bytes."""
     rows = sorted(rows, key=lambda row: row.id)
     metrics = sorted({name for row in rows for name in row.metrics})
     names = sorted({name for row in rows for name in row.hyperparameters})
@@ -209,7 +207,8 @@ def to_csv(rows: Iterable[Row]) -> str:
         cells += [_cell(row.hyperparameters.get(name)) for name in names]
         cells += [_cell(getattr(row, name)) for name in NUMBERS] + [getattr(row, name) for name in TEXTS]
         lines.append(_line(cells))
-    return "".join(lines)
+    # A reason comes from a log and may hold half a surrogate pair, which UTF-8 has no bytes for.
+    return "".join(lines).encode(errors="backslashreplace")
 
 
 def _line(cells: Iterable[str]) -> str:
@@ -224,29 +223,24 @@ def _cell(value: Any) -> str:
     return "" if value is None else json.dumps(value, ensure_ascii=False)
 
 
-def from_csv(text: str, name: str = "results.csv") -> list[Row]:
+def from_csv(data: bytes, name: str = "results.csv") -> list[Row]:
     """Read the table back. Raises BadInput with `name`:line."""
-    lines = csv.reader(io.StringIO(text, newline=""))
-    header: list[str] = []
-    rows = []
+    lines = None
     try:
+        lines = csv.reader(io.StringIO(data.decode(), newline=""))
         header = next(lines, [])
-        fixed = {*BEFORE, *NUMBERS, *TEXTS}
-        missing = fixed - set(header)
-        if missing:
+        if missing := {*BEFORE, *NUMBERS, *TEXTS} - set(header):
             raise ValueError(f"the header lacks {', '.join(sorted(missing))}")
-        for cells in lines:
-            if len(cells) != len(header):
-                raise ValueError(f"{len(cells)} cells under a header of {len(header)}")
-            rows.append(_row_of(dict(zip(header, cells, strict=True))))
+        return [_row_of(header, cells) for cells in lines]
     except (ValueError, csv.Error) as error:
-        raise BadInput(
-            f"{name}:{lines.line_num}: {error}; `git checkout` it, or delete it and run `make collect` again"
-        ) from error
-    return rows
+        line = lines.line_num if lines else 1
+        raise BadInput(f"{name}:{line}: {error}; `git checkout` it, or delete it and `make collect` again") from error
 
 
-def _row_of(cells: dict[str, str]) -> Row:
+def _row_of(header: list[str], line: list[str]) -> Row:
+    if len(line) != len(header):
+        raise ValueError(f"{len(line)} cells under a header of {len(header)}")
+    cells = dict(zip(header, line, strict=True))
     if cells["schema_version"] != str(CSV_VERSION):
         raise ValueError(f"schema_version {cells['schema_version']}, this helm-sweep reads {CSV_VERSION}")
     if cells["status"] not in STATUSES:
@@ -267,23 +261,14 @@ def _under(prefix: str, cells: dict[str, str]) -> dict[str, Any]:
 
 def read(path: Path) -> list[Row]:
     """The rows of results.csv, none if there is no such file yet. Raises BadInput."""
-    try:
-        return from_csv(path.read_bytes().decode(), path.name)
-    except FileNotFoundError:
-        return []
-    except UnicodeDecodeError:
-        raise BadInput(
-            f"{path.name}: not UTF-8; `git checkout` it, or delete it and run `make collect` again"
-        ) from None
+    return from_csv(path.read_bytes(), path.name) if path.exists() else []
 
 
 def write(path: Path, rows: Iterable[Row]) -> bool:
     """Write results.csv atomically; False if it held exactly that already."""
-    # A log line that ends up as a reason may hold half a surrogate pair, which UTF-8 has no bytes for.
-    data = to_csv(rows).encode(errors="backslashreplace")
+    data = to_csv(rows)
     if path.exists() and path.read_bytes() == data:
         return False
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, data)
     return True
 

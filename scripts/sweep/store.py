@@ -8,6 +8,7 @@ Nothing here is fatal: a file that cannot be believed is set aside with its path
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import math
@@ -52,7 +53,11 @@ class Attempt:
 
     @property
     def status(self) -> str:
-        return str(self.record.get("status") or "unknown")
+        return self.text("status") or "unknown"
+
+    def text(self, name: str) -> str:
+        """A field of the record as text, "" where there is none."""
+        return str(self.record.get(name) or "")
 
     @property
     def seconds(self) -> float:
@@ -187,22 +192,20 @@ def read(store: Path, trials: Iterable[Trial], cache: Path | None = None) -> Sna
     `cache` is a file that remembers what was read, by size and mtime: only new and changed files are opened. It may be
     deleted at any time.
     """
-    reader = _Reader(store, _load_cache(cache, store))
+    key = [CACHE_VERSION, str(store)]
+    reader = _Reader(store, _load_cache(cache, key))
     kept = {trial.id: reader.trial(trial) for trial in trials}
     if cache and reader.cache != reader.before:
-        write_atomic(cache, json.dumps({"version": CACHE_VERSION, "store": str(store), "files": reader.cache}))
+        write_atomic(cache, json.dumps({"key": key, "files": reader.cache}))
     return Snapshot(kept, reader.problems, (store / "trials").is_dir(), reader.opened)
 
 
-def _load_cache(cache: Path | None, store: Path) -> dict[str, list[Any]]:
+def _load_cache(cache: Path | None, key: list[Any]) -> dict[str, list[Any]]:
     try:
         known = json.loads(cache.read_bytes()) if cache else {}
-        if known.get("version") == CACHE_VERSION and known.get("store") == str(store):
-            files: dict[str, list[Any]] = known["files"]
-            return files
-    except (OSError, ValueError, KeyError, AttributeError):
-        pass  # a cache that cannot be read is no cache
-    return {}
+        return dict(known["files"]) if known["key"] == key else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}  # a cache that cannot be read is no cache
 
 
 @dataclass
@@ -294,10 +297,6 @@ def history(store: Path, trial: str, attempt: str) -> list[dict[str, Any]]:
         return []
     made = []
     for line in data.splitlines():
-        try:
-            entry = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(entry, dict):
-            made.append(entry)
-    return made
+        with contextlib.suppress(ValueError, RecursionError):
+            made.append(json.loads(line))
+    return [entry for entry in made if isinstance(entry, dict)]

@@ -38,7 +38,7 @@ ADVICE = "write `# expanded from space.yaml: not yet` and `# end` as two indente
 
 @dataclass(frozen=True)
 class Block:
-    """The marked block: where it is, what it says of itself, and its lines without their line ends."""
+    """The marked block: where it is, what it says of itself, and its lines."""
 
     first: int  # 0-based line of the opening marker
     last: int  # and of the closing one
@@ -107,8 +107,7 @@ def _find(lines: list[str], shown: str) -> Block | None:
     ends = [number for number, line in enumerate(lines) if number > first and END.fullmatch(line)]
     if not ends:
         raise BadInput(f"{shown}:{first + 1}: the block of expand has no end; write `# end` below its last trial")
-    inside = tuple(line.removesuffix("\r") for line in lines[first + 1 : ends[0]])
-    return Block(first, ends[0], match[1], match[2], match[3], inside)
+    return Block(first, ends[0], match[1], match[2], match[3], tuple(lines[first + 1 : ends[0]]))
 
 
 def digest(lines: tuple[str, ...]) -> str:
@@ -143,12 +142,13 @@ def generate(sweep: str, space: Space, trials: list[dict[str, Any]]) -> str:
     """A first values.yaml for `space`."""
     head = f"""\
 # The sweep {sweep}: expand owns the marked block of trials, every other line is yours.
-# What base.yaml sets may be overridden here, as in `gpu: {{count: 0}}`.
+# What base.yaml sets may be overridden here, as `gpu` is.
 sweep: {sweep}
 objective: {yamlfile.plain(space.objective)}
 hyperparameters: {yamlfile.flow(space.hyperparameters)}
 command: [python, train.py]
 limit_seconds: 600
+gpu: {{count: 0}}  # GPUs of a trial; without this line what base.yaml says
 retries: {{}}  # {{id: n}}, written by retry
 trials:
 """

@@ -25,16 +25,8 @@ class Spent:
     trial_seconds: float
     gpu_seconds: float
 
-    @property
-    def trial_hours(self) -> str:
-        return hours(self.trial_seconds)
-
-    @property
-    def gpu_hours(self) -> str:
-        return hours(self.gpu_seconds)
-
     def __str__(self) -> str:
-        return f"{self.gpu_hours} GPU-hours, {self.trial_hours} trial-hours"
+        return f"{hours(self.gpu_seconds)} GPU-hours, {hours(self.trial_seconds)} trial-hours"
 
 
 def hours(seconds: float) -> str:
@@ -49,11 +41,10 @@ def decimals(size: float) -> int:
 
 def places(choice: Choice) -> int:
     """Decimal places of all values in a table: by the winner's interval, without one four digits of its mean."""
-    if not choice.points:
+    if not choice.points or not choice.points[0].mean:
         return 4
     best = choice.points[0]
-    half = half_width(choice, best)
-    return decimals(half) if half else decimals(abs(best.mean) / 100) if best.mean else 4
+    return decimals(half_width(choice, best) or abs(best.mean) / 100)
 
 
 def half_width(choice: Choice, point: Point) -> float | None:
@@ -83,21 +74,16 @@ def varied(rows: Sequence[Row]) -> list[str]:
     return sorted(name for name, given in seen.items() if len(set(given)) > 1 or len(given) < len(rows))
 
 
-def describe(hyperparameters: Mapping[str, Any], names: Sequence[str]) -> str:
-    """`batch_size 512, momentum 0.9`."""
-    return ", ".join(f"{name} {plain(hyperparameters[name])}" for name in names if name in hyperparameters)
-
-
 def sentences(choice: Choice, names: Sequence[str]) -> list[str]:
     """The honest summary, the most important first; `names` are the hyperparameters to name the winner by."""
     metric = plain(choice.objective.metric)
     if not choice.points:
         return [f"No trial has a {metric} yet, so there is nothing to choose from."]
     best = choice.points[0]
-    where = f" at {describe(best.hyperparameters, names)}" if names else ""
+    where = ", ".join(f"{name} {plain(best.hyperparameters[name])}" for name in names if name in best.hyperparameters)
     seeds = f"mean of {best.n} seeds" if best.n > 1 else "one seed"
     interval = ", 95 % interval" if choice.noise else ""
-    said = [f"Best {metric}: {value(choice, best)} ({seeds}{interval}){where}."]
+    said = [f"Best {metric}: {value(choice, best)} ({seeds}{interval}){where and f' at {where}'}."]
     said += _how_sure(choice, best)
     if best.diverged:
         said.append(f"It diverged with {best.diverged} of its seeds.")
@@ -136,30 +122,25 @@ def _how_sure(choice: Choice, best: Point) -> list[str]:
     ]
     if best.n == 1:
         said.insert(1, "The winner itself ran with one seed; its interval is borrowed from replicates of other points.")
-    if choice.p_best[0] < SETTLED:
-        said += _to_settle(choice)
-    return said
-
-
-def _to_settle(choice: Choice) -> list[str]:
+    if choice.p_best[0] >= SETTLED:
+        return said
     if choice.more is None or choice.more > TOO_MANY:
-        return [f"More than {TOO_MANY} seeds each would be needed to tell the best two apart: take the cheaper one."]
+        return [*said, f"To tell the best two apart, each would need more than {TOO_MANY} seeds: take the cheaper one."]
     if not choice.more:
-        return ["The best two can be told apart as they are; the doubt that is left comes from the points behind them."]
+        return [*said, "The best two can be told apart; the doubt that is left comes from the points behind them."]
     seeds = f"{choice.more} more seed{'s' if choice.more > 1 else ''}"
-    return [f"If that lead is real, {seeds} for each of the best two points would show it (power 0.8)."]
+    return [*said, f"If that lead is real, {seeds} for each of the best two points would show it (power 0.8)."]
 
 
-def replicate_lines(choice: Choice, top: int = 2) -> list[str]:
-    """Lines for `trials:` in values.yaml that give the best points the seeds `more` asks for; [] for none."""
+def replicate_lines(choice: Choice) -> list[str]:
+    """Lines for `trials:` in values.yaml that give the best two points the seeds `more` asks for; [] for none."""
     if not choice.more or choice.more > TOO_MANY or (choice.p_best and choice.p_best[0] >= SETTLED):
         return []
-    lines = []
-    for point in choice.points[:top]:
-        start = max(row.seed for row in point.rows) + 1
-        for seed in range(start, start + choice.more):
-            lines.append("  - " + flow_trial(point.hyperparameters, seed))
-    return lines
+    return [
+        f"  - {flow_trial(point.hyperparameters, max(point.values) + further)}"
+        for point in choice.points[:2]
+        for further in range(1, choice.more + 1)
+    ]
 
 
 def flow_trial(hyperparameters: Mapping[str, Any], seed: int) -> str:

@@ -91,6 +91,14 @@ def test_failed_trial_is_named_and_only_it_is_retried(clone: TestClone) -> None:
     assert clone.events("start").count("1") == 1
 
 
+def test_sweep_without_a_winner_still_has_its_report(clone: TestClone) -> None:
+    prepared(clone, {"x": -1}, {"x": -2}, backoffLimit=0)
+    said = clone.run("drive", "toy", code=1)
+    assert "2 of 2 trials failed" in said
+    assert "x: must not be negative" in (clone.root / "out/toy/report.html").read_text()
+    assert not (clone.root / "values/toy/best.yaml").exists()
+
+
 def test_killed_trial_is_tried_again(clone: TestClone) -> None:
     prepared(clone, {"x": 1})
     launcher = clone.start("submit", "toy")

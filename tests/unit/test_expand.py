@@ -152,7 +152,7 @@ def test_force_replaces_an_edited_block(clone: Clone) -> None:
     edit(demo(clone).space, "n: 8", "n: 9")
     before = state(clone)
     with pytest.raises(
-        BadInput, match=r"^values/demo/values.yaml:10: space.yaml has changed, and so have trials in its block"
+        BadInput, match=r"^values/demo/values.yaml:11: space.yaml has changed, and so have trials in its block"
     ):
         run(clone)
     assert state(clone) == before

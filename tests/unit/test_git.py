@@ -43,6 +43,7 @@ def test_a_commit_holds_exactly_the_paths_and_leaves_the_rest_staged(repo: Path)
     call(repo, "add", "a.txt", "other.txt")
     (repo / "b.txt").write_text("2\n")
     (repo / "new file [1].txt").write_text("x\n")
+    (repo / "new file 1.txt").write_text("not named, only like a pattern\n")
     made = git.commit(repo, ["b.txt", "new file [1].txt"], "demo: 8 trials\n\n# not a comment")
     assert made
     assert made.sha == git.head(repo)
@@ -56,7 +57,7 @@ def test_a_commit_holds_exactly_the_paths_and_leaves_the_rest_staged(repo: Path)
         "new file [1].txt",
         "",
     ]
-    assert call(repo, "status", "--porcelain").split("\n") == ["M  a.txt", "A  other.txt", ""]
+    assert call(repo, "status", "--porcelain").split("\n") == ["M  a.txt", "A  other.txt", '?? "new file 1.txt"', ""]
 
 
 def test_nothing_changed_is_no_commit(repo: Path) -> None:

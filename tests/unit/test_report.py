@@ -220,6 +220,15 @@ def test_failures_by_class_with_the_ends_of_their_logs(tmp_path: Path) -> None:
     assert "exit 1: KeyError: …" in text
 
 
+def test_an_attempt_that_is_not_ours_spoils_nothing(tmp_path: Path) -> None:
+    one = trial()
+    put_attempt(tmp_path, one, node={"a": 1}, status=[1], reason=1, gpus="x", exit_code={}, provenance=None)
+    path = put_attempt(tmp_path, one, "b") / "attempt.json"
+    path.write_text('{"started_at": 1e999, "finished_at": [], "gpus": 1e999, "status": "failed", "reason": 1e999}')
+    snapshot = store.read(tmp_path, [one])
+    assert len(data(page(results.merge([], [one], snapshot, {}, "local"), snapshot, tmp_path))["attempts"]) == 2
+
+
 def test_hours_by_cause(tmp_path: Path) -> None:
     one, two = trial(gpus=2), trial({"lr": 0.2})
     put_attempt(tmp_path, one, "a", status="failed")
@@ -240,6 +249,7 @@ def test_what_was_set_aside_is_listed() -> None:
     problems = [store.Problem(f"trials/{n}/result.json", "not JSON <b>") for n in range(150)]
     made = page(table(), store.Snapshot({}, problems, True))
     assert "trials/99/result.json: not JSON <b>" in made.text
+    assert "trials/100/result.json" not in made.text
     assert "and 50 more" in made.text
 
 

@@ -94,6 +94,19 @@ def test_a_lost_store_drops_no_result(tmp_path: Path, status: str, state: Job | 
     assert made == replace(before, store="missing")
 
 
+def test_a_failure_is_remembered_until_something_newer_is_known(tmp_path: Path) -> None:
+    before = row({"lr": 0.1}, value=None, status="failed", store="", reason="exit 1: boom")
+    assert collect(tmp_path, [trial()], old=[before])[trial().id] == before
+    assert collect(tmp_path, [trial()], {trial().id: Job("Running")}, [before])[trial().id].status == "running"
+
+
+def test_no_wait_at_all_is_known_and_an_unknown_one_is_remembered(tmp_path: Path) -> None:
+    one = trial()
+    for state, queued in ((Job("Pending", queued_s=0.0), 0.0), (Job("Pending"), 7.0), (None, 7.0)):
+        states = {one.id: state} if state else {}
+        assert collect(tmp_path, [one], states, [row({"lr": 0.1}, status="pending", queued_s=7.0)])[one.id].queued_s == queued
+
+
 def test_a_store_that_comes_back_is_present_again(tmp_path: Path) -> None:
     one = trial()
     put_result(tmp_path, one)
@@ -103,7 +116,8 @@ def test_a_store_that_comes_back_is_present_again(tmp_path: Path) -> None:
 
 
 def test_rows_of_trials_no_longer_listed_go(tmp_path: Path) -> None:
-    assert collect(tmp_path, [trial()], old=[row({"lr": 0.7})]).keys() == {trial().id}
+    replaced = row({"lr": 0.1}, id="aaaaaaaaaaaa", image="sha256:older")
+    assert collect(tmp_path, [trial()], old=[row({"lr": 0.7}), replaced]).keys() == {trial().id}
 
 
 def test_results_of_the_same_point_on_another_engine_stay(tmp_path: Path) -> None:
@@ -197,7 +211,7 @@ def test_merge_is_idempotent(table: list[Row]) -> None:
 
 def test_columns_are_those_of_the_design() -> None:
     table = [row({"b": 1, "a": 2}, metrics={"z": 1, "val_accuracy": 0.5})]
-    header = next(csv.reader(io.StringIO(results.to_csv(table))))
+    header = next(csv.reader(io.StringIO(results.to_csv(table).decode())))
     before = ["schema_version", "id", "status", "store", "engine", "objective"]
     between = ["metric.val_accuracy", "metric.z", "hp.a", "hp.b", "seed", "attempts", "queued_s", "setup_s", "train_s"]
     after = ["gpu_seconds", "node", "gpu", "reason", "commit", "code", "image", "data"]
@@ -206,7 +220,7 @@ def test_columns_are_those_of_the_design() -> None:
 
 def test_cells_are_as_in_values_yaml() -> None:
     text = results.to_csv([row({"s": "x", "f": 0.1, "t": True, "l": [1, "a"]})])
-    cells = dict(zip(*csv.reader(io.StringIO(text)), strict=True))
+    cells = dict(zip(*csv.reader(io.StringIO(text.decode())), strict=True))
     assert [cells[f"hp.{name}"] for name in "sftl"] == ['"x"', "0.1", "true", '[1, "a"]']
     assert cells["queued_s"] == ""
 
@@ -227,7 +241,7 @@ def test_cells_are_as_in_values_yaml() -> None:
 )
 def test_a_broken_table_is_refused_with_its_line(change: Any, message: str) -> None:
     with pytest.raises(BadInput) as caught:
-        results.from_csv(change(results.to_csv([row({"lr": 0.1})])))
+        results.from_csv(change(results.to_csv([row({"lr": 0.1})]).decode()).encode())
     assert message in str(caught.value)
     assert "git checkout" in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -245,7 +259,7 @@ def test_write_says_whether_anything_changed(tmp_path: Path) -> None:
 def test_not_utf8_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "results.csv"
     path.write_bytes(b"\xff")
-    with pytest.raises(BadInput, match=r"results\.csv: not UTF-8"):
+    with pytest.raises(BadInput, match=r"results\.csv:1: .*utf-8.*git checkout"):
         results.read(path)
 
 

@@ -114,7 +114,8 @@ def test_no_content_is_fatal(tmp_path: Path, data: bytes, name: str) -> None:
 def test_odd_files_are_set_aside_too(tmp_path: Path) -> None:
     one, two, three = trial(), trial({"lr": 0.2}), trial({"lr": 0.3})
     (folder(tmp_path, one) / "result.json").mkdir(parents=True)
-    put_result(tmp_path, two).write_bytes(b" " * (store.LARGEST_BYTES + 1))
+    with put_result(tmp_path, two).open("a") as large:
+        large.write(" " * store.LARGEST_BYTES)
     folder(tmp_path, three).parent.mkdir(parents=True, exist_ok=True)
     folder(tmp_path, three).write_text("a file where a folder is due")
     found = store.read(tmp_path, [one, two, three])
@@ -148,7 +149,7 @@ def test_a_corrupt_file_is_reported_every_time(tmp_path: Path) -> None:
     assert store.read(tmp_path, [one], cache).problems == store.read(tmp_path, [one], cache).problems != []
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"version": 1}', '{"version": 0, "store": "x", "files": {}}'])
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"key": [0, "x"], "files": {}}', '{"key": 1}'])
 def test_a_broken_cache_is_no_cache(tmp_path: Path, content: str) -> None:
     one = trial()
     put_result(tmp_path, one)
@@ -158,12 +159,14 @@ def test_a_broken_cache_is_no_cache(tmp_path: Path, content: str) -> None:
     assert store.read(tmp_path, [one], cache).read == 0
 
 
-def test_the_cache_of_another_store_is_not_used(tmp_path: Path) -> None:
-    one = trial()
-    for name in ("a", "b"):
-        put_result(tmp_path / name, one)
-    store.read(tmp_path / "a", [one], tmp_path / "cache.json")
-    assert store.read(tmp_path / "b", [one], tmp_path / "cache.json").read == 1
+@pytest.mark.parametrize("key", [[store.CACHE_VERSION, "/another/store"], [store.CACHE_VERSION - 1, None]])
+def test_the_cache_of_another_store_or_version_is_not_used(tmp_path: Path, key: list[Any]) -> None:
+    one, cache = trial(), tmp_path / "cache.json"
+    put_result(tmp_path, one)
+    store.read(tmp_path, [one], cache)
+    other = json.loads(cache.read_text()) | {"key": [key[0], key[1] or str(tmp_path)]}
+    cache.write_text(json.dumps(other))
+    assert store.read(tmp_path, [one], cache).read == 1
 
 
 def test_a_stale_handle_is_opened_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -675,11 +675,33 @@ def test_what_the_command_leaves_behind_goes_with_it(bench: Bench, fifo: Callabl
 
 def test_a_daemon_that_keeps_the_output_open_holds_nobody_up(bench: Bench, fifo: Callable[[str], Fifo]) -> None:
     up, hang = fifo("up"), fifo("hang")
-    trial = make_trial(f"setsid sh -c 'echo up > {up}; while :; do echo talk; done; read hang < {hang}' & "
-                       f"while [ ! -e go ]; do :; done; {WRITE_METRICS}")  # fmt: skip
-    running = bench.start(trial, stdout=subprocess.DEVNULL)
-    up.line()
-    (bench.root / "go").touch()
+    trial = make_trial(f"setsid sh -c 'echo up > {up}; read hang < {hang}' & read up < {up}; {WRITE_METRICS}")
+    assert bench.run(trial, stdout=subprocess.DEVNULL).code == 0
+    hang.say("")
+
+
+def test_output_without_an_end_holds_nobody_up(bench: Bench) -> None:
+    trial = make_trial(WRITE_METRICS)
+    assert bench.run(trial, patch="trial.Command._tee = lambda self: b'talk'").code == 0
+
+
+def test_a_command_that_closed_its_output_costs_no_time(bench: Bench, fifo: Callable[[str], Fifo]) -> None:
+    beats, go = fifo("beats"), fifo("go")
+    trial = make_trial(f"exec >&- 2>&-; read go < {go}; {WRITE_METRICS}")
+    patch = f"""
+trial.HEARTBEAT_SECONDS = 0.05
+trial.Attempt.heartbeat = lambda self: open({str(beats)!r}, "w").write("!")
+tee, count = trial.Command._tee, [0]
+def counted(self):
+    count[0] += 1
+    assert count[0] < 50, "busy waiting"
+    return tee(self)
+trial.Command._tee = counted
+"""
+    running = bench.start(trial, patch=patch)
+    for _ in range(5):
+        beats.line()
+    go.say("")
     assert running.end().code == 0
 
 

@@ -176,6 +176,7 @@ def test_a_generated_file_says_what_the_space_says() -> None:
         "hyperparameters": {"epochs": 3, "flag": True, "tiny": 1e-7},
         "command": ["python", "train.py"],
         "limit_seconds": 600,
+        "gpu": {"count": 0},
         "retries": {},
         "trials": TRIALS,
     }
