@@ -84,11 +84,25 @@ test: test-scripts test-trainer ## every test that needs no cluster, in minutes
 
 .PHONY: test-scripts
 test-scripts: .venv/.dev ## scripts, chart, runner, whole sweeps on this machine
-	@.venv/bin/pytest -n 2 tests/unit tests/chart tests/e2e $(ARGS)
+	@.venv/bin/pytest -n 2 tests/unit tests/chart tests/e2e tests/browser $(ARGS)
 
 .PHONY: test-trainer
 test-trainer: .venv/.dev ## the trainer, in its own environment
 	@.venv/bin/python tools/trainer_python.py -m pytest tests/trainer $(ARGS)
+
+.PHONY: test-cluster
+test-cluster: .venv/.dev ## the chart and the runner on a real Kubernetes, built here; helm 3 and helm 4
+	@.venv/bin/python tests/cluster/build.py
+	@.venv/bin/pytest -n 2 --dist loadgroup tests/cluster $(ARGS)
+
+.PHONY: cluster-up
+cluster-up: .venv/.dev ## that Kubernetes, to try things on: eval "$$(make -s cluster-up)"
+	@.venv/bin/python tests/cluster/build.py >&2
+	@.venv/bin/python -m tests.cluster.cluster up
+
+.PHONY: cluster-down
+cluster-down: .venv/.dev ## end it
+	@.venv/bin/python -m tests.cluster.cluster down
 
 .PHONY: bench-trainer
 bench-trainer: .venv/.dev ## images/s of the trainer against a plain reference

@@ -3,18 +3,9 @@
 from __future__ import annotations
 
 import cli
-from sweep import git, local, results, store
+from sweep import git, results
 from sweep.layout import Clone
-from sweep.session import Session, open_sweep
-
-
-def collect(session: Session) -> tuple[list[results.Row], store.Snapshot]:
-    """The table as of now; nothing is written."""
-    trials = session.rendered.trials
-    jobs = local.read_states(session.files.jobs) if session.engine == "local" else {}
-    states = {trial.id: jobs[trial.job] for trial in trials if trial.job in jobs}
-    snapshot = store.read(session.store, trials, session.files.store_cache)
-    return results.merge(results.read(session.files.results), trials, snapshot, states, session.engine), snapshot
+from sweep.session import open_sweep
 
 
 def main() -> int:
@@ -26,11 +17,13 @@ def main() -> int:
     args = parser.parse_args()
     session = open_sweep(Clone.here(), args.sweep, args.engine)
     clone, path = session.files.clone, session.files.results
-    rows, snapshot = collect(session)
+    rows, snapshot = session.look()
     if not snapshot.found:
-        cli.say(f"{session.name}: no results in {clone.relative(session.store)}; what was collected before is kept")
+        cli.say(
+            f"{session.name}: no results in {clone.relative(session.store_folder)}; what was collected before is kept"
+        )
     for problem in snapshot.problems:
-        cli.say(f"{session.name}: set aside {clone.relative(session.store / problem.path)}: {problem.what}")
+        cli.say(f"{session.name}: set aside {clone.relative(session.store_folder / problem.path)}: {problem.what}")
     changed = not args.dry_run and results.write(path, rows)
     summary = ", ".join(f"{count} {status}" for status, count in results.counts(rows).items())
     cli.say(f"{session.name}: {clone.relative(path)}: {summary}{'' if changed else ' (unchanged)'}")

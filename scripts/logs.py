@@ -24,8 +24,8 @@ def main() -> int:
         what = "no trial" if not found else f"{len(found)} trials"
         raise BadInput(f"TRIAL={args.trial}: {what} of {session.name} begin with this; `make status` lists the ids")
     (trial,) = found
-    attempt = args.attempt or store.newest_attempt(session.store, trial.id)
-    printed = [store.folder(session.store, trial.id) / "attempts" / attempt / "output.log"] if attempt else []
+    attempt = args.attempt or store.newest_attempt(session.store_folder, trial.id)
+    printed = [store.folder(session.store_folder, trial.id) / "attempts" / attempt / "output.log"] if attempt else []
     printed.append(session.files.jobs / f"{trial.job}.log")  # what came before the first attempt could be opened
     for path in printed:
         if path.exists():

@@ -14,12 +14,12 @@ def make_plan(session: Session, read_store: bool) -> plan.Plan:
     """The plan of an opened sweep. The local engine's store is on this machine and always read."""
     trials = session.rendered.trials
     if read_store or session.engine == "local":
-        found = store.read(session.store, trials, session.files.store_cache)
+        found = store.read(session.store_folder, trials, session.files.store_cache)
         done = {trial for trial, stored in found.trials.items() if stored.result}
     else:
         done = {row.id for row in results.read(session.files.results) if row.status in store.FINAL}
     jobs = {state.name: (state.trial, state.condition) for state in local.read_states(session.files.jobs).values()}
-    size = plan.release_bytes(session.rendered, session.files.clone.chart, session.settings)
+    size = plan.release_bytes(session.rendered, session.files.clone.chart, session.values_text)
     return plan.make(trials, done, jobs, size)
 
 

@@ -28,8 +28,8 @@ def material(session: Session) -> report.Material:
     if not rows:
         raise BadInput(f"{session.files.clone.relative(session.files.results)}: has no rows; run `make collect` first")
     choice = stats.choose(rows, results.objectives(trials)[0], session.engine)
-    snapshot = store.read(session.store, trials, session.files.store_cache)
-    return report.Material(session.name, session.engine, rows, choice, snapshot, session.store)
+    snapshot = store.read(session.store_folder, trials, session.files.store_cache)
+    return report.Material(session.name, session.engine, rows, choice, snapshot, session.store_folder)
 
 
 def main() -> int:

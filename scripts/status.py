@@ -6,7 +6,7 @@ import dataclasses
 
 import cli
 import display
-from sweep import local, results, store
+from sweep import results
 from sweep.layout import Clone
 from sweep.session import open_sweep
 
@@ -18,9 +18,7 @@ def main() -> int:
     args = parser.parse_args()
     session = open_sweep(Clone.here(), args.sweep, args.engine)
     trials = session.rendered.trials
-    states = {state.trial: state for state in local.read_states(session.files.jobs).values()}
-    snapshot = store.read(session.store, trials, session.files.store_cache)
-    rows = results.merge(results.read(session.files.results), trials, snapshot, states, session.engine)
+    rows, _ = session.look()
     if args.json:
         cli.put([dataclasses.asdict(row) for row in rows])
         return 0

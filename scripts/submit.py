@@ -41,7 +41,7 @@ def ready(session: Session) -> None:
     data = session.data_folder
     if data and not data.is_dir():
         raise BadInput(f"data: {data} is not there; `make dataset SWEEP={session.name}` fills it")
-    session.store.mkdir(parents=True, exist_ok=True)
+    session.store_folder.mkdir(parents=True, exist_ok=True)
 
 
 def run_locally(session: Session, slots: int | None) -> dict[str, local.JobState]:
@@ -51,8 +51,10 @@ def run_locally(session: Session, slots: int | None) -> dict[str, local.JobState
     places = local.slots_for(max(trial.gpus for trial in rendered.trials), slots)
     objective = results.objectives(rendered.trials)[0]
     with local.only_one(session.files.jobs, session.name):
-        watcher = display.Watcher(session.store, rendered.trials, display.varying_names(rendered.trials), objective)
-        found = store.read(session.store, rendered.trials, session.files.store_cache).trials
+        watcher = display.Watcher(
+            session.store_folder, rendered.trials, display.varying_names(rendered.trials), objective
+        )
+        found = store.read(session.store_folder, rendered.trials, session.files.store_cache).trials
         done = {trial for trial, stored in found.items() if stored.result}
         engine = local.LocalEngine(rendered, session.files.jobs, places, path, done=done, on_tick=watcher)
         to_run = sum(not state.finished for state in engine.states.values())

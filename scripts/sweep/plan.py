@@ -87,7 +87,7 @@ def release_bytes(rendered: Rendered, chart: Path, values: Mapping[str, Any]) ->
     """About the size of the helm release: base64 of the gzipped record of manifest, values and chart.
 
     The record as in helm's pkg/release/v1 and pkg/storage/driver/util.go: values, the rendered objects and every file
-    of the chart go in, the latter as base64.
+    of the chart go in (but for those of .helmignore), the latter as base64. `values` is what helm was given.
     """
     manifest = "\n".join(
         "\n".join(f"{key}: {json.dumps(value)}" for key, value in made.items()) for made in rendered.objects
@@ -95,7 +95,7 @@ def release_bytes(rendered: Rendered, chart: Path, values: Mapping[str, Any]) ->
     files = {
         str(path.relative_to(chart)): base64.b64encode(path.read_bytes()).decode()
         for path in sorted(chart.rglob("*"))
-        if path.is_file() and path.parent.name != "ci"
+        if path.is_file() and path.name != "README.md" and path.parent.name not in ("ci", "__pycache__")
     }
     record = json.dumps({"manifest": manifest, "config": values, "chart": files})
     return len(base64.b64encode(gzip.compress(record.encode(), 9, mtime=0)))

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sweep import environments, render, valuesfile, yamlfile
+from sweep import environments, local, render, results, store, valuesfile, yamlfile
 from sweep.errors import BadInput
 from sweep.files import write_atomic
 from sweep.layout import Clone, SweepFiles, cache_dir
@@ -44,6 +44,11 @@ class Session:
         return [path for path in [*listed, files.provenance] if path.exists()]
 
     @property
+    def values_text(self) -> dict[str, str]:
+        """What the values files say, by name."""
+        return {path.name: path.read_text() for path in self.values_files}
+
+    @property
     def requirements(self) -> Path | None:
         """Lock file of the Python environment of local trials."""
         named = self.settings.get("local", {}).get("requirements")
@@ -73,7 +78,7 @@ class Session:
         return clone.root / (path or clone.trainer)
 
     @property
-    def store(self) -> Path:
+    def store_folder(self) -> Path:
         """The result store, where this machine has it."""
         host_path = (self.settings.get("results", {}).get("volume") or {}).get("hostPath")
         return Path(host_path["path"]) if host_path else self.files.clone.store
@@ -86,6 +91,14 @@ class Session:
             return render.render(self.files.clone.chart, self.name, self.values_files)
         except BadInput as error:
             raise BadInput(locate(str(error), self.files)) from error
+
+    def look(self) -> tuple[list[results.Row], store.Snapshot]:
+        """The table as of now, from results.csv, the Jobs and the result store; nothing is written."""
+        trials = self.rendered.trials
+        jobs = local.read_states(self.files.jobs) if self.engine == "local" else {}
+        states = {trial.id: jobs[trial.job] for trial in trials if trial.job in jobs}
+        snapshot = store.read(self.store_folder, trials, self.files.store_cache)
+        return results.merge(results.read(self.files.results), trials, snapshot, states, self.engine), snapshot
 
     def write_generated(self) -> None:
         """The values files that only this machine knows: where the local engine has its volumes."""
@@ -101,7 +114,7 @@ class Session:
         elsewhere = {"nfs": None, "pvc": None}
         values: dict[str, Any] = {
             "image": {"repository": "local", "tag": "", "digest": environments.lock_digest(self.requirements)},
-            "results": {"volume": elsewhere | {"hostPath": {"path": str(self.store)}}},
+            "results": {"volume": elsewhere | {"hostPath": {"path": str(self.store_folder)}}},
         }
         if self.data_folder:
             values["data"] = {"volume": elsewhere | {"hostPath": {"path": str(self.data_folder)}}}

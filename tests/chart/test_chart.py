@@ -391,8 +391,6 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "null in the sweep's hyperparameters": ({"hyperparameters": {"a": [None]}}, "hyperparameters.a.0"),
     "name no variable could have": ({"trials": [{"a b": 1}]}, "a b"),
     "number beyond 2^53": ({"trials": [{"a": 2**53 + 2}]}, "trials.0.a"),
-    "control character": ({"trials": [{"a": "\x9b"}]}, "holds a control character"),
-    "NEL": ({"trials": [{"a": "\x85"}]}, "trials[0]: holds a control character"),
     "negative seed": ({"trials": [{"seed": -1}]}, "trials.0.seed"),
     "fractional seed": ({"trials": [{"seed": 0.5}]}, "trials.0.seed"),
     "shared seed": ({"hyperparameters": {"seed": 1}}, "hyperparameters.seed: a seed belongs to a trial"),
@@ -412,6 +410,13 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "unknown direction": ({"objective": {"metric": "a", "direction": "up"}}, "objective.direction"),
     "retry of no id": ({"retries": {"first": 1}}, "retries"),
 }
+
+
+@pytest.mark.parametrize("char", ["\x7f", "\x85", "\x9b"])
+def test_control_character_is_refused(tmp_path: Path, char: str) -> None:
+    """Helm 4 lets the schema say it; helm 3 stumbles over its own copy of the values before it gets there."""
+    with pytest.raises(BadInput, match=r"^trials.*(holds a control character|does not match pattern)"):
+        rendered(tmp_path, with_values(trials=[{"a": char}]))
 
 
 @pytest.mark.parametrize("case", REFUSED)

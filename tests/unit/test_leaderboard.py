@@ -32,7 +32,7 @@ def shown(rows: list[Row], metric: str = "val_accuracy", **options: Any) -> str:
 @pytest.mark.parametrize("width", [60, 80, 200])
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_no_line_is_wider_than_asked_for(width: int, seeds: int) -> None:
-    hyperparameters: list[dict[str, Any]] = [{name: n for name in HOSTILE} for n in range(4)]
+    hyperparameters: list[dict[str, Any]] = [dict.fromkeys(HOSTILE, n) for n in range(4)]
     hyperparameters += [HOSTILE | {"lr": n / 7} | {"x" * 63: n} for n in range(4)]
     rows = [
         row(one, seed, 0.9 + n / 100 + seed / 1000) for n, one in enumerate(hyperparameters) for seed in range(seeds)

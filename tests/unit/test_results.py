@@ -104,7 +104,8 @@ def test_no_wait_at_all_is_known_and_an_unknown_one_is_remembered(tmp_path: Path
     one = trial()
     for state, queued in ((Job("Pending", queued_s=0.0), 0.0), (Job("Pending"), 7.0), (None, 7.0)):
         states = {one.id: state} if state else {}
-        assert collect(tmp_path, [one], states, [row({"lr": 0.1}, status="pending", queued_s=7.0)])[one.id].queued_s == queued
+        found = collect(tmp_path, [one], states, [row({"lr": 0.1}, status="pending", queued_s=7.0)])
+        assert found[one.id].queued_s == queued
 
 
 def test_a_store_that_comes_back_is_present_again(tmp_path: Path) -> None:

@@ -1,0 +1,269 @@
+"""report.html in a real headless Chromium: sort, filter, brush, hover, hostile text, no console error, no request."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.options import Options
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
+
+from sweep import report, results, stats, store, vendor
+from sweep.layout import Clone
+from sweep.results import Objective, Row
+from tests.unit.stores import put_attempt, put_result, trial
+
+SHOTS = Clone.here().root / "out" / "screenshots"
+WEIRD = ["<script>alert(1)</script>", "</script><img src=x onerror=alert(2)>", "\"'`", "😀", "x" * 300, "a&lt;b"]
+
+
+def binary(name: str) -> str:
+    """Path of a program of Debian's packages chromium and chromium-driver."""
+    found = shutil.which(name)
+    if not found:
+        message = f"{name}: not found; apt-get install chromium chromium-driver"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return found
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[webdriver.Chrome]:
+    options = Options()
+    options.binary_location = binary("chromium")
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(binary("chromedriver")))
+    yield driver
+    driver.quit()
+
+
+def write_report(folder: Path, points: int, seeds: int, weird: bool = False) -> tuple[Path, list[Row]]:
+    """A report of a made-up sweep, through the same code as a real one."""
+    draw = np.random.default_rng(1)
+    trials = []
+    for n in range(points):
+        given: dict[str, Any] = {
+            "lr": float(f"{10 ** draw.uniform(-2, 0):.8g}"),
+            "batch_size": [128, 512][n % 2],
+            "flag": n % 3 == 0,
+        }
+        if weird:
+            given["weird"] = WEIRD[n % len(WEIRD)]
+        mean = 0.9 - 0.01 * (np.log10(given["lr"]) + 1) ** 2 + 0.005 * given["flag"]
+        for seed in range(seeds):
+            one = trial(given, seed)
+            trials.append(one)
+            if n == points - 1:
+                put_attempt(
+                    folder, one, status="failed", exit_code=1, reason=f"exit 1: {WEIRD[0]}", log=WEIRD[1], node="n2"
+                )
+                continue
+            value = float(mean + 0.002 * draw.standard_normal())
+            lines = [{"epoch": e, "val_accuracy": value - 0.5 * 0.7**e, "train_loss": 0.7**e} for e in range(1, 13)]
+            put_attempt(folder, one, history="".join(json.dumps(line) + "\n" for line in lines))
+            put_result(folder, one, metrics={"val_accuracy": value, "test_accuracy": value - 0.01, "train_loss": 0.01})
+    snapshot = store.read(folder, trials)
+    rows = results.merge([], trials, snapshot, {}, "local")
+    choice = stats.choose(rows, Objective("val_accuracy", "maximize"), "local")
+    path = folder / "report.html"
+    charts = vendor.vendored_echarts(Clone.here()).read_text()
+    path.write_text(report.html(report.Material("demo", "local", rows, choice, snapshot, folder), charts))
+    return path, rows
+
+
+def open_page(browser: webdriver.Chrome, path: Path, width: int = 1280, dark: bool = False) -> None:
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    # Without motion, for a click aims at where an element is now.
+    media = {"prefers-color-scheme": "dark" if dark else "light", "prefers-reduced-motion": "reduce"}
+    features = [{"name": name, "value": value} for name, value in media.items()]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    for kind in ("browser", "performance"):
+        browser.get_log(kind)  # what earlier pages left
+    browser.get(path.as_uri())
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Row]]:
+    return write_report(tmp_path_factory.mktemp("sweep"), points=33, seeds=3)
+
+
+@pytest.fixture
+def page(browser: webdriver.Chrome, sweep: tuple[Path, list[Row]]) -> Iterator[webdriver.Chrome]:
+    open_page(browser, sweep[0])
+    yield browser
+    assert browser.get_log("browser") == []
+
+
+def until(found: Callable[[], Any], what: str, seconds: float = 10) -> Any:
+    """Wait for `found` to give something true."""
+    end = time.monotonic() + seconds
+    while not (value := found()):
+        assert time.monotonic() < end, f"waited {seconds} s for {what}"
+        time.sleep(0.05)
+    return value
+
+
+def cells(browser: webdriver.Chrome, column: str) -> list[str]:
+    """Texts of a column of the ranking."""
+    script = """
+    const table = document.getElementById("table");
+    const names = [...table.tHead.rows[0].cells].map((cell) => cell.innerText.replace(/ [↑↓]$/, "").trim());
+    const at = names.indexOf(arguments[0]);
+    return [...table.tBodies[0].rows].map((row) => row.cells[at].textContent);
+    """
+    found: list[str] = browser.execute_script(script, column)
+    return found
+
+
+def header(browser: webdriver.Chrome, name: str) -> WebElement:
+    return next(
+        one for one in browser.find_elements(By.CSS_SELECTOR, "#table thead button") if one.text.startswith(name)
+    )
+
+
+def show(browser: webdriver.Chrome, selector: str) -> WebElement:
+    """Scroll to a chart and wait until it is drawn."""
+    box = browser.find_element(By.CSS_SELECTOR, selector)
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", box)
+    until(lambda: box.find_elements(By.TAG_NAME, "canvas"), f"a canvas in {selector}")
+    time.sleep(0.2)
+    return box
+
+
+def count(browser: webdriver.Chrome) -> str:
+    return browser.find_element(By.ID, "count").text
+
+
+def test_the_ranking_is_that_of_stats(page: webdriver.Chrome, sweep: tuple[Path, list[Row]]) -> None:
+    choice = stats.choose(sweep[1], Objective("val_accuracy", "maximize"), "local")
+    assert cells(page, "trial") == [point.trial.id for point in choice.points]
+    assert cells(page, "seeds")[0] == "3"
+    assert cells(page, "lr")[0] == str(choice.points[0].hyperparameters["lr"])
+    assert "probability" in page.find_element(By.CSS_SELECTOR, ".said").text
+
+
+def test_sort_by_mouse_and_keyboard(page: webdriver.Chrome) -> None:
+    header(page, "lr").click()
+    up = [float(text) for text in cells(page, "lr")]
+    assert up == sorted(up)
+    assert header(page, "lr").find_element(By.XPATH, "..").get_attribute("aria-sort") == "ascending"
+    page.switch_to.active_element.send_keys(Keys.ENTER)
+    assert [float(text) for text in cells(page, "lr")] == up[::-1]
+    assert header(page, "lr").find_element(By.XPATH, "..").get_attribute("aria-sort") == "descending"
+    header(page, "val_accuracy").click()
+    values = [text.split()[0] for text in cells(page, "val_accuracy")]
+    assert values == sorted(values, reverse=True)
+
+
+def test_filter_by_words_and_comparisons(page: webdriver.Chrome) -> None:
+    field = page.find_element(By.ID, "filter")
+    field.send_keys("batch_size=512 lr<0.1")
+    until(lambda: "of" in count(page), "the filter")
+    assert set(cells(page, "batch_size")) == {"512"}
+    assert all(float(text) < 0.1 for text in cells(page, "lr"))
+    assert count(page) == f"{len(cells(page, 'lr'))} of 32 points"
+    field.clear()
+    field.send_keys("no such thing")
+    until(lambda: count(page) == "0 of 32 points", "an empty table")
+
+
+def test_trials_view_shows_what_failed(page: webdriver.Chrome) -> None:
+    page.find_element(By.CSS_SELECTOR, "input[value=trials]").click()
+    assert count(page) == "99 trials"
+    page.find_element(By.ID, "filter").send_keys("status=failed")
+    until(lambda: count(page) == "3 of 99 trials", "the failed trials")
+    assert set(cells(page, "reason")) == {f"exit 1: {WEIRD[0]}"}
+    assert "test_accuracy" not in page.find_element(By.ID, "table").text
+    assert WEIRD[1] in page.find_element(By.ID, "failures").find_element(By.XPATH, "..").text
+
+
+def test_brushing_an_axis_filters_the_ranking(page: webdriver.Chrome) -> None:
+    box = show(page, "#lines")
+    width, height = box.size["width"], box.size["height"]
+    last = width - 72 - width / 2  # of the objective's axis, from the middle
+    drag = ActionChains(page, duration=100)
+    drag.move_to_element_with_offset(box, int(last), int(58 - height / 2)).click_and_hold()
+    for step in range(1, 9):
+        drag.move_to_element_with_offset(box, int(last), int(58 - height / 2 + step * 15))
+    drag.release().perform()
+    until(lambda: "brushed" in count(page), "the brush")
+    best = [float(text.split()[0]) for text in cells(page, "val_accuracy")]
+    assert 0 < len(best) < 32
+    page.find_element(By.ID, "unbrush").click()
+    until(lambda: count(page) == "32 points", "the ranking without a brush")
+
+
+def test_hovering_shows_values(page: webdriver.Chrome) -> None:
+    box = show(page, "#curve")
+    ActionChains(page).move_to_element_with_offset(box, 40, 10).move_by_offset(3, 3).perform()
+    tip = until(lambda: page.find_elements(By.CSS_SELECTOR, ".tip"), "a tooltip")[0]
+    assert tip.text.startswith("epoch ")
+
+
+def test_choosing_what_is_drawn(page: webdriver.Chrome) -> None:
+    show(page, "#pair")
+    page.find_element(By.CSS_SELECTOR, "#pair-x option[value='2']").click()
+    show(page, ".plot .chart")
+    page.find_element(By.ID, "better").click()
+    show(page, "#curve")
+    page.find_element(By.CSS_SELECTOR, "#curve-metric option[value='1']").click()
+    show(page, "#timeline")
+
+
+def test_no_request_leaves_the_page(page: webdriver.Chrome, sweep: tuple[Path, list[Row]]) -> None:
+    for selector in (".plot .chart", "#pair", "#lines", "#curve", "#timeline"):
+        show(page, selector)
+    messages = (json.loads(entry["message"])["message"] for entry in page.get_log("performance"))
+    asked = {one["params"]["request"]["url"] for one in messages if one["method"] == "Network.requestWillBeSent"}
+    assert asked == {sweep[0].as_uri()}
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (1280, True), (390, False)])
+def test_hostile_text_stays_text_at_every_size(
+    browser: webdriver.Chrome, tmp_path: Path, width: int, dark: bool
+) -> None:
+    path, _ = write_report(tmp_path, points=25, seeds=1, weird=True)
+    open_page(browser, path, width, dark)
+    for selector in (".plot .chart", ".plot:last-child .chart", "#pair", "#lines", "#curve", "#timeline"):
+        box = show(browser, selector)
+        ActionChains(browser).move_to_element(box).move_by_offset(5, 5).perform()
+    texts = cells(browser, "weird")
+    assert {json.loads(text) if text.startswith('"') else text for text in texts} == set(WEIRD)
+    assert browser.find_elements(By.TAG_NAME, "img") == []
+    assert browser.get_log("browser") == []
+    whole = browser.execute_script(
+        "return [document.documentElement.scrollWidth, document.documentElement.scrollHeight]"
+    )
+    assert whole[0] <= width, "the page scrolls sideways"
+    size = {"width": width, "height": whole[1], "deviceScaleFactor": 1, "mobile": width < 600}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    time.sleep(0.5)
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    assert browser.save_screenshot(str(SHOTS / f"report-{width}-{'dark' if dark else 'light'}.png"))
+
+
+def test_a_thousand_trials_are_there_within_a_second_or_so(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    path, _ = write_report(tmp_path, points=1001, seeds=1)
+    open_page(browser, path)
+    took = browser.execute_script("return performance.getEntriesByType('navigation')[0].loadEventEnd")
+    assert count(browser) == "1000 points"
+    assert took < 3000, "a second, and room for a busy machine"
+    browser.find_element(By.ID, "filter").send_keys("lr<0.1")
+    until(lambda: "of 1000 points" in count(browser), "the filter", 2)
+    assert browser.get_log("browser") == []

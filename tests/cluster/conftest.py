@@ -1,0 +1,107 @@
+"""The cluster that the tests run on: one of their own, or the disposable one that $TEST_KUBECONFIG names."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.cluster import FAKE_GPUS, Cluster, kwok
+from tests.cluster.kubernetes import Kubectl, Refused, create_fake_nodes, create_namespace
+from tests.cluster.node import Node, what_lacks
+from tests.cluster.release import CHART, Helm, Release
+from tests.cluster.tools import helm_program, missing, tool_folder
+
+FAKE_NODES = 4
+
+
+@pytest.fixture(scope="session")
+def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster of the tests' own, for tests that stop parts of it; others take `admin`."""
+    if os.environ.get("TEST_KUBECONFIG"):
+        pytest.skip("stops parts of the control plane, and $TEST_KUBECONFIG names a cluster that is not the tests' own")
+    tool_folder("kube")
+    cluster = Cluster(tmp_path_factory.mktemp("cluster"))
+    cluster.start()
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def admin(request: pytest.FixtureRequest) -> Kubectl:
+    """kubectl as an administrator of the cluster under test."""
+    named = os.environ.get("TEST_KUBECONFIG")
+    if not named:
+        cluster: Cluster = request.getfixturevalue("control_plane")
+        return cluster.kubectl
+    program = shutil.which("kubectl")
+    return Kubectl(program or tool_folder("kube") / "kubectl", Path(named).resolve())
+
+
+@pytest.fixture(scope="session")
+def fake_nodes(admin: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Nodes of eight GPUs on which every Pod of a Job succeeds at once."""
+    tool_folder("kwok")
+    daemon = kwok(admin.kubeconfig, tmp_path_factory.mktemp("kwok"))
+    daemon.start()
+    names = create_fake_nodes(admin, FAKE_NODES, FAKE_GPUS, tainted=True)
+    yield
+    admin("delete", "nodes", *names)
+    daemon.stop()
+
+
+@pytest.fixture(scope="session")
+def real_node(control_plane: Cluster) -> Iterator[Node]:
+    """A node that runs Pods for real, with root and containerd."""
+    if lacking := what_lacks():
+        missing(lacking)
+    # A short path for its sockets, on a disk that lasts: a memory disk would hold every image.
+    folder = Path(tempfile.mkdtemp(prefix="helm-sweep-node-", dir="/var/tmp"))
+    node = Node(control_plane, folder)
+    node.start()
+    yield node
+    node.stop()  # deletes the folder too
+
+
+@pytest.fixture
+def pod_security() -> str:
+    """What Pods of the test's namespace must meet. Restricted, unless a test parametrises it otherwise."""
+    return "restricted"
+
+
+@pytest.fixture
+def kubectl(admin: Kubectl, pod_security: str) -> Iterator[Kubectl]:
+    """kubectl as administrator in a namespace of this test's own."""
+    inside = create_namespace(admin, f"test-{secrets.token_hex(4)}", pod_security)
+    yield inside
+    with contextlib.suppress(Refused):
+        admin("delete", "namespace", inside.namespace, "--wait=false")
+        admin("delete", "persistentvolume", f"results-{inside.namespace}", "--ignore-not-found", "--wait=false")
+
+
+@pytest.fixture(params=["helm3", "helm4"])
+def helm(request: pytest.FixtureRequest, kubectl: Kubectl, monkeypatch: pytest.MonkeyPatch) -> Helm:
+    """Each helm in turn. Scripts that the test calls use the same one: they read $HELM and $KUBECONFIG too."""
+    made = Helm(helm_program(request.param), kubectl)
+    monkeypatch.setenv("HELM", str(made.program))
+    monkeypatch.setenv("KUBECONFIG", str(kubectl.kubeconfig))
+    return made
+
+
+@pytest.fixture(scope="session")
+def chart(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The chart as it is now, without what tests leave in it."""
+    place = tmp_path_factory.mktemp("chart") / CHART.name
+    return Path(shutil.copytree(CHART, place, ignore=shutil.ignore_patterns("__pycache__")))
+
+
+@pytest.fixture
+def release(helm: Helm, kubectl: Kubectl, tmp_path: Path, chart: Path) -> Release:
+    """A release of the chart, not yet installed."""
+    return Release("demo", helm, kubectl, tmp_path, chart)

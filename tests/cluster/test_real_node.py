@@ -1,0 +1,97 @@
+"""The real trial runner in real Pods: kubelet, containerd and runc, in a namespace that enforces `restricted`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cluster.cluster import NODE
+from tests.cluster.image import TRIAL_IMAGE
+from tests.cluster.kubernetes import Kubectl, is_true, until
+from tests.cluster.node import ON_REAL_NODE, Node
+from tests.cluster.release import Release, local_claim
+
+pytestmark = pytest.mark.xdist_group("real node")  # one at a time on a machine
+TRAINER = """
+import json, os, sys
+told = json.load(open(os.environ["HYPERPARAMETERS_FILE"]))
+print("rate", told["rate"], "uid", os.getuid(), flush=True)
+if told["rate"] < 0:
+    sys.exit(64)
+json.dump({"accuracy": told["rate"] / 2}, open(os.environ["METRICS_FILE"], "w"))
+"""
+VALUES: dict[str, Any] = {
+    "command": ["python3", "train.py"],
+    "code": {"source": "bundle", "files": {"train.py": TRAINER}},
+    "image": TRIAL_IMAGE,
+    "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "512Mi"}},
+    "sharedMemory": "16Mi",
+    **ON_REAL_NODE,
+}
+
+
+@pytest.fixture
+def store(real_node: Node, kubectl: Kubectl) -> Iterator[Path]:
+    """The result store on the node's disk, behind the claim `results`; the trial's uid may write it."""
+    folder = real_node.folder / kubectl.namespace
+    folder.mkdir()
+    folder.chmod(0o777)
+    kubectl.create(*local_claim(kubectl.namespace, folder, NODE))
+    yield folder
+    kubectl("delete", "jobs,pods", "--all")  # a volume in use cannot be unmounted
+
+
+def end_of(release: Release, trial: str) -> dict[str, Any]:
+    """A trial's Job once it has ended."""
+
+    def ended() -> dict[str, Any] | None:
+        for job in release.jobs():
+            if job["metadata"]["labels"]["helm-sweep/trial"] == trial and (
+                is_true(job, "Complete") or is_true(job, "Failed")
+            ):
+                return job
+        return None
+
+    made = until(ended, lambda: release.kubectl("describe", "jobs,pods"))
+    assert made
+    return made
+
+
+def test_a_trial_runs_writes_its_result_and_is_not_run_twice(release: Release, kubectl: Kubectl, store: Path) -> None:
+    (trial,) = release.install([{"rate": 0.5}], provenance={"commit": "abc"}, **VALUES).trials
+    assert is_true(end_of(release, trial.id), "Complete")
+    result = json.loads((store / "trials" / trial.id[:2] / trial.id / "result.json").read_text())
+    assert (result["status"], result["metrics"], result["identity"]) == (
+        "succeeded",
+        {"accuracy": 0.25},
+        trial.identity,
+    )
+    (attempt,) = (store / "trials" / trial.id[:2] / trial.id / "attempts").iterdir()
+    told = json.loads((attempt / "attempt.json").read_text())
+    (pod,) = kubectl.items("pods")
+    assert (told["node"], told["pod_uid"]) == (NODE, pod["metadata"]["uid"])
+    assert told["provenance"]["commit"] == "abc"
+    assert pod["spec"]["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "1"
+    assert "rate 0.5 uid 1000" in kubectl("logs", f"job/{trial.job}")
+
+    release.uninstall()
+    release.settle()
+    release.install([{"rate": 0.5}], **VALUES)
+    assert is_true(end_of(release, trial.id), "Complete")
+    assert json.loads((store / "trials" / trial.id[:2] / trial.id / "result.json").read_text()) == result
+    assert "rate 0.5" not in kubectl("logs", f"job/{trial.job}")
+
+
+def test_bad_hyperparameters_fail_the_job_at_once(release: Release, kubectl: Kubectl, store: Path) -> None:
+    (trial,) = release.install([{"rate": -1}], **VALUES).trials
+    job = end_of(release, trial.id)
+    assert is_true(job, "Failed")
+    (failed,) = (told for told in job["status"]["conditions"] if told["type"] == "Failed")
+    assert failed["reason"] == "PodFailurePolicy"
+    (pod,) = kubectl.items("pods")
+    assert pod["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 64
+    assert not (store / "trials" / trial.id[:2] / trial.id / "result.json").exists()
