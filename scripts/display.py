@@ -32,7 +32,8 @@ class Watcher:
         self.varying = varying
         self.objective = objective
         self.console = Console(stderr=True)
-        self.told: set[str] = set()
+        self.told: set[str] | None = None
+        """Jobs whose end was shown; those that had ended before the first look are not news."""
         self.bar = Progress(
             TextColumn("trials"),
             BarColumn(bar_width=None),
@@ -58,11 +59,12 @@ class Watcher:
 
     def __call__(self, states: Mapping[str, JobState]) -> None:
         finished = [state for state in states.values() if state.finished]
+        if self.told is None:
+            self.told = {state.name for state in finished}
         for state in finished:
             if state.name not in self.told:
                 self.told.add(state.name)
-                if state.attempts:
-                    self.say(f"{len(finished)}/{len(states)}  {state.trial}  {self._outcome(state)}")
+                self.say(f"{len(finished)}/{len(states)}  {state.trial}  {self._outcome(state)}")
         if self.live:
             running = [state for state in states.values() if state.condition == "Running"]
             failed = sum(state.condition == "Failed" for state in states.values())

@@ -18,14 +18,16 @@ def make_plan(session: Session, read_store: bool) -> plan.Plan:
         done = {trial for trial, stored in found.trials.items() if stored.result}
     else:
         done = {row.id for row in results.read(session.files.results) if row.status in store.FINAL}
-    jobs = {state.name: (state.trial, state.condition) for state in local.read_states(session.files.jobs).values()}
+    known = local.read_states(session.files.jobs) if session.engine == "local" else {}
+    jobs = {state.name: (state.trial, state.condition) for state in known.values()}
     size = plan.release_bytes(session.rendered, session.files.clone.chart, session.values_text)
     return plan.make(trials, done, jobs, size)
 
 
 def show(session: Session, made: plan.Plan) -> None:
     listed = len(session.rendered.trials)
-    cli.say(f"{session.name}: {listed} trials on the {session.engine} engine ({session.why})")
+    cli.say(f"{session.name}: {listed} trials on the {session.engine} engine")
+    cli.say(f"  because {session.why}")
     for action, meaning in plan.ACTIONS.items():
         found = made.of(action)
         if found:
@@ -33,8 +35,8 @@ def show(session: Session, made: plan.Plan) -> None:
             cli.say(f"  {len(found):5} {meaning}{names}")
     if made.to_run:
         cli.say(
-            f"  at most {made.to_run_hours:.2g} trial-hours and {made.to_run_gpu_hours:.2g} GPU-hours "
-            f"for the {len(made.to_run)} to run ({made.ceiling_gpu_hours:.2g} GPU-hours for the whole sweep)"
+            f"  ceiling: {made.to_run_hours:.2g} trial-hours, {made.to_run_gpu_hours:.2g} GPU-hours "
+            f"(whole sweep: {made.ceiling_gpu_hours:.2g} GPU-hours)"
         )
     share = made.release_bytes / helm.SECRET_LIMIT_BYTES
     cli.say(f"  as a helm release about {made.release_bytes:,} bytes, {share:.0%} of what a Secret holds")

@@ -60,7 +60,9 @@ def run_locally(session: Session, slots: int | None) -> dict[str, local.JobState
         to_run = sum(not state.finished for state in engine.states.values())
         if to_run:
             kind = "GPU slots" if places[0] else "cores, one thread each"
-            cli.say(f"{session.name}: running {to_run} Jobs as local processes on {len(places)} {kind}")
+            cli.say(
+                f"{session.name}: running {to_run} Job{'s' * (to_run != 1)} as local processes on {len(places)} {kind}"
+            )
         with watcher:
             return engine.run()
 

@@ -24,7 +24,7 @@ def test_sweep_runs_to_a_winner_and_a_second_run_starts_nothing(clone: TestClone
     prepared(clone)
     clone.open_gate()
     said = clone.run("drive", "toy")
-    assert "local engine (values/base.yaml names no cluster.context)" in said
+    assert "on the local engine\n  because values/base.yaml names no cluster.context\n" in said
     assert sorted(clone.events("start")) == ["1", "2", "3"]
     rows = clone.rows()
     assert {row["status"] for row in rows.values()} == {"succeeded"}
@@ -36,6 +36,7 @@ def test_sweep_runs_to_a_winner_and_a_second_run_starts_nothing(clone: TestClone
 
     again = clone.run("drive", "toy")
     assert "3 already done" in again
+    assert "score=" not in again.partition("on the local engine")[2].partition("results.csv")[0], "no old news"
     assert len(clone.events("start")) == 3
     assert clone.git("rev-parse", "HEAD") == head
 
@@ -200,8 +201,7 @@ def test_cluster_is_never_taken_by_surprise(clone: TestClone) -> None:
     base = clone.root / "values/base.yaml"
     base.write_text(base.read_text().replace('context: ""', 'context: "lab"'))
     said = clone.run("plan", "toy", KUBECONFIG=str(kubeconfig))
-    assert "on the local engine (kubectl's current context is elsewhere, not lab)" in said
+    assert "on the local engine\n  because kubectl's current context is elsewhere, not lab\n" in said
     kubeconfig.write_text("current-context: lab\n")
-    assert "on the cluster engine (kubectl's current context is lab)" in clone.run(
-        "plan", "toy", KUBECONFIG=str(kubeconfig)
-    )
+    said = clone.run("plan", "toy", KUBECONFIG=str(kubeconfig))
+    assert "on the cluster engine\n  because kubectl's current context is lab\n" in said
