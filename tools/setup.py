@@ -26,7 +26,7 @@ def main() -> int:
     print(f"setup: {place} from {lock}", file=sys.stderr)
     python, uv = place / "bin" / "python", place / "bin" / "uv"
     if not uv.exists():
-        venv.create(place, clear=True, with_pip=True)
+        venv.create(place, clear=True, symlinks=True, with_pip=True)
         pinned = re.search(r"^uv==.*?(?=^\S|\Z)", lock.read_text(), re.MULTILINE | re.DOTALL)
         assert pinned, f"{lock} does not lock uv"
         with tempfile.NamedTemporaryFile("w", suffix=".txt") as only_uv:

@@ -301,6 +301,40 @@ def test_pod_meets_pod_security_restricted(tmp_path: Path) -> None:
     assert spec["automountServiceAccountToken"] is False
 
 
+def test_everything_that_can_be_set_arrives() -> None:
+    values = CHART / "ci" / "everything-values.yaml"
+    asked = yaml.safe_load(values.read_text())
+    job = render.render(CHART, "r", [values]).jobs[0]
+    template, spec, container = job["spec"]["template"], pod_spec(job), container_of(job)
+    for key in ("nodeSelector", "tolerations", "priorityClassName", "terminationGracePeriodSeconds"):
+        assert spec[key] == asked[key]
+    assert spec["activeDeadlineSeconds"] == 900 + 45 + 600
+    assert spec["imagePullSecrets"] == [{"name": "registry"}]
+    assert {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "2Gi"}} in spec["volumes"]
+    assert asked["extraVolumes"][0] in spec["volumes"]
+    assert asked["extraVolumeMounts"][0] in container["volumeMounts"]
+    assert container["imagePullPolicy"] == "IfNotPresent"
+    assert container["resources"]["claims"] == [{"name": "gpu"}]
+    assert {"--gpus=2", "--grace=45", "--checkpoints=keep", "--budget=epochs", "--gpu-shared"} <= set(container["args"])
+    assert template["metadata"]["labels"]["team"] == "a"
+    assert template["metadata"]["annotations"] == asked["podAnnotations"]
+    assert job["spec"]["backoffLimit"] == job["spec"]["ttlSecondsAfterFinished"] == 0
+
+
+def test_objects_carry_the_recommended_labels_and_jobs_sweep_and_trial(tmp_path: Path) -> None:
+    made = rendered(tmp_path, with_values(), release="r")
+    common = {
+        "app.kubernetes.io/name": "helm-sweep",
+        "app.kubernetes.io/instance": "r",
+        "app.kubernetes.io/managed-by": "Helm",
+        "helm-sweep/sweep": "demo",
+    }
+    assert all(one["metadata"]["labels"].items() >= common.items() for one in made.objects)
+    (job,) = made.jobs
+    for labels in (job["metadata"]["labels"], job["spec"]["template"]["metadata"]["labels"]):
+        assert labels == common | {"helm-sweep/trial": made.trials[0].id}
+
+
 def test_gpu_count_0_asks_for_none(tmp_path: Path) -> None:
     asked = {"requests": {"cpu": "1", "memory": "4Gi"}, "limits": {"memory": "16Gi"}}
     assert container_of(only_job(tmp_path, gpu={"count": 0}))["resources"] == asked

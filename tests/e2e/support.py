@@ -6,13 +6,10 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-DEADLINE_SECONDS = 120
 
 TOY = '''"""A trainer for tests: notes when it starts and ends, and waits for its gate to be opened. No packages."""
 import json, os, time
@@ -41,17 +38,6 @@ while not (os.path.exists(f"{gate}/open") or os.path.exists(f"{gate}/open-{hyper
 note("end")
 json.dump({"score": -((hyperparameters["x"] - 3) ** 2)}, open(os.environ["METRICS_FILE"], "w"))
 '''
-
-
-def until(condition: Callable[[], Any], what: str) -> Any:
-    """Wait for a condition, at most DEADLINE_SECONDS."""
-    end = time.monotonic() + DEADLINE_SECONDS
-    while time.monotonic() < end:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.01)
-    raise AssertionError(f"not within {DEADLINE_SECONDS} s: {what}")
 
 
 class TestClone:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from sweep import helm, render
-from tests.e2e.support import TestClone, until
+from tests.e2e.support import TestClone
+from tests.waiting import until
 
 
 def prepared(clone: TestClone, *trials: dict[str, object], **head: object) -> TestClone:

@@ -8,8 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from sweep import local
 from sweep.errors import BadInput
 from sweep.local import JobState, LocalEngine
 from sweep.render import Rendered, Trial
+from tests.waiting import until
 
 DEADLINE_SECONDS = 30
 
@@ -44,17 +44,6 @@ def engine(
     return LocalEngine(
         Rendered(list(jobs), trials), folder, [[]] * slots, done=done, on_tick=on_tick or (lambda _: None)
     )
-
-
-def until(condition: Callable[[], Any], what: str) -> Any:
-    """Wait for a condition, at most DEADLINE_SECONDS."""
-    end = time.monotonic() + DEADLINE_SECONDS
-    while time.monotonic() < end:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.01)
-    raise AssertionError(f"not within {DEADLINE_SECONDS} s: {what}")
 
 
 def test_jobs_complete_and_are_not_run_again(tmp_path: Path) -> None:
@@ -168,7 +157,9 @@ engine(folder / "jobs", job("a", script)).run()
 def launched(tmp_path: Path) -> tuple[subprocess.Popen[bytes], int]:
     """A launcher in another process, and the pid of the trial it has started."""
     here = Path(__file__).resolve()
-    text = LAUNCHER.format(folder=str(tmp_path), paths=[str(here.parent), str(here.parents[2] / "scripts")])
+    text = LAUNCHER.format(
+        folder=str(tmp_path), paths=[str(here.parent), str(here.parents[2] / "scripts"), str(here.parents[2])]
+    )
     launcher = subprocess.Popen([sys.executable, "-c", textwrap.dedent(text)], stderr=subprocess.DEVNULL)
     until((tmp_path / "pid").exists, "the trial starts")
     return launcher, int((tmp_path / "pid").read_text())
