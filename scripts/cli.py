@@ -23,6 +23,14 @@ def engine_argument(made: argparse.ArgumentParser) -> None:
     made.add_argument("--engine", default="auto", help="auto (the default), local or cluster")
 
 
+def submit_arguments(made: argparse.ArgumentParser) -> None:
+    """What a submission can be told, by itself or as a step of `make sweep`."""
+    engine_argument(made)
+    made.add_argument("--slots", type=int, help="local: how many trials at once; default: one a core, or a GPU set")
+    made.add_argument("--allow-dirty", action="store_true", help="submit uncommitted changes, recorded as such")
+    made.add_argument("--push", action="store_true", help="push the current branch before trials start")
+
+
 def say(text: str) -> None:
     """Talk, for people: stderr."""
     print(text, file=sys.stderr, flush=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -115,7 +114,3 @@ def varying_names(trials: list[Trial]) -> list[str]:
         for name, values in seen.items()
         if len(values) > 1 or sum(name in trial.identity["hyperparameters"] for trial in trials) < everywhere
     ]
-
-
-def interactive() -> bool:
-    return sys.stdin.isatty() and sys.stderr.isatty()

@@ -21,10 +21,7 @@ def verb(name: str, *words: str) -> int:
 
 def main() -> int:
     parser = cli.parser(__doc__)
-    cli.engine_argument(parser)
-    parser.add_argument("--slots", type=int, help="local: how many trials at once")
-    parser.add_argument("--allow-dirty", action="store_true", help="submit uncommitted changes, recorded as such")
-    parser.add_argument("--push", action="store_true", help="push the commits of this sweep")
+    cli.submit_arguments(parser)
     args = parser.parse_args()
     engine = ["--engine", args.engine]
     verb("expand", args.sweep, *(["--allow-dirty"] if args.allow_dirty else []))

@@ -69,11 +69,8 @@ def run_locally(session: Session, slots: int | None) -> dict[str, local.JobState
 
 def main() -> int:
     parser = cli.parser(__doc__)
-    cli.engine_argument(parser)
-    parser.add_argument("--slots", type=int, help="local: how many trials at once; default: one a core, or a GPU set")
-    parser.add_argument("--allow-dirty", action="store_true", help="submit uncommitted changes, recorded as such")
+    cli.submit_arguments(parser)
     parser.add_argument("--dry-run", action="store_true", help="check everything, run nothing")
-    parser.add_argument("--push", action="store_true", help="push the current branch first")
     args = parser.parse_args()
     session = open_sweep(Clone.here(), args.sweep, args.engine)
     if session.engine == "cluster":
