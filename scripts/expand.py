@@ -1,106 +1,99 @@
 """Expand values/<sweep>/space.yaml into the trials of values.yaml, freeze the code into code.yaml, and commit it.
 
-What exists is kept: the block of trials unless space.yaml has changed, the code unless --repin, all else always.
+What exists is kept: the block of trials unless space.yaml has changed, the code unless --repin, all else always. A
+search in rounds (tpe, halving) goes on by one round if the committed results.csv allows; so does a race.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from typing import Any
 
 import cli
-from sweep import code, git, samplers, space, valuesfile, yamlfile
+from sweep import expansion, freezing, git, search, space, spacefile, valuesfile, yamlfile
 from sweep.errors import BadInput
 from sweep.files import write_atomic
-from sweep.layout import Clone, SweepFiles
+from sweep.layout import Clone
+from sweep.session import choose_engine, merged
 from sweep.valuesfile import ValuesFile
 
 
 def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = cli.parser(__doc__)
-    parser.add_argument("--dry-run", action="store_true", help="say what would be written, and write nothing")
-    parser.add_argument("--no-commit", action="store_true", help="write the files, and leave the commit to you")
-    parser.add_argument(
-        "--force", action="store_true", help="replace the block of trials even if it was edited by hand"
-    )
-    parser.add_argument("--code", metavar="DIR", help="the folder to freeze; default: code.path, else trainer")
-    parser.add_argument("--repin", action="store_true", help="freeze the code anew")
-    parser.add_argument("--allow-dirty", action="store_true", help="freeze code with uncommitted changes")
-    parser.add_argument("--json", action="store_true", help="what was done, as JSON on stdout")
+    add = parser.add_argument
+    add("--dry-run", action="store_true", help="say what would be written, and write nothing")
+    add("--no-commit", action="store_true", help="write the files, and leave the commit to you")
+    add("--force", action="store_true", help="replace the block of trials though it was edited, or a search has begun")
+    add("--code", metavar="DIR", help="the folder to freeze; default: code.path, else trainer")
+    add("--repin", action="store_true", help="freeze the code anew")
+    add("--allow-dirty", action="store_true", help="freeze code with uncommitted changes")
+    add("--json", action="store_true", help="what was done, as JSON on stdout")
+    cli.engine_argument(parser)
+    cli.quorum_argument(parser)
+    more = parser.add_argument_group("more trials, made from the committed results.csv")
+    kind = more.add_mutually_exclusive_group()
+    kind.add_argument("--around", metavar="best|ID", help="new points around the best one, or around a trial")
+    kind.add_argument("--replicate-top", type=_positive, metavar="K", help="more seeds for the best K points")
+    kind.add_argument("--race", type=_positive, metavar="K", help="seeds for the best K points, step by step")
+    more.add_argument("--shrink", type=cli.share, default=0.5, metavar="SHARE", help="--around: of every range (0.5)")
+    more.add_argument("--n", type=_positive, default=8, help="--around: how many points (8)")
+    more.add_argument("--replicates", type=_positive, default=8, metavar="R", help="seeds of a point at most (8)")
     return parser.parse_args(argv)
 
 
-def new_values(files: SweepFiles, domain: space.Space | None, values: ValuesFile | None, force: bool) -> str:
-    """The text that values.yaml should have. Raises BadInput where expand would overwrite what a person wrote."""
-    if domain is None:
-        if values is None:
-            folder = files.clone.relative(files.folder)
-            raise BadInput(f"{folder}: no space.yaml and no values.yaml; `make new SWEEP={files.name}` starts a sweep")
-        return values.text
-    if values is None:
-        return valuesfile.generate(files.name, domain, samplers.expand(domain))
-    block = values.block
-    if block and block.space == domain.digest:
-        return values.text
-    if block and block.edited and not force:
-        raise BadInput(
-            f"{values.shown}:{block.first + 1}: space.yaml has changed, and so have trials in its block; "
-            "move your trials below `# end`, or replace the block by expand --force"
-        )
-    valuesfile.check_head(values, domain)
-    return valuesfile.with_trials(values, domain, samplers.expand(domain))
+def _positive(text: str) -> int:
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError("write at least 1")
+    return int(text)
 
 
-def new_code(files: SweepFiles, args: argparse.Namespace, values: ValuesFile) -> tuple[str | None, str]:
-    """(text of a new code.yaml or None to leave it, what to say about it)."""
-    clone, shown = files.clone, files.clone.relative(files.code)
-    frozen = code.parse(yamlfile.read_text(files.code, shown), shown) if files.code.exists() else None
-    renew = args.repin or not files.code.exists()
-    if args.code and not renew:
-        raise BadInput(f"--code {args.code}: {shown} exists; add --repin to freeze the code anew")
-    wanted = values.head.data.get("code") or {}
-    source = wanted.get("source", "bundle")
-    if source != "bundle" or (frozen is None and not renew):
-        return None, ""  # `code: {source: image}`, by hand in one of the two files
-    default = frozen.path if frozen else clone.relative(clone.trainer)
-    folder = clone.root / (args.code or wanted.get("path") or default)
-    if not renew:
-        assert frozen is not None
-        try:
-            changed = code.differences(frozen, code.freeze(clone.root, folder))
-        except BadInput as error:
-            return None, f"{error}; the sweep keeps its frozen code"
-        said = f"{frozen.path} has changed since its code was frozen ({', '.join(changed)}); --repin renews it"
-        return None, said if changed else ""
-    bundle = code.freeze(clone.root, folder)
-    if frozen and frozen.path == bundle.path and not code.differences(frozen, bundle):
-        return None, ""
-    dirty = git.dirty(clone.root, bundle.path)
-    if dirty and not (args.allow_dirty or args.no_commit or args.dry_run):
-        raise BadInput(f"{dirty[0]}: has uncommitted changes; commit them, or record them as such by --allow-dirty")
-    return code.dump(bundle), f"code frozen from {bundle.path} ({plural(len(bundle.files), 'file')})"
+def wish(args: argparse.Namespace) -> expansion.Wish:
+    section = ""
+    if args.around:
+        if not args.around.isalnum():
+            raise BadInput(f"--around {args.around}: write `best`, or the id of a trial")
+        section = f"around {args.around}, shrink {args.shrink:g}, n {args.n}"
+    elif args.replicate_top:
+        section = f"top {args.replicate_top}, {args.replicates} replicates each"
+    elif args.race:
+        section = f"race step 1, top {args.race}, at most {args.replicates} replicates"
+    return expansion.Wish(section, args.force, args.quorum)
 
 
-def plural(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+def settings(clone: Clone, values: ValuesFile | None) -> dict[str, Any]:
+    """base.yaml, if there is one, with the head of the sweep's values.yaml over it."""
+    base = yamlfile.load(clone.base, clone.relative(clone.base)).data if clone.base.exists() else {}
+    return merged(base, values.head.data if values else {})
 
 
-def by_hand(files: SweepFiles, values: ValuesFile | None) -> list[str]:
-    """What a person changed in values.yaml since it was committed, as `+ line` and `- line`."""
-    shown = files.clone.relative(files.values)
-    committed = git.show(files.clone.root, "HEAD", shown)
-    if values is None or committed is None:
-        return []
-    try:
-        return valuesfile.edits(valuesfile.parse(committed.decode(errors="replace"), shown), values)
-    except BadInput:
-        return []  # what was committed was broken; the commit's own diff shows how it was mended
+def limits(settings: dict[str, Any], trials: int, most: int) -> str:
+    """What the trials may cost, where the sweep sets a limit; `most`: those of all rounds."""
+    seconds = settings.get("limit_seconds")
+    gpus = (settings.get("gpu") or {}).get("count", 1)
+    if not seconds:
+        return ""
+
+    def cost(count: int) -> str:
+        hours = count * seconds / 3600
+        return f"{hours:.1f} h" + (f", {hours * gpus:.1f} GPU-hours" if gpus else "")
+
+    rounds = f"; with all rounds at most {most} trials, {cost(most)}" if most > trials else ""
+    return f"; each at most {seconds} s, {cost(trials)} in all{rounds}"
 
 
-def limits(values: ValuesFile, trials: int) -> str:
-    """What the trials may cost at most, where the sweep sets a limit."""
-    seconds = values.head.data.get("limit_seconds")
-    return f"; each at most {seconds} s, {trials * seconds / 3600:.1f} h in all" if seconds else ""
+def summary(domain: space.Space | None, final: ValuesFile, trials: int) -> str:
+    """`9 trials (random, n=8, seed=0; 1 by hand)`."""
+    own = len(final.head.data.get("trials") or [])
+    done, rounds = final.block.rounds if final.block else 0, search.rounds(domain) if domain else 0
+    added = search.added(final.block)
+    parts = [
+        *([str(domain.sampler)] if domain else []),
+        *([f"round {done} of {rounds}"] if rounds else []),
+        *([f"{sum(len(one.trials) for one in added)} added: {added[-1].what}"] if added else []),
+        *([f"{own} by hand"] if own else []),
+    ]
+    return f"{trials} trial{'s' * (trials != 1)} ({'; '.join(parts)})"
 
 
 def main(argv: list[str] | None = None, clone: Clone | None = None) -> int:
@@ -111,23 +104,24 @@ def main(argv: list[str] | None = None, clone: Clone | None = None) -> int:
     if not args.dry_run and not args.no_commit:
         git.check_ready(clone.root)
     schema = json.loads((clone.chart / "values.schema.json").read_text())
-    domain = space.load(files) if files.space.exists() else None
+    domain = spacefile.load(files) if files.space.exists() else None
     values = valuesfile.load(files) if files.values.exists() else None
     if values:
         valuesfile.check(values, args.sweep, schema)
-    text = new_values(files, domain, values, args.force)
+    given = settings(clone, values)
+    text, note = expansion.text(files, domain, values, wish(args), lambda: choose_engine(args.engine, given)[0])
     final = values if values and values.text == text else valuesfile.parse(text, clone.relative(files.values))
     trials = valuesfile.check(final, args.sweep, schema) if final is not values else len(final.trials())
     if not trials:
         raise BadInput(f"{final.shown}: no trials; write one below `trials:`, or a space.yaml to expand")
-    code_text, said = new_code(files, args, final)
-    edited = by_hand(files, values)
-    own = len(final.head.data.get("trials") or [])
-    sampled = "; ".join([*([str(domain.sampler)] if domain else []), *([f"{own} by hand"] if own else [])])
-    counted = f"{plural(trials, 'trial')} ({sampled})"
-    cli.say(f"{args.sweep}: {counted}{limits(final, trials)}")
-    if said:
-        cli.say(f"{args.sweep}: {said}")
+    unsaved = args.allow_dirty or args.no_commit or args.dry_run
+    code_text, said = freezing.text(files, final, args.code, repin=args.repin, dirty_allowed=unsaved)
+    edited = expansion.by_hand(files, values)
+    counted = summary(domain, final, trials)
+    most = search.most_trials(domain) if domain and domain.sampler.adaptive else 0
+    cli.say(f"{args.sweep}: {counted}{limits(settings(clone, final), trials, most)}")
+    for line in filter(None, (note, said)):
+        cli.say(f"{args.sweep}: {line}")
     pending = [(path, new) for path, new in ((files.values, text), (files.code, code_text)) if new is not None]
     pending = [(path, new) for path, new in pending if path != files.values or final is not values]
     written = [clone.relative(path) for path, _ in pending]
@@ -138,19 +132,17 @@ def main(argv: list[str] | None = None, clone: Clone | None = None) -> int:
         cli.say(f"{shown}: {'would be ' if args.dry_run else ''}written")
     commit = None
     if not args.dry_run and not args.no_commit:
-        subject = (
-            counted if files.values in dict(pending) or not edited else f"{plural(trials, 'trial')}, edited by hand"
-        )
-        body = ["By hand in values.yaml:", *edited[:20], *(["…"] if len(edited) > 20 else [])] if edited else []
-        message = "\n".join([f"{args.sweep}: {subject}", "", *body, *([said] if code_text else [])]).strip()
+        hand_alone = edited and files.values not in dict(pending)
+        subject = f"{counted.partition(' (')[0]}, edited by hand" if hand_alone else counted
+        message = expansion.message(files, domain, final, subject, edited, [said] if code_text else [])
         paths = [clone.relative(path) for path in (files.space, files.values, files.code) if path.exists()]
         commit = git.commit(clone.root, paths, message)
         if commit:
             author = f" as {git.NAME} <{git.EMAIL}>, for git knows no user.name and user.email"
             cli.say(f"{args.sweep}: committed {commit.sha[:12]}{author if commit.own_identity else ''}")
     if args.json:
-        done = {"sweep": args.sweep, "trials": trials, "sampler": sampled, "written": written, "by_hand": edited}
-        cli.put(done | {"commit": commit.sha if commit else None})
+        done = {"sweep": args.sweep, "trials": trials, "sampler": counted.partition(" (")[2][:-1], "written": written}
+        cli.put(done | {"by_hand": edited, "note": note, "commit": commit.sha if commit else None})
     return 0
 
 

@@ -74,6 +74,8 @@ def _problems(error: ValidationError) -> Iterator[tuple[tuple[Key, ...], str]]:
         yield path, f"{_show(value)} is out of bounds; write {word} {rule_value}"
     elif rule in ("minItems", "minLength", "minProperties"):
         yield path, f"it is empty{advice or '; fill it'}"
+    elif rule == "not":
+        yield path, str(schema["description"])
     elif rule == "pattern":
         yield path, f"{_show(value)} does not match {rule_value}{advice or '; write what does'}"
     else:

@@ -61,7 +61,7 @@ class Noise:
     sd: float
     df: int
 
-    def half_width(self, n: int) -> float:
+    def half_width(self, n: float) -> float:
         """Half of the t interval of a mean of `n` seeds: t(0.975, df) sd / sqrt(n)."""
         return float(stdtrit(self.df, (1 + CONFIDENCE) / 2)) * self.sd / math.sqrt(n)
 

@@ -1,56 +1,23 @@
-"""values/<sweep>/values.yaml: one marked block of trials is expand's, every other byte is the person's.
-
-The block lies below `trials:`, one JSON object a line, and is read by json, for ruamel takes a second per 1,000 lines:
-
-      # expanded from space.yaml sha256:<space's digest> (8 trials, sha256:<digest of the lines that follow>)
-      - {"lr": 0.1, "batch_size": 512}
-      # end
-
-`# expanded from space.yaml: not yet` is an empty block. Digests are 16 hex digits.
-"""
+"""values/<sweep>/values.yaml: one marked block of trials is expand's (block.py), every other byte is the person's."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ruamel.yaml.nodes import MappingNode
 
+from sweep import block as blocks
 from sweep import yamlfile
+from sweep.block import ADVICE, Block, Section
+from sweep.domain import as_helm_sees
 from sweep.errors import BadInput
 from sweep.layout import SweepFiles
 from sweep.schema import check as schema_check
-from sweep.space import Space, as_helm_sees
+from sweep.space import Space
 from sweep.yamlfile import Document
-
-BEGIN = re.compile(
-    r"( *)# expanded from space\.yaml"
-    r"(?:: not yet| sha256:([0-9a-f]{16}) \([0-9]+ trials?, sha256:([0-9a-f]{16})\))[ \t]*\r?"
-)
-BEGIN_LIKE = re.compile(r"\s*# expanded from space\.yaml\b.*")
-END = re.compile(r"\s*# end\s*")
-ADVICE = "write `# expanded from space.yaml: not yet` and `# end` as two indented lines below `trials:`"
-
-
-@dataclass(frozen=True)
-class Block:
-    """The marked block: where it is, what it says of itself, and its lines."""
-
-    first: int  # 0-based line of the opening marker
-    last: int  # and of the closing one
-    indent: str
-    space: str | None  # digest of the space it was expanded from; None: not yet
-    digest: str | None  # digest of its lines when they were written
-    lines: tuple[str, ...]
-
-    @property
-    def edited(self) -> bool:
-        """Whether the lines were changed by hand since expand wrote them."""
-        return bool(self.lines) if self.digest is None else digest(self.lines) != self.digest
 
 
 @dataclass(frozen=True)
@@ -64,11 +31,9 @@ class ValuesFile:
 
     def trials(self) -> list[tuple[int, dict[str, Any]]]:
         """All trials with their 1-based lines, expanded and hand-written."""
-        block = self.block if self.block and not self.block.edited else None
-        made = [json.loads(line.lstrip().removeprefix("- ")) for line in block.lines] if block else []
+        made = self.block.trials if self.block and not self.block.edited else []
         own = self.head.data.get("trials") or []
-        found = list(enumerate(made, block.first + 2 if block else 0))
-        return found + [(self.head.line("trials", index), trial) for index, trial in enumerate(own)]
+        return made + [(self.head.line("trials", index), trial) for index, trial in enumerate(own)]
 
 
 def load(files: SweepFiles) -> ValuesFile:
@@ -80,7 +45,7 @@ def load(files: SweepFiles) -> ValuesFile:
 def parse(text: str, shown: str) -> ValuesFile:
     """Read the text of a values.yaml."""
     lines = text.split("\n")
-    block = _find(lines, shown)
+    block = blocks.find(lines, shown)
     if block is None:
         return ValuesFile(text, shown, None, yamlfile.parse(text, shown))
     if block.edited:
@@ -95,50 +60,34 @@ def parse(text: str, shown: str) -> ValuesFile:
     return ValuesFile(text, shown, block, head)
 
 
-def _find(lines: list[str], shown: str) -> Block | None:
-    begins = [number for number, line in enumerate(lines) if BEGIN_LIKE.fullmatch(line)]
-    if not begins:
-        return None
-    first = begins[0]
-    if len(begins) > 1:
-        raise BadInput(f"{shown}:{begins[1] + 1}: a second block of expand (the first: line {first + 1}); remove one")
-    if not (match := BEGIN.fullmatch(lines[first])):
-        raise BadInput(f"{shown}:{first + 1}: the marker of expand is damaged; restore it from git, or {ADVICE}")
-    ends = [number for number, line in enumerate(lines) if number > first and END.fullmatch(line)]
-    if not ends:
-        raise BadInput(f"{shown}:{first + 1}: the block of expand has no end; write `# end` below its last trial")
-    return Block(first, ends[0], match[1], match[2], match[3], tuple(lines[first + 1 : ends[0]]))
-
-
-def digest(lines: tuple[str, ...]) -> str:
-    """16 hex digits over the lines of a block; indentation and line ends do not count."""
-    return hashlib.sha256("\n".join(line.strip() for line in lines).encode()).hexdigest()[:16]
-
-
 # ---- writing ----
 
 
-def with_trials(values: ValuesFile, space: Space, trials: list[dict[str, Any]]) -> str:
-    """The text with `trials` as its block; all other bytes as they were. BadInput if there is no block for them."""
+def with_sections(values: ValuesFile, space: Space, sections: Sequence[Section]) -> str:
+    """The text with `sections` as its block; all other bytes as they were. BadInput if there is no block for them."""
     lines, ending = values.text.split("\n"), "\r" if "\r\n" in values.text else ""
     if values.block:
-        block = _block(space, trials, values.block.indent, ending)
-        lines[values.block.first : values.block.last + 1] = block
+        made = blocks.render(space.digest, sections, values.block.indent, ending)
+        lines[values.block.first : values.block.last + 1] = made
         return "\n".join(lines)
     if "trials" in values.head.data:
         raise values.head.bad(("trials",), f"written by hand, with no block for expand; {ADVICE}, or remove space.yaml")
     gap = "" if values.text.endswith("\n") else ending + "\n"
-    return values.text + gap + "\n".join([f"trials:{ending}", *_block(space, trials, "  ", ending), ""])
+    made = blocks.render(space.digest, sections, "  ", ending)
+    return values.text + gap + "\n".join([f"trials:{ending}", *made, ""])
 
 
-def _block(space: Space, trials: list[dict[str, Any]], indent: str, ending: str) -> list[str]:
-    lines = tuple(f"- {yamlfile.flow(trial)}" for trial in trials)
-    count = f"{len(lines)} trial{'s' if len(lines) != 1 else ''}"
-    begin = f"# expanded from space.yaml sha256:{space.digest} ({count}, sha256:{digest(lines)})"
-    return [f"{indent}{line}{ending}" for line in (begin, *lines, "# end")]
+def with_section_added(values: ValuesFile, space: Space, section: Section) -> str:
+    """The text with one more section at the end of the block. What was edited there stays, and so does that it was."""
+    assert values.block
+    if not values.block.edited:
+        return with_sections(values, space, [*values.block.sections, section])
+    lines, ending = values.text.split("\n"), "\r" if "\r\n" in values.text else ""
+    lines[values.block.last : values.block.last] = [f"{values.block.indent}{line}{ending}" for line in section.lines]
+    return "\n".join(lines)
 
 
-def generate(sweep: str, space: Space, trials: list[dict[str, Any]]) -> str:
+def generate(sweep: str, space: Space, sections: Sequence[Section]) -> str:
     """A first values.yaml for `space`."""
     head = f"""\
 # The sweep {sweep}: expand owns the marked block of trials, every other line is yours.
@@ -146,13 +95,13 @@ def generate(sweep: str, space: Space, trials: list[dict[str, Any]]) -> str:
 sweep: {sweep}
 objective: {yamlfile.plain(space.objective)}
 hyperparameters: {yamlfile.flow(space.hyperparameters)}
-command: [python, train.py]
+{f"budget: {yamlfile.plain(space.budget)}{chr(10)}" if space.budget else ""}command: [python, train.py]
 limit_seconds: 600
 gpu: {{count: 0}}  # GPUs of a trial; without this line what base.yaml says
 retries: {{}}  # {{id: n}}, written by retry
 trials:
 """
-    return head + "\n".join([*_block(space, trials, "  ", ""), ""])
+    return head + "\n".join([*blocks.render(space.digest, sections, "  ", ""), ""])
 
 
 # ---- what belongs to the person ----
@@ -200,15 +149,23 @@ def edits(old: ValuesFile, new: ValuesFile) -> list[str]:
 
 def check_head(values: ValuesFile, space: Space) -> None:
     """Raise BadInput where the head of values.yaml, which is the person's, says something else than space.yaml."""
-    for key, wanted in (("objective", space.objective), ("hyperparameters", space.hyperparameters)):
-        there = values.head.data.get(key)
+    data, told = values.head.data, {"objective": space.objective, "hyperparameters": space.hyperparameters}
+    whole = {"budget": space.budget} if space.budget else {}
+    if isinstance(space.objective, list):
+        whole["objective"] = told.pop("objective")
+    for key, wanted in whole.items():
+        _check_equal(values, space, (key,), data.get(key), wanted)
+    for key, wanted in told.items():
+        there = data.get(key)
         there = there if isinstance(there, dict) else {}  # a list of objectives has nothing to do with the space's one
-        names = [*wanted, *(name for name in there if name not in wanted)]
-        for name in names:
-            here, given = (yamlfile.flow(part[name]) if name in part else "nothing" for part in (wanted, there))
-            if here != given:
-                problem = f"{given} here, {here} in {space.doc.where(key, name)}; make them equal"
-                raise values.head.bad((key, name), problem)
+        for name in [*wanted, *(name for name in there if name not in wanted)]:
+            _check_equal(values, space, (key, name), there.get(name), wanted.get(name))
+
+
+def _check_equal(values: ValuesFile, space: Space, path: tuple[str, ...], given: Any, wanted: Any) -> None:
+    shown, due = ("nothing" if value is None else yamlfile.flow(value) for value in (given, wanted))
+    if shown != due:
+        raise values.head.bad(path, f"{shown} here, {due} in {space.doc.where(*path)}; make them equal")
 
 
 # ---- retries ----

@@ -30,32 +30,6 @@ BAD = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = tmp_path / "gitconfig"
-    config.write_text("[user]\n name = Ada\n email = ada@example.org\n[init]\n defaultBranch = main\n")
-    for key, value in {"GIT_CONFIG_GLOBAL": str(config), "GIT_CONFIG_NOSYSTEM": "1", "HOME": str(tmp_path)}.items():
-        monkeypatch.setenv(key, value)
-
-
-@pytest.fixture
-def clone(tmp_path: Path) -> Clone:
-    """A clone with one commit, and values/demo/space.yaml not yet committed."""
-    root = tmp_path / "clone"
-    shutil.copytree(HERE / "schemas", root / "schemas")
-    (root / "chart").mkdir()
-    shutil.copy(HERE / "chart" / "values.schema.json", root / "chart")
-    (root / "trainer").mkdir()
-    (root / "trainer" / "train.py").write_text("print('hello')\nprint('world')\n")
-    git(root, "init", "--quiet")
-    git(root, "add", "--all")
-    git(root, "commit", "--quiet", "--message=first")
-    made = Clone(root)
-    demo(made).folder.mkdir(parents=True)
-    demo(made).space.write_text(SPACE)
-    return made
-
-
 def git(root: Path, *words: str) -> str:
     return subprocess.run(["git", *words], cwd=root, check=True, capture_output=True, text=True).stdout.strip()
 
@@ -248,6 +222,7 @@ def test_dry_run_writes_nothing_and_json_says_what_it_would(clone: Clone, capsys
         "sampler": "random, n=8, seed=0",
         "written": ["values/demo/values.yaml", "values/demo/code.yaml"],
         "by_hand": [],
+        "note": "",
         "commit": None,
     }
     assert "values/demo/values.yaml: would be written\n" in said.err

@@ -5,17 +5,23 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import subprocess
+import sys
 import time
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+import yaml
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sweep import samplers, space, yamlfile
 from sweep.errors import BadInput
 from tests.unit.test_space import read
 
+ROOT = Path(__file__).resolve().parents[2]
 number = st.integers(-1000, 1000)
 
 
@@ -178,3 +184,170 @@ def test_ten_thousand_trials_take_about_a_second() -> None:
     start = time.process_time()
     samplers.expand(random_space(GOLDEN, 10_000))
     assert time.process_time() - start < 2
+
+
+# ---- every sampler, over spaces with conditions, constraints and exclusions ----
+
+
+@st.composite
+def twisted(draw: st.DrawFn, *, finite: bool = False) -> tuple[dict[str, Any], str]:
+    """(parameters, constraints and exclusions): later ones depend on earlier ones, and some points are forbidden."""
+    parameters = draw(
+        st.lists(domains(finite=finite), min_size=1, max_size=4).map(
+            lambda found: {f"p{place}": domain for place, domain in enumerate(found)}
+        )
+    )
+    for place, name in enumerate(parameters):
+        parents = [f"p{above}" for above in range(place) if values_of(parameters[f"p{above}"])]
+        if parents and draw(st.booleans()):
+            parent = draw(st.sampled_from(parents))
+            chosen = draw(st.lists(st.sampled_from(values_of(parameters[parent])), min_size=1, max_size=2))
+            parameters[name] = {**parameters[name], "when": {parent: chosen}}
+    more = ""
+    numbers = [name for name, domain in parameters.items() if "low" in domain]
+    if len(numbers) > 1 and draw(st.booleans()):
+        low, high = (parameters[name] for name in numbers[:2])
+        limit = (low["low"] + low["high"]) / 2 + high["high"]
+        more += f"constraints: ['{numbers[0]} + {numbers[1]} <= {limit!r}']\n"
+    finite_names = [name for name in parameters if values_of(parameters[name]) and len(values_of(parameters[name])) > 1]
+    if finite_names and draw(st.booleans()):
+        name = draw(st.sampled_from(finite_names))
+        more += f"exclude: [{{{name}: {yamlfile.flow(values_of(parameters[name])[0])}}}]\n"
+    return parameters, more
+
+
+def values_of(domain: dict[str, Any]) -> list[Any]:
+    if domain["type"] == "bool":
+        return [False, True]
+    return list(domain.get("choices", []))
+
+
+def allowed(point: dict[str, Any], parameters: dict[str, Any], more: str) -> bool:
+    """Whether a point is one, by another way than the samplers'."""
+    for name, domain in parameters.items():
+        parents = domain.get("when", {})
+        active = all(parent in point and point[parent] in values for parent, values in parents.items())
+        if active != (name in point) or (active and not within(point[name], domain)):
+            return False
+    whole = yaml.safe_load(more) or {}
+    for text in whole.get("constraints", []):
+        left, right = text.split(" <= ")
+        names = left.split(" + ")
+        if all(name in point for name in names) and sum(point[name] for name in names) > float(right):
+            return False
+    return not any(
+        all(name in point and point[name] == value for name, value in one.items()) for one in whole.get("exclude", [])
+    )
+
+
+def taken(parameters: dict[str, Any], more: str, sampler: str, n: int, seed: int) -> list[dict[str, Any]]:
+    """n points, or all there are if they are fewer."""
+    maximin = ", maximin: true" if sampler == "lhs" and seed % 2 else ""
+    made = read(yamlfile.flow(parameters), f"{{name: {sampler}, n: 1, seed: {seed}{maximin}}}", more=more)
+    made = replace(made, sampler=replace(made.sampler, n=n))
+    return list(itertools.islice(samplers.SAMPLERS[sampler](made), n))
+
+
+@pytest.mark.parametrize("sampler", ["random", "sobol", "lhs"])
+@settings(deadline=None, max_examples=60)
+@given(found=twisted(), n=st.integers(1, 24), seed=st.integers(0, 99))
+def test_points_are_allowed_and_all_different(
+    sampler: str, found: tuple[dict[str, Any], str], n: int, seed: int
+) -> None:
+    parameters, more = found
+    points = taken(parameters, more, sampler, n, seed)
+    assert all(allowed(point, parameters, more) for point in points)
+    assert len({json.dumps(point) for point in points}) == len(points)
+    assert points == taken(parameters, more, sampler, n, seed)
+
+
+@pytest.mark.parametrize("sampler", ["random", "sobol"])
+@settings(deadline=None, max_examples=60)
+@given(found=twisted(), first=st.integers(1, 20), more_points=st.integers(1, 40), seed=st.integers(0, 99))
+def test_extension_keeps_the_first_whatever_the_space(
+    sampler: str, found: tuple[dict[str, Any], str], first: int, more_points: int, seed: int
+) -> None:
+    few, many = (taken(*found, sampler, count, seed) for count in (first, first + more_points))
+    assert many[: len(few)] == few
+
+
+@pytest.mark.parametrize("sampler", ["grid", "random", "sobol", "lhs"])
+@settings(deadline=None, max_examples=40)
+@given(found=twisted(finite=True))
+def test_a_finite_space_is_taken_whole(sampler: str, found: tuple[dict[str, Any], str]) -> None:
+    parameters, more = found
+    made = read(yamlfile.flow(parameters), "{name: random, n: 1}", more=more)
+    assume((made.size or 0) <= 300)
+    every = {json.dumps(point) for point in made.every()}
+    if sampler == "grid":
+        points = list(samplers.grid(made))
+    else:
+        points = taken(parameters, more, sampler, 400, 0)
+    assert {json.dumps(point) for point in points} == every
+    assert len(points) == len(every)
+    assert all(allowed(point, parameters, more) for point in points)
+
+
+def test_sobol_leaves_no_gaps() -> None:
+    square = {"x": {"type": "float", "low": 0, "high": 8}, "y": {"type": "float", "low": 0, "high": 8}}
+    points = taken(square, "", "sobol", 64, 3)
+    assert len({(int(point["x"]), int(point["y"])) for point in points}) == 64  # one in every square
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_lhs_has_one_point_in_every_share_of_every_range(seed: int) -> None:
+    ranges = {name: {"type": "float", "low": 0, "high": 20} for name in "abc"}
+    points = taken(ranges, "", "lhs", 20, seed)
+    assert all(sorted(int(point[name]) for point in points) == list(range(20)) for name in ranges)
+
+
+def test_maximin_moves_the_closest_points_apart() -> None:
+    def closest(maximin: str) -> float:
+        space_ = "{x: {type: float, low: 0, high: 1}, y: {type: float, low: 0, high: 1}}"
+        points = samplers.expand(read(space_, f"{{name: lhs, n: 30, seed: 5{maximin}}}"))
+        pairs = itertools.combinations(points, 2)
+        return min((one["x"] - other["x"]) ** 2 + (one["y"] - other["y"]) ** 2 for one, other in pairs)
+
+    assert closest(", maximin: true") > 2 * closest("")
+
+
+@pytest.mark.parametrize(
+    "sampler", ["{name: grid}", "{name: random, n: 3}", "{name: sobol, n: 3}", "{name: lhs, n: 3}"]
+)
+def test_explicit_points_come_first_and_once(sampler: str) -> None:
+    made = read("{a: {type: int, low: 1, high: 4}, b: {type: bool}}", sampler, more="points: [{a: 3, b: true}]\n")
+    trials = samplers.expand(made)
+    assert trials[0] == {"a": 3, "b": True}
+    assert trials.count(trials[0]) == 1
+    assert len(trials) == (8 if "grid" in sampler else 4)
+
+
+def test_explicit_points_are_all_there_is_with_that_sampler() -> None:
+    made = read("{a: {type: float, low: 1, high: 4}}", "{name: explicit, replicates: 2}", more="points: [{a: 3}]\n")
+    assert samplers.expand(made) == [{"a": 3.0}, {"a": 3.0, "seed": 1}]
+
+
+TWISTED_GOLDEN = {
+    "optimizer": {"type": "choice", "choices": ["sgd", "adam"]},
+    "lr": {"type": "float", "low": 1e-5, "high": 1.0, "log": True},
+    "momentum": {"type": "float", "low": 0.8, "high": 0.98, "when": {"optimizer": "sgd"}},
+    "width": {"type": "int", "low": 1, "high": 512, "log": True},
+}
+GOLDEN_SCIPY = {"sobol": "3972872a15d28dc3", "lhs": "66108fe08a77dfa2"}  # numpy 2.4.6, scipy 1.17.1
+
+
+@pytest.mark.parametrize("sampler", GOLDEN_SCIPY)
+def test_the_same_space_gives_the_same_bytes_under_the_locked_scipy(sampler: str) -> None:
+    points = taken(TWISTED_GOLDEN, "constraints: [lr * width < 10]\n", sampler, 500, 1)
+    lines = [yamlfile.flow(point) for point in points]
+    assert hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16] == GOLDEN_SCIPY[sampler]
+
+
+def test_samplers_that_need_no_scipy_import_none() -> None:
+    code = (
+        "import sys; sys.path[:0] = ['scripts', '.']; import expand; from sweep import samplers, search;"
+        "from tests.unit.test_space import read; search.first(read('{a: {type: bool}}', '{name: random, n: 2}'));"
+        "print([name for name in ('numpy', 'optuna', 'scipy') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"

@@ -7,20 +7,22 @@ from typing import Any
 
 import pytest
 
-from sweep import space, yamlfile
+from sweep import space, spacefile, yamlfile
+from sweep.domain import BITS, Choice, Parameter, Range
+from sweep.errors import BadInput
 from sweep.layout import Clone
-from sweep.space import BITS, Choice, Range
 
 SCHEMA = json.loads((Clone.here().schemas / "space.schema.json").read_text())
 LAST = 2**BITS - 1
 
 
-def read(parameters: str, sampler: str = "{name: random, n: 1}", fixed: str = "{}") -> space.Space:
-    text = f"objective: {{metric: m, direction: minimize}}\nsampler: {sampler}\nhyperparameters: {fixed}\n"
-    return space.read(yamlfile.parse(f"{text}space: {parameters}\n", "space.yaml", helm=False), SCHEMA)
+def read(parameters: str, sampler: str = "{name: random, n: 1}", fixed: str = "{}", more: str = "") -> space.Space:
+    objective = "" if "objective:" in more else "objective: {metric: m, direction: minimize}\n"
+    text = f"{objective}sampler: {sampler}\nhyperparameters: {fixed}\nspace: {parameters}\n{more}"
+    return spacefile.read(yamlfile.parse(text, "space.yaml", helm=False), SCHEMA)
 
 
-def only(domain: str) -> space.Parameter:
+def only(domain: str) -> Parameter:
     (parameter,) = read(f"{{p: {domain}}}").parameters
     return parameter
 
@@ -107,3 +109,157 @@ def test_domains_are_frozen() -> None:
     assert isinstance(parameter, Range)
     with pytest.raises(AttributeError):
         parameter.log = True  # type: ignore[misc]
+
+
+# ---- conditions, constraints, exclusions, points ----
+
+NESTED = """{optimizer: {type: choice, choices: [sgd, adam]}, nesterov: {type: bool, when: {optimizer: sgd}},
+  momentum: {type: int, low: 1, high: 3, when: {nesterov: true}},
+  warm: {type: int, choices: [5, 10], when: {optimizer: [sgd, adam], momentum: [2, 3]}}}"""
+
+
+def test_a_parameter_is_there_only_where_those_it_depends_on_say_so() -> None:
+    made = read(NESTED)
+    first = made.build(lambda parameter: parameter.at(0))
+    last = made.build(lambda parameter: parameter.at(LAST))
+    assert first == {"optimizer": "sgd", "nesterov": False}
+    assert last == {"optimizer": "adam"}
+    whole = made.build(lambda parameter: parameter.at(0 if parameter.name == "optimizer" else LAST))
+    assert whole == {"optimizer": "sgd", "nesterov": True, "momentum": 3, "warm": 10}
+
+
+def test_the_size_counts_every_branch_once() -> None:
+    made = read(NESTED)
+    assert made.size == 1 + 1 + (1 + 2 * 2)  # adam; sgd without nesterov; momentum 1, and 2 or 3 with two warm
+    points = list(made.every())
+    assert len(points) == made.size == len({json.dumps(point) for point in points})
+
+
+def test_the_size_of_many_branches_is_counted_without_walking_them() -> None:
+    many = ", ".join(
+        f"a{k}: {{type: bool}}, b{k}: {{type: int, low: 1, high: 9, when: {{a{k}: true}}}}" for k in range(30)
+    )
+    assert read(f"{{{many}}}").size == 10**30
+
+
+def test_a_continuous_branch_makes_the_space_endless() -> None:
+    assert read("{a: {type: bool}, b: {type: float, low: 0, high: 1, when: {a: true}}}").size is None
+
+
+def test_true_does_not_stand_for_one() -> None:
+    made = read("{a: {type: choice, choices: [1, true]}, b: {type: bool, when: {a: true}}}")
+    assert [sorted(point) for point in made.every()] == [["a"], ["a", "b"], ["a", "b"]]
+
+
+def test_constraints_see_what_is_fixed_and_prune_a_grid() -> None:
+    rules = "constraints: ['a + b <= top', 'a != 1 or b > 0']\nexclude: [{a: [2, 3], b: 0}]"
+    made = read("{a: {type: int, low: 0, high: 9}, b: {type: int, low: 0, high: 9}}", fixed="{top: 3}", more=rules)
+    found = [(point["a"], point["b"]) for point in made.every()]
+    assert found == [(0, 0), (0, 1), (0, 2), (0, 3), (1, 1), (1, 2), (2, 1)]
+    assert made.size == 100
+
+
+def test_a_grid_that_is_hopeless_ends_with_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(space, "VISITS", 1000)
+    made = read(
+        "{a: {type: int, low: 0, high: 99}, b: {type: int, low: 0, high: 99}}", more="constraints: [a * b > 9999]"
+    )
+    with pytest.raises(BadInput, match=r"^space.yaml:4: space: 1,000 points were tried and there are more; make the"):
+        list(made.every())
+
+
+@pytest.mark.parametrize(
+    ("values", "point"),
+    [
+        ({"lr": 1, "kind": "a"}, {"kind": "a", "lr": 1.0}),
+        ({"lr": 0.5, "kind": "b", "depth": 3.0}, {"kind": "b", "lr": 0.5, "depth": 3}),
+        ({"lr": 0.5, "kind": "b"}, None),
+        ({"lr": 0.5, "kind": "a", "depth": 3}, None),
+        ({"lr": 1.5, "kind": "a"}, None),
+        ({"lr": True, "kind": "a"}, None),
+        ({"lr": 0.5, "kind": "c"}, None),
+        ({"lr": 0.5, "kind": "b", "depth": 2}, None),
+        ({"lr": 0.5, "kind": "b", "depth": 3.5}, None),
+        ({"lr": 0.01, "kind": "a"}, None),
+    ],
+)
+def test_values_are_a_point_or_none(values: dict[str, Any], point: Any) -> None:
+    made = read(
+        "{kind: {type: choice, choices: [a, b]}, lr: {type: float, low: 0, high: 1}, "
+        "depth: {type: int, low: 1, high: 9, step: 2, when: {kind: b}}}",
+        more="constraints: [lr > 0.1]",
+    )
+    assert json.dumps(made.fit(values)) == json.dumps(point)
+
+
+@pytest.mark.parametrize(
+    ("domain", "value", "shrink", "first", "last"),
+    [
+        ("{type: float, low: 0, high: 1}", 0.5, 0.5, 0.25, 0.75),
+        ("{type: float, low: 0, high: 1}", 0.9, 0.5, 0.65, 1.0),
+        ("{type: float, low: 0.0001, high: 1, log: true}", 0.01, 0.5, 0.001, 0.1),
+        ("{type: int, low: 0, high: 100}", 50, 0.1, 45, 55),
+        ("{type: float, low: 0, high: 1, step: 0.25}", 0.5, 0.5, 0.25, 0.75),
+        ("{type: float, low: 0, high: 1, step: 0.25}", 0.5, 0.1, 0.5, 0.5),
+        ("{type: int, choices: [16, 32, 64, 128, 256]}", 64, 0.5, 32, 128),
+        ("{type: int, choices: [16, 32, 64, 128, 256]}", 256, 0.5, 64, 256),
+        ("{type: choice, choices: [s, m, l], ordered: true}", "s", 0.6, "s", "m"),
+        ("{type: choice, choices: [a, b, c]}", "b", 0.9, "b", "b"),
+        ("{type: bool}", True, 1, True, True),
+    ],
+)
+def test_around_a_value_is_a_smaller_domain_with_it(
+    domain: str, value: Any, shrink: float, first: Any, last: Any
+) -> None:
+    near = only(domain).around(value, shrink)
+    assert (near.at(0), near.at(LAST)) == (first, last)
+    assert near.fit(value) == value
+
+
+def test_numbers_in_order_are_ordered_unless_told_otherwise() -> None:
+    def ordered(text: str) -> bool:
+        made = only(text)
+        assert isinstance(made, Choice)
+        return made.ordered
+
+    assert ordered("{type: int, choices: [1, 2, 4]}")
+    assert ordered("{type: float, choices: [4, 2, 1]}")
+    assert not ordered("{type: int, choices: [1, 4, 2]}")
+    assert not ordered("{type: choice, choices: [a, b]}")
+    assert ordered("{type: choice, choices: [a, b], ordered: true}")
+    assert not ordered("{type: int, choices: [1, 2], ordered: false}")
+
+
+def test_more_rounds_are_no_other_space() -> None:
+    one, more, other = (
+        read("{a: {type: float, low: 0, high: 1}}", f"{{name: tpe, rounds: {rounds}, per_round: 4, seed: {seed}}}")
+        for rounds, seed in ((2, 0), (9, 0), (2, 1))
+    )
+    assert one.digest == more.digest != other.digest
+
+
+def test_explicit_needs_no_space() -> None:
+    text = "objective: {metric: m, direction: minimize}\nsampler: {name: explicit}\npoints: [{a: 1}, {b: [x]}]\n"
+    made = spacefile.read(yamlfile.parse(text, "space.yaml", helm=False), SCHEMA)
+    assert made.points == ({"a": 1}, {"b": ["x"]})
+
+
+def test_the_example_of_the_docs_is_a_space() -> None:
+    page = (Clone.here().root / "docs" / "search.md").read_text()
+    example = page[page.index("    objective: {metric: val_accuracy") : page.index("- **`when`** names")]
+    text = "\n".join(line[4:] for line in example.split("\n"))
+    made = spacefile.read(yamlfile.parse(text, "search.md", helm=False), SCHEMA)
+    assert [parameter.name for parameter in made.parameters][:2] == ["optimizer", "lr"]
+    assert len(made.rules) == 3
+    assert len(made.points) == 1
+
+
+def test_every_key_of_the_schema_has_a_description() -> None:
+    def bare(node: Any, path: str) -> list[str]:
+        if not isinstance(node, dict):
+            return []
+        keys = node.get("properties", {})
+        found = [f"{path}.{key}" for key, value in keys.items() if "description" not in value]
+        return found + [one for key, value in node.items() for one in bare(value, f"{path}.{key}")]
+
+    assert bare(SCHEMA, "space") == []

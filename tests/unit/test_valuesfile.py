@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from sweep import valuesfile, yamlfile
+from sweep import block, space, valuesfile, yamlfile
+from sweep.block import Section
 from sweep.errors import BadInput
 from tests.unit.test_space import read
 
@@ -33,6 +34,10 @@ trials:
   # end
   - {"lr": 0.3}   # by hand
 # trailing text without a newline"""
+
+
+def with_trials(values: valuesfile.ValuesFile, made: space.Space, trials: list[dict[str, Any]]) -> str:
+    return valuesfile.with_sections(values, made, [Section("", tuple(trials))])
 
 
 def parse(text: str) -> valuesfile.ValuesFile:
@@ -68,7 +73,7 @@ def as_numbers(value: Any) -> str:
 
 @given(st.lists(trials, max_size=5))
 def test_trials_come_back_from_the_block_and_from_every_reader(made: list[dict[str, Any]]) -> None:
-    text = valuesfile.with_trials(parse(EMPTY), SPACE, made)
+    text = with_trials(parse(EMPTY), SPACE, made)
     expected = exactly([*made, {"lr": 0.3}])
     assert exactly([trial for _, trial in parse(text).trials()]) == expected
     assert exactly(yaml.safe_load(text)["trials"]) == expected
@@ -87,7 +92,7 @@ def test_helm_reads_the_same_trials(tmp_path: Path, made: list[dict[str, Any]]) 
     (chart / "Chart.yaml").write_text("apiVersion: v2\nname: t\nversion: 0.1.0\n")
     (chart / "templates" / "all.yaml").write_text("{{ toJson .Values }}\n")
     values = tmp_path / "values.yaml"
-    values.write_bytes(valuesfile.with_trials(parse(EMPTY), SPACE, made).encode())
+    values.write_bytes(with_trials(parse(EMPTY), SPACE, made).encode())
     done = subprocess.run([HELM, "template", "t", chart, "-f", values], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     rendered = json.loads(done.stdout.partition("all.yaml\n")[2])
@@ -95,25 +100,25 @@ def test_helm_reads_the_same_trials(tmp_path: Path, made: list[dict[str, Any]]) 
 
 
 def test_the_block_is_written_like_this() -> None:
-    text = valuesfile.with_trials(parse(EMPTY), SPACE, TRIALS)
-    digest = valuesfile.digest(('- {"lr": 0.5}', '- {"lr": 5.0e-05, "name": "é on"}'))
+    text = with_trials(parse(EMPTY), SPACE, TRIALS)
+    digest = block.digest(('- {"lr": 0.5}', '- {"lr": 5.0e-05, "name": "é on"}'))
     assert text == EMPTY.replace(
         ": not yet",
         f' sha256:{SPACE.digest} (2 trials, sha256:{digest})\n  - {{"lr": 0.5}}\n  - {{"lr": 5.0e-05, "name": "é on"}}',
     )
-    assert "(1 trial, " in valuesfile.with_trials(parse(EMPTY), SPACE, TRIALS[:1])
+    assert "(1 trial, " in with_trials(parse(EMPTY), SPACE, TRIALS[:1])
 
 
 def test_a_second_expansion_replaces_the_first() -> None:
-    text = valuesfile.with_trials(parse(EMPTY), SPACE, TRIALS)
-    again = valuesfile.with_trials(parse(text), OTHER, TRIALS[:1])
-    assert again == valuesfile.with_trials(parse(EMPTY), OTHER, TRIALS[:1])
+    text = with_trials(parse(EMPTY), SPACE, TRIALS)
+    again = with_trials(parse(text), OTHER, TRIALS[:1])
+    assert again == with_trials(parse(EMPTY), OTHER, TRIALS[:1])
 
 
 def test_crlf_files_stay_crlf() -> None:
     crlf = EMPTY.replace("\n", "\r\n")
-    text = valuesfile.with_trials(parse(crlf), SPACE, TRIALS)
-    assert text == valuesfile.with_trials(parse(EMPTY), SPACE, TRIALS).replace("\n", "\r\n")
+    text = with_trials(parse(crlf), SPACE, TRIALS)
+    assert text == with_trials(parse(EMPTY), SPACE, TRIALS).replace("\n", "\r\n")
     block = parse(text).block
     assert block is not None
     assert not block.edited
@@ -122,7 +127,7 @@ def test_crlf_files_stay_crlf() -> None:
 
 def test_the_markers_indentation_is_kept() -> None:
     flat = EMPTY.replace("\n  ", "\n")
-    text = valuesfile.with_trials(parse(flat), SPACE, TRIALS)
+    text = with_trials(parse(flat), SPACE, TRIALS)
     assert '\n- {"lr": 0.5}\n' in text
     assert len(yaml.safe_load(text)["trials"]) == 3
 
@@ -139,36 +144,34 @@ def test_the_markers_indentation_is_kept() -> None:
     ],
 )
 def test_an_edit_is_seen_inside_the_block_only(old: str, new: str, edited: bool) -> None:
-    text = valuesfile.with_trials(parse(EMPTY), SPACE, TRIALS)
+    text = with_trials(parse(EMPTY), SPACE, TRIALS)
     assert old in text
-    block = valuesfile._find(text.replace(old, new, 1).split("\n"), "v.yaml")
-    assert block is not None
-    assert block.edited is edited
-    assert block.space == SPACE.digest
+    found = block.find(text.replace(old, new, 1).split("\n"), "v.yaml")
+    assert found is not None
+    assert found.edited is edited
+    assert found.space == SPACE.digest
 
 
 def test_trials_know_their_lines_and_tolerate_what_people_write() -> None:
-    text = valuesfile.with_trials(parse(EMPTY), SPACE, TRIALS).replace(
-        '{"lr": 0.5}', "{lr: 0.5}  # by hand\n\n  # a comment"
-    )
+    text = with_trials(parse(EMPTY), SPACE, TRIALS).replace('{"lr": 0.5}', "{lr: 0.5}  # by hand\n\n  # a comment")
     assert parse(text).trials() == [(7, {"lr": 0.5}), (10, TRIALS[1]), (12, {"lr": 0.3})]
 
 
 def test_a_file_without_trials_gets_them_at_its_end() -> None:
     for text in ("sweep: demo\n", "sweep: demo"):
-        made = valuesfile.with_trials(parse(text), SPACE, TRIALS)
+        made = with_trials(parse(text), SPACE, TRIALS)
         assert made.startswith("sweep: demo\ntrials:\n  # expanded from space.yaml sha256:")
         assert [trial for _, trial in parse(made).trials()] == TRIALS
 
 
 def test_hand_written_trials_without_a_block_are_left_alone() -> None:
     with pytest.raises(BadInput, match=r"^v.yaml:1: trials: written by hand, with no block for expand; write "):
-        valuesfile.with_trials(parse("trials: []\n"), SPACE, TRIALS)
+        with_trials(parse("trials: []\n"), SPACE, TRIALS)
 
 
 def test_a_generated_file_says_what_the_space_says() -> None:
     made = read("{lr: {type: float, low: 0.01, high: 1}}", fixed="{epochs: 3, flag: true, tiny: 1e-7}")
-    text = valuesfile.generate("demo", made, TRIALS)
+    text = valuesfile.generate("demo", made, [Section("", tuple(TRIALS))])
     values = parse(text)
     assert yaml.safe_load(text) == {
         "sweep": "demo",
@@ -185,8 +188,8 @@ def test_a_generated_file_says_what_the_space_says() -> None:
 
 
 def test_edits_are_what_a_person_changed() -> None:
-    old = valuesfile.with_trials(parse(EMPTY), SPACE, TRIALS)
-    new = valuesfile.with_trials(parse(EMPTY), OTHER, TRIALS[:1])
+    old = with_trials(parse(EMPTY), SPACE, TRIALS)
+    new = with_trials(parse(EMPTY), OTHER, TRIALS[:1])
     assert valuesfile.edits(parse(old), parse(new)) == []
     mine = new.replace("0.3}   # by hand", "0.4}").replace("# mine", "# mine\ngpu: {count: 0}")
     assert valuesfile.edits(parse(old), parse(mine)) == [
@@ -218,7 +221,7 @@ A, B = "0123456789ab", "012345678901"
 )
 @pytest.mark.parametrize("last", [False, True])
 def test_retries_are_set_and_nothing_else_is_touched(before: str, after: str, last: bool) -> None:
-    parts = valuesfile.with_trials(parse(EMPTY), SPACE, TRIALS).split("retries: {}   # none yet\n")
+    parts = with_trials(parse(EMPTY), SPACE, TRIALS).split("retries: {}   # none yet\n")
     if last and before:
         parts = [parts[0] + parts[1] + "\n", ""]
     text = valuesfile.with_retries(parse(before.join(parts)), {A: 1, B: 2})
@@ -228,8 +231,8 @@ def test_retries_are_set_and_nothing_else_is_touched(before: str, after: str, la
 
 def test_ten_thousand_trials_into_an_existing_file_take_about_a_second() -> None:
     many = [{"lr": k / 7, "momentum": k / 9, "batch_size": k} for k in range(10_000)]
-    text = valuesfile.with_trials(parse(EMPTY), SPACE, many)
+    text = with_trials(parse(EMPTY), SPACE, many)
     start = time.process_time()
-    text = valuesfile.with_trials(parse(text), OTHER, many)
+    text = with_trials(parse(text), OTHER, many)
     assert len(parse(text).trials()) == 10_001
     assert time.process_time() - start < 2

@@ -1,0 +1,41 @@
+"""A person and their throwaway clone."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from sweep.layout import Clone
+
+HERE = Clone.here().root
+SPACE = tomllib.loads((Path(__file__).parent / "bad_inputs" / "space.toml").read_text())["base"]
+
+
+@pytest.fixture
+def person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tmp_path / "gitconfig"
+    config.write_text("[user]\n name = Ada\n email = ada@example.org\n[init]\n defaultBranch = main\n")
+    for key, value in {"GIT_CONFIG_GLOBAL": str(config), "GIT_CONFIG_NOSYSTEM": "1", "HOME": str(tmp_path)}.items():
+        monkeypatch.setenv(key, value)
+
+
+@pytest.fixture
+def clone(tmp_path: Path, person: None) -> Clone:  # noqa: ARG001
+    """A clone with one commit, and values/demo/space.yaml not yet committed."""
+    root = tmp_path / "clone"
+    shutil.copytree(HERE / "schemas", root / "schemas")
+    (root / "chart").mkdir()
+    shutil.copy(HERE / "chart" / "values.schema.json", root / "chart")
+    (root / "trainer").mkdir()
+    (root / "trainer" / "train.py").write_text("print('hello')\nprint('world')\n")
+    for words in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message=first"]):
+        subprocess.run(["git", *words], cwd=root, check=True, capture_output=True)
+    made = Clone(root)
+    files = made.sweep("demo")
+    files.folder.mkdir(parents=True)
+    files.space.write_text(SPACE)
+    return made

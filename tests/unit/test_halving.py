@@ -1,0 +1,63 @@
+"""Rungs: budgets from max down to min, each with its share of the points."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sweep import halving
+from sweep.history import Told
+from sweep.space import Space
+from tests.unit.test_space import read
+
+
+def made(n: int = 27, eta: int = 3, least: int = 1, most: int = 9, direction: str = "minimize") -> Space:
+    return read(
+        "{x: {type: float, low: 0, high: 1}}",
+        f"{{name: halving, n: {n}, eta: {eta}, min: {least}, max: {most}}}",
+        more=f"budget: epochs\nobjective: {{metric: m, direction: {direction}}}\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("n", "eta", "least", "most", "budgets", "sizes"),
+    [
+        (27, 3, 1, 9, [1, 3, 9], [27, 9, 3]),
+        (9, 3, 1, 9, [1, 3, 9], [9, 3, 1]),
+        (16, 2, 3, 24, [3, 6, 12, 24], [16, 8, 4, 2]),
+        (10, 3, 1, 10, [1, 3, 10], [10, 3, 1]),
+        (4, 4, 1, 64, [1, 4, 16, 64], [4, 1, 1, 1]),
+        (8, 3, 4, 9, [9], [8]),
+    ],
+)
+def test_rungs(n: int, eta: int, least: int, most: int, budgets: list[int], sizes: list[int]) -> None:
+    space = made(n, eta, least, most)
+    assert halving.budgets(space.sampler) == budgets
+    assert halving.sizes(space) == sizes
+
+
+@given(st.integers(1, 200), st.integers(2, 7), st.integers(1, 20), st.integers(1, 500))
+def test_budgets_grow_from_min_to_max(n: int, eta: int, least: int, more: int) -> None:
+    space = made(n, eta, least, least + more)
+    budgets = halving.budgets(space.sampler)
+    assert budgets == sorted(set(budgets))
+    assert budgets[-1] == least + more
+    assert least <= budgets[0] < least * eta + eta
+    assert halving.sizes(space)[0] == n
+
+
+@pytest.mark.parametrize(("direction", "kept"), [("minimize", [0.1, 0.2, 0.3]), ("maximize", [0.6, 0.5, 0.4])])
+def test_the_best_of_the_last_rung_go_on(direction: str, kept: list[float]) -> None:
+    space = made(9, direction=direction)
+    told = [Told({"x": x}, "succeeded", (x,), 1) for x in (0.5, 0.2, 0.4, 0.1, 0.6, 0.3)]
+    told += [Told({"x": 0.0}, "failed", (), 1), Told({"x": 1.0}, "running", (), 1), Told({"x": 0.9}, "diverged", (), 1)]
+    told.append(Told({"x": 0.7}, "pruned", (-9.0 if direction == "minimize" else 9.0,), 1))
+    told += [Told({"x": x}, "succeeded", (x,), 9) for x in (-5.0, 5.0)]  # another budget says nothing
+    assert halving.ask(space, told, 2) == [{"x": x, "epochs": 3} for x in kept]
+
+
+def test_equals_go_on_in_an_order_that_rows_do_not_decide() -> None:
+    space = made(9)
+    told = [Told({"x": x / 10}, "succeeded", (1.0,), 1) for x in range(9)]
+    assert halving.ask(space, told, 2) == halving.ask(space, told[::-1], 2)

@@ -1,0 +1,62 @@
+"""Rows of results.csv as points: only those of the space and the engine, replicates pooled."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sweep import history
+from sweep.history import Told
+from tests.unit.searching import row
+from tests.unit.test_space import read
+
+SPACE = read(
+    "{x: {type: float, low: 0, high: 1}, kind: {type: choice, choices: [a, b]}}",
+    "{name: tpe, rounds: 2, per_round: 2}",
+    "{epochs: 3}",
+    "objective: {metric: loss, direction: minimize}\n",
+)
+POINT = {"epochs": 3, "x": 0.5, "kind": "a"}
+
+
+def told(*outcomes: dict[str, float] | str) -> list[Told]:
+    return history.read(SPACE, [row(POINT, outcome, seed) for seed, outcome in enumerate(outcomes)], "local")
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "state", "values"),
+    [
+        ([{"loss": 1.0}], "succeeded", (1.0,)),
+        ([{"loss": 1.0}, {"loss": 2.0}], "succeeded", (1.5,)),
+        ([{"loss": 1.0}, "failed"], "succeeded", (1.0,)),
+        ([{"loss": 1.0}, "running"], "succeeded", (1.0,)),
+        ([{"loss": 1.0}, "diverged"], "diverged", ()),
+        (["failed", "diverged"], "diverged", ()),
+        (["failed"], "failed", ()),
+        (["failed", "pending"], "running", ()),
+        (["missing"], "running", ()),
+        ([{"other": 1.0}], "failed", ()),
+    ],
+)
+def test_replicates_are_one_point(outcomes: list[Any], state: str, values: tuple[float, ...]) -> None:
+    assert told(*outcomes) == [Told({"x": 0.5, "kind": "a"}, state, values)]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"x": 2.0}, {"epochs": 4}, {"kind": "c"}, {"more": 1}],
+)
+def test_what_is_no_point_of_the_space_is_nothing(other: dict[str, Any]) -> None:
+    assert history.read(SPACE, [row({**POINT, **other}, {"loss": 1.0})], "local") == []
+
+
+def test_another_engines_rows_are_not_mixed_in() -> None:
+    assert history.read(SPACE, [row(POINT, {"loss": 1.0}, engine="cluster")], "local") == []
+
+
+def test_numbers_are_the_same_however_helm_spells_them() -> None:
+    (one,) = history.read(SPACE, [row({"epochs": 3.0, "x": 1, "kind": "a"}, {"loss": 1.0})], "local")
+    assert one.point == {"x": 1.0, "kind": "a"}
+    assert history.identity({"x": 1, "y": "1"}, 0) == history.identity({"y": "1", "x": 1.0}, 0)
+    assert history.identity({"x": True}, 0) != history.identity({"x": 1}, 0)
