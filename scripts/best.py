@@ -6,8 +6,7 @@ import cli
 from sweep import best, git, render, results, stats, valuesfile, verdict
 from sweep.errors import BadInput
 from sweep.files import write_atomic
-from sweep.layout import Clone
-from sweep.session import Session, open_sweep
+from sweep.session import Session
 
 
 def write(session: Session, text: str, rows: list[results.Row]) -> bool:
@@ -34,7 +33,7 @@ def main() -> int:
     args = parser.parse_args()
     if args.top < 1:
         raise BadInput(f"--top {args.top}: ask for at least 1")
-    session = open_sweep(Clone.here(), args.sweep, args.engine)
+    session = cli.open_sweep(args)
     clone, trials = session.files.clone, session.rendered.trials
     listed = {trial.id for trial in trials}
     rows = [row for row in results.read(session.files.results) if row.id in listed]

@@ -1,15 +1,16 @@
-// What report.js uses of ECharts; bundled by `npm run build` into one file that defines `echarts`.
+// What charts.js uses of ECharts, and SVGRenderer for plots.js; bundled by `npm run build` into one file that defines `echarts`.
 import { use } from "echarts/core";
 import { CustomChart, HeatmapChart, LineChart, ParallelChart, ScatterChart } from "echarts/charts";
 import {
   AriaComponent,
   GridComponent,
   ParallelComponent,
+  TitleComponent,
   TooltipComponent,
   VisualMapContinuousComponent,
 } from "echarts/components";
 import { ScatterJitter } from "echarts/features";
-import { CanvasRenderer } from "echarts/renderers";
+import { CanvasRenderer, SVGRenderer } from "echarts/renderers";
 
 use([
   CustomChart,
@@ -20,10 +21,12 @@ use([
   AriaComponent,
   GridComponent,
   ParallelComponent,
+  TitleComponent,
   TooltipComponent,
   VisualMapContinuousComponent,
   ScatterJitter,
   CanvasRenderer,
+  SVGRenderer,
 ]);
 
 export { init } from "echarts/core";

@@ -16,7 +16,9 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from sweep import store, verdict
+from sweep import figures, store, verdict
+from sweep.importance import LEAST
+from sweep.pareto import Front
 from sweep.results import Row, trial_seconds
 from sweep.stats import Choice, is_test_metric
 from sweep.store import FINAL, Attempt, Snapshot, Stored, is_number
@@ -56,6 +58,10 @@ class Material:
     choice: Choice
     snapshot: Snapshot
     store: Path
+    front: Front | None = None
+    """Of a sweep with several objectives."""
+    budget: str = ""
+    """The hyperparameter that says for how long a trial trains, of a sweep that has one."""
 
 
 def spent(rows: Sequence[Row], snapshot: Snapshot) -> verdict.Spent:
@@ -66,10 +72,14 @@ def spent(rows: Sequence[Row], snapshot: Snapshot) -> verdict.Spent:
     return verdict.Spent(sum(seconds), sum(row.gpu_seconds or 0 for row in rows))
 
 
-def html(material: Material, charts: str = "") -> str:
-    """The report as text. `charts` is the source of ECharts; without it the report has its tables and words only."""
+def html(material: Material, charts: str = "", data: dict[str, Any] | None = None) -> str:
+    """The report as text. `charts` is the source of ECharts; without it the report has its tables and words only.
+
+    `data` is what `embedded` gave, where that is known already.
+    """
     rows, choice = material.rows, material.choice
     names = verdict.varied(rows)
+    data = data or embedded(material)
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -83,8 +93,9 @@ def html(material: Material, charts: str = "") -> str:
         "decimals": verdict.decimals,
         "hours": verdict.hours,
         "chance": verdict.chance,
+        "percent": figures.percent,
     }
-    scripts = [charts, (TEMPLATES / "report.js").read_text()]
+    scripts = [charts, "".join((TEMPLATES / name).read_text() for name in ("charts.js", "report.js"))]
     style = (TEMPLATES / "report.css").read_text()
     policy = {
         "default-src": "'none'",
@@ -102,8 +113,9 @@ def html(material: Material, charts: str = "") -> str:
         policy="; ".join(f"{name} {value}" for name, value in policy.items()),
         style=style,
         scripts=scripts,
-        data=_data(material, names),
+        data=data,
         names=names,
+        least_points=LEAST,
         best=choice.points[0] if choice.points else None,
         best_value=verdict.value(choice, choice.points[0]) if choice.points else "",
         fixed=_fixed(rows, names),
@@ -128,9 +140,10 @@ def _fixed(rows: Sequence[Row], names: Sequence[str]) -> dict[str, Any]:
     return {name: value for name, value in (rows[0].hyperparameters if rows else {}).items() if name not in names}
 
 
-def _data(material: Material, names: Sequence[str]) -> dict[str, Any]:
-    """What report.js draws: trials as arrays in the order of `fields`, points that refer to them by index."""
+def embedded(material: Material) -> dict[str, Any]:
+    """What charts.js draws: trials as arrays in the order of `fields`, points that refer to them by index."""
     rows, choice = material.rows, material.choice
+    names = verdict.varied(rows)
     metrics = sorted(
         {name for row in rows for name in row.metrics if not is_test_metric(name)} - {choice.objective.metric}
     )
@@ -138,6 +151,7 @@ def _data(material: Material, names: Sequence[str]) -> dict[str, Any]:
     fields = ["id", "status", "engine", "store", "objective", "seed", "attempts", "queued_s", "setup_s", "train_s"]
     fields += ["gpu_seconds", "node", "gpu", "commit", "reason"]
     return {
+        "sweep": material.sweep,
         "objective": {"metric": choice.objective.metric, "sign": choice.objective.sign},
         "decimals": verdict.places(choice),
         "engine": material.engine,
@@ -157,6 +171,9 @@ def _data(material: Material, names: Sequence[str]) -> dict[str, Any]:
             }
             for place, point in enumerate(choice.points)
         ],
+        "importance": figures.importance(choice, names),
+        "front": figures.front(choice, material.front),
+        "rungs": figures.rungs(rows, choice, material.engine, material.budget),
         "curves": _curves(material, index),
         "attempts": [
             [index[trial], made.text("started_at"), round(made.seconds, 1), made.status, made.text("node")]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from sweep import booking
 from sweep.errors import BadInput
 from sweep.files import write_atomic
 from sweep.render import Trial
@@ -20,8 +21,9 @@ STATUSES = (*FINAL, "failed", "running", "pending", "missing")
 """In the order in which tables show them."""
 
 BEFORE = ("schema_version", "id", "status", "store", "engine", "objective")
-NUMBERS = ("seed", "attempts", "queued_s", "setup_s", "train_s", "gpu_seconds")
-TEXTS = ("node", "gpu", "reason", "commit", "code", "image", "data")
+GPU_SECONDS = ("gpu_seconds", *(f"gpu_seconds_{cause}" for cause in booking.CAUSES))
+NUMBERS = ("seed", "attempts", "queued_s", "setup_s", "train_s", *GPU_SECONDS)
+TEXTS = ("node", "gpu", "reason", "commit", "code", "image", "image_id", "data")
 LONGEST_REASON = 300
 
 
@@ -57,13 +59,19 @@ class Row:
     setup_s: float | None = None
     train_s: float | None = None
     gpu_seconds: float | None = None
-    """GPUs x seconds, over all attempts."""
+    """GPUs x seconds, over all attempts; the next four, by cause, add up to it."""
+    gpu_seconds_useful: float | None = None
+    gpu_seconds_failed: float | None = None
+    gpu_seconds_preempted: float | None = None
+    gpu_seconds_duplicate: float | None = None
     node: str = ""
     gpu: str = ""
     reason: str = ""
     commit: str = ""
     code: str = ""
     image: str = ""
+    image_id: str = ""
+    """What a cluster really pulled for `image`, as `name@sha256:…`."""
     data: str = ""
 
 
@@ -76,6 +84,12 @@ class JobState(Protocol):
     def reason(self) -> str: ...
     @property
     def queued_s(self) -> float | None: ...
+    @property
+    def attempts(self) -> int: ...
+    @property
+    def node(self) -> str: ...
+    @property
+    def image_id(self) -> str: ...
 
 
 def objectives(trials: Sequence[Trial]) -> list[Objective]:
@@ -127,11 +141,12 @@ def _row(trial: Trial, stored: Stored, old: Row | None, state: JobState | None, 
         hyperparameters=identity["hyperparameters"],
         seed=identity["seed"],
         engine=engine,
-        attempts=len(stored.attempts) or (old.attempts if old else 0),
+        attempts=max(len(stored.attempts), state.attempts if state else 0) or (old.attempts if old else 0),
         queued_s=queued,
-        gpu_seconds=_gpu_seconds(trial, stored, old),
+        **_gpu_seconds(trial, stored, old, state is not None and state.condition == "Running"),
         code=identity["code"],
         image=identity["image"],
+        image_id=next((one.image_id for one in (state, old) if one and one.image_id), ""),
         data=identity["data"],
     )
     if stored.result:
@@ -142,14 +157,22 @@ def _row(trial: Trial, stored: Stored, old: Row | None, state: JobState | None, 
     if old and old.status == "failed" and not state and not stored.attempts:
         return old
     last = stored.attempts[-1].record if stored.attempts else {}
-    row = replace(row, node=_text(last.get("node")), commit=_commit(last) if last else "")
+    row = replace(
+        row, node=_text(last.get("node")) or (state.node if state else ""), commit=_commit(last) if last else ""
+    )
     if state and state.condition == "Complete":
         return replace(row, reason="its Job is complete, but the store has no valid result of it")
     if state and state.condition != "Failed":
         return replace(row, status="running" if state.condition == "Running" else "pending")
     if state or last.get("status") == "failed":
-        return replace(row, status="failed", reason=_text(last.get("reason")) or _text(state and state.reason))
+        return replace(row, status="failed", reason=_reason(last, state))
     return row
+
+
+def _reason(last: dict[str, Any], state: JobState | None) -> str:
+    """Why a trial failed: what its last attempt wrote down, or what the engine knows where that says more."""
+    written, told = _text(last.get("reason")), _text(state and state.reason)
+    return told if written in told else written
 
 
 def _with_result(row: Row, result: dict[str, Any], attempts: Sequence[Attempt], trial: Trial) -> Row:
@@ -179,11 +202,12 @@ def trial_seconds(stored: Stored) -> float:
     return seconds or seconds_between(result.get("started_at"), result.get("finished_at"))
 
 
-def _gpu_seconds(trial: Trial, stored: Stored, old: Row | None) -> float | None:
+def _gpu_seconds(trial: Trial, stored: Stored, old: Row | None, running: bool) -> dict[str, Any]:
+    """The columns GPU_SECONDS."""
     if not stored.attempts and not stored.result:
-        return old.gpu_seconds if old else None
-    told = sum(attempt.gpu_seconds for attempt in stored.attempts)
-    return round(told if stored.attempts else trial.gpus * trial_seconds(stored), 3)
+        return {name: getattr(old, name, None) for name in GPU_SECONDS}
+    spent = booking.milliseconds(stored, running, lambda attempt: attempt.gpu_seconds, trial.gpus)
+    return {name: one / 1000 for name, one in zip(GPU_SECONDS, (sum(spent.values()), *spent.values()), strict=True)}
 
 
 def _commit(attempt: dict[str, Any]) -> str:
@@ -211,6 +235,9 @@ def to_csv(rows: Iterable[Row]) -> bytes:
     return "".join(lines).encode(errors="backslashreplace")
 
 
+_encode = json.JSONEncoder(ensure_ascii=False).encode  # made once: json.dumps would make one for every cell
+
+
 def _line(cells: Iterable[str]) -> str:
     line = io.StringIO()
     # Before Python 3.13 a carriage return is quoted only where it is part of the line's end.
@@ -220,7 +247,7 @@ def _line(cells: Iterable[str]) -> str:
 
 def _cell(value: Any) -> str:
     """A JSON scalar (or list), "" where there is none: so false, 0, 1.0 and "" read back as what they were."""
-    return "" if value is None else json.dumps(value, ensure_ascii=False)
+    return "" if value is None else _encode(value)
 
 
 def from_csv(data: bytes, name: str = "results.csv") -> list[Row]:

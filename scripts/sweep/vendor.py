@@ -7,13 +7,17 @@ import json
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from sweep.errors import Unreachable
 from sweep.files import write_atomic
 from sweep.layout import Clone, cache_dir
 
-SOURCES = ("package.json", "package-lock.json", ".npmrc", "entry.js")
+BUILT, LOCKED = (
+    ("package.json", "package-lock.json", ".npmrc", "entry.js"),
+    ("package.json", "package-lock.json", ".npmrc"),
+)
 
 
 def vendored_echarts(clone: Clone) -> Path:
@@ -21,20 +25,32 @@ def vendored_echarts(clone: Clone) -> Path:
 
     Raises Unreachable where npm is missing or cannot fetch what the lock file names.
     """
-    sources = {name: (clone.root / "web" / name).read_bytes() for name in SOURCES}
-    version = json.loads(sources["package.json"])["dependencies"]["echarts"]
+    folder = clone.root / "web"
+    return _kept(folder, BUILT, "echarts", Path("echarts.min.js"), ("run", "build", "--", "--outfile=echarts.min.js"))
+
+
+def vendored_file(folder: Path, package: str, path: str) -> Path:
+    """A file of an npm package that `folder` pins by its lock file, kept in the cache like the bundle."""
+    return _kept(folder, LOCKED, package, Path("node_modules", package, path))
+
+
+def _kept(folder: Path, names: Sequence[str], package: str, wanted: Path, build: Sequence[str] = ()) -> Path:
+    sources = {name: (folder / name).read_bytes() for name in names}
+    pinned = json.loads(sources["package.json"])
+    version = (pinned.get("dependencies", {}) | pinned.get("devDependencies", {}))[package]
     digest = hashlib.sha256(b"\0".join(sources.values())).hexdigest()[:8]
-    made = cache_dir() / "tools" / f"echarts-{version}-{digest}" / "echarts.min.js"
+    made = cache_dir() / "tools" / f"{package}-{version}-{digest}" / wanted.name
     if not made.exists():
         npm = shutil.which("npm")
         if not npm:
             raise Unreachable("npm: not found, and the report's charts need it once; install Node.js with npm")
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as temporary:
             for name, content in sources.items():
-                (Path(folder) / name).write_bytes(content)
-            _run(folder, npm, "ci", "--ignore-scripts")
-            _run(folder, npm, "run", "build", "--", "--outfile=echarts.min.js")
-            write_atomic(made, (Path(folder) / "echarts.min.js").read_bytes())
+                (Path(temporary) / name).write_bytes(content)
+            _run(temporary, npm, "ci", "--ignore-scripts")
+            if build:
+                _run(temporary, npm, *build)
+            write_atomic(made, (Path(temporary) / wanted).read_bytes())
     return made
 
 

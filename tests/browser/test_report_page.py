@@ -3,53 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from selenium import webdriver
-from selenium.webdriver.chrome.options import Options
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.remote.webelement import WebElement
 
-from sweep import report, results, stats, store, vendor
+from sweep import pareto, report, results, stats, store, vendor
 from sweep.layout import Clone
 from sweep.results import Objective, Row
-from tests.unit.stores import put_attempt, put_result, trial
+from tests.browser.page import brush, cells, complaints, count, header, open_page, shoot, show, until
+from tests.unit.stores import put_attempt, put_result, row, trial
 
-SHOTS = Clone.here().root / "out" / "screenshots"
+NAME = "<img src=x onerror=alert(3)>\"'`😀" + "y" * 280
 WEIRD = ["<script>alert(1)</script>", "</script><img src=x onerror=alert(2)>", "\"'`", "😀", "x" * 300, "a&lt;b"]
-
-
-def binary(name: str) -> str:
-    """Path of a program of Debian's packages chromium and chromium-driver."""
-    found = shutil.which(name)
-    if not found:
-        message = f"{name}: not found; apt-get install chromium chromium-driver"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    return found
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[webdriver.Chrome]:
-    options = Options()
-    options.binary_location = binary("chromium")
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(binary("chromedriver")))
-    yield driver
-    driver.quit()
 
 
 def write_report(folder: Path, points: int, seeds: int, weird: bool = False) -> tuple[Path, list[Row]]:
@@ -63,7 +35,7 @@ def write_report(folder: Path, points: int, seeds: int, weird: bool = False) -> 
             "flag": n % 3 == 0,
         }
         if weird:
-            given["weird"] = WEIRD[n % len(WEIRD)]
+            given[NAME] = WEIRD[n % len(WEIRD)]
         mean = 0.9 - 0.01 * (np.log10(given["lr"]) + 1) ** 2 + 0.005 * given["flag"]
         for seed in range(seeds):
             one = trial(given, seed)
@@ -86,18 +58,6 @@ def write_report(folder: Path, points: int, seeds: int, weird: bool = False) -> 
     return path, rows
 
 
-def open_page(browser: webdriver.Chrome, path: Path, width: int = 1280, dark: bool = False) -> None:
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    # Without motion, for a click aims at where an element is now.
-    media = {"prefers-color-scheme": "dark" if dark else "light", "prefers-reduced-motion": "reduce"}
-    features = [{"name": name, "value": value} for name, value in media.items()]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-    for kind in ("browser", "performance"):
-        browser.get_log(kind)  # what earlier pages left
-    browser.get(path.as_uri())
-
-
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Row]]:
     return write_report(tmp_path_factory.mktemp("sweep"), points=33, seeds=3)
@@ -108,46 +68,6 @@ def page(browser: webdriver.Chrome, sweep: tuple[Path, list[Row]]) -> Iterator[w
     open_page(browser, sweep[0])
     yield browser
     assert browser.get_log("browser") == []
-
-
-def until(found: Callable[[], Any], what: str, seconds: float = 10) -> Any:
-    """Wait for `found` to give something true."""
-    end = time.monotonic() + seconds
-    while not (value := found()):
-        assert time.monotonic() < end, f"waited {seconds} s for {what}"
-        time.sleep(0.05)
-    return value
-
-
-def cells(browser: webdriver.Chrome, column: str) -> list[str]:
-    """Texts of a column of the ranking."""
-    script = """
-    const table = document.getElementById("table");
-    const names = [...table.tHead.rows[0].cells].map((cell) => cell.innerText.replace(/ [↑↓]$/, "").trim());
-    const at = names.indexOf(arguments[0]);
-    return [...table.tBodies[0].rows].map((row) => row.cells[at].textContent);
-    """
-    found: list[str] = browser.execute_script(script, column)
-    return found
-
-
-def header(browser: webdriver.Chrome, name: str) -> WebElement:
-    return next(
-        one for one in browser.find_elements(By.CSS_SELECTOR, "#table thead button") if one.text.startswith(name)
-    )
-
-
-def show(browser: webdriver.Chrome, selector: str) -> WebElement:
-    """Scroll to a chart and wait until it is drawn."""
-    box = browser.find_element(By.CSS_SELECTOR, selector)
-    browser.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", box)
-    until(lambda: box.find_elements(By.TAG_NAME, "canvas"), f"a canvas in {selector}")
-    time.sleep(0.2)
-    return box
-
-
-def count(browser: webdriver.Chrome) -> str:
-    return browser.find_element(By.ID, "count").text
 
 
 def test_the_ranking_is_that_of_stats(page: webdriver.Chrome, sweep: tuple[Path, list[Row]]) -> None:
@@ -194,15 +114,7 @@ def test_trials_view_shows_what_failed(page: webdriver.Chrome) -> None:
 
 
 def test_brushing_an_axis_filters_the_ranking(page: webdriver.Chrome) -> None:
-    box = show(page, "#lines")
-    width, height = box.size["width"], box.size["height"]
-    last = width - 72 - width / 2  # of the objective's axis, from the middle
-    drag = ActionChains(page, duration=100)
-    drag.move_to_element_with_offset(box, int(last), int(58 - height / 2)).click_and_hold()
-    for step in range(1, 9):
-        drag.move_to_element_with_offset(box, int(last), int(58 - height / 2 + step * 15))
-    drag.release().perform()
-    until(lambda: "brushed" in count(page), "the brush")
+    brush(page)
     best = [float(text.split()[0]) for text in cells(page, "val_accuracy")]
     assert 0 < len(best) < 32
     page.find_element(By.ID, "unbrush").click()
@@ -234,7 +146,7 @@ def test_no_request_leaves_the_page(page: webdriver.Chrome, sweep: tuple[Path, l
     assert asked == {sweep[0].as_uri()}
 
 
-@pytest.mark.parametrize(("width", "dark"), [(1280, False), (1280, True), (390, False)])
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (1280, True), (390, False), (390, True)])
 def test_hostile_text_stays_text_at_every_size(
     browser: webdriver.Chrome, tmp_path: Path, width: int, dark: bool
 ) -> None:
@@ -243,19 +155,60 @@ def test_hostile_text_stays_text_at_every_size(
     for selector in (".plot .chart", ".plot:last-child .chart", "#pair", "#lines", "#curve", "#timeline"):
         box = show(browser, selector)
         ActionChains(browser).move_to_element(box).move_by_offset(5, 5).perform()
-    texts = cells(browser, "weird")
+    texts = cells(browser, NAME)
     assert {json.loads(text) if text.startswith('"') else text for text in texts} == set(WEIRD)
     assert browser.find_elements(By.TAG_NAME, "img") == []
     assert browser.get_log("browser") == []
-    whole = browser.execute_script(
-        "return [document.documentElement.scrollWidth, document.documentElement.scrollHeight]"
-    )
-    assert whole[0] <= width, "the page scrolls sideways"
-    size = {"width": width, "height": whole[1], "deviceScaleFactor": 1, "mobile": width < 600}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    time.sleep(0.5)
-    SHOTS.mkdir(parents=True, exist_ok=True)
-    assert browser.save_screenshot(str(SHOTS / f"report-{width}-{'dark' if dark else 'light'}.png"))
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width, "the page scrolls sideways"
+    assert complaints(browser) == []
+    shoot(browser, f"report-{width}-{'dark' if dark else 'light'}", width)
+
+
+def write_rows(folder: Path, rows: list[Row], several: bool = False, budget: str = "") -> Path:
+    """A report of rows without a result store."""
+    objectives = [Objective("val_accuracy", "maximize"), Objective("cost", "minimize")]
+    choice = stats.choose(rows, objectives[0], "local")
+    front = pareto.front(rows, objectives, "local") if several else None
+    nothing = store.Snapshot({}, [], found=False)
+    made = report.Material("demo", "local", rows, choice, nothing, folder, front, budget)
+    path = folder / "report.html"
+    path.write_text(report.html(made, vendor.vendored_echarts(Clone.here()).read_text()))
+    return path
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_front_and_rungs(browser: webdriver.Chrome, tmp_path: Path, dark: bool) -> None:
+    rows = [
+        row({"width": n, "epochs": epochs}, metrics={"val_accuracy": value, "cost": (30 - n) * epochs}, objective=value)
+        for rung, epochs in enumerate((1, 3, 9))
+        for n in range(27 // 3**rung)
+        for value in [0.5 + 0.1 * rung - 0.01 * n]
+    ]
+    path = write_rows(tmp_path, rows, several=True, budget="epochs")
+    open_page(browser, path, dark=dark)
+    for selector in ("#front-chart", "#rungs-chart", "#importance-chart"):
+        show(browser, selector)
+    told = browser.find_element(By.CSS_SELECTOR, "[aria-labelledby=rungs] tbody").text.splitlines()
+    assert [line.split()[:4] for line in told] == [["1", "27", "27", "9"], ["3", "9", "9", "3"], ["9", "3", "3", "–"]]
+    lead = browser.find_elements(By.CSS_SELECTOR, "[aria-labelledby=front] tbody tr")
+    assert len(lead) == int(browser.find_element(By.CSS_SELECTOR, "[aria-labelledby=front] .note").text.split()[0]) > 1
+    browser.find_element(By.CSS_SELECTOR, "#front-x option[value='0']").click()
+    box = show(browser, "#rungs-chart")
+    ActionChains(browser).move_to_element_with_offset(box, int(box.size["width"] / 3), 0).perform()
+    assert complaints(browser) == []
+    assert browser.get_log("browser") == []
+    shoot(browser, f"rungs-1280-{'dark' if dark else 'light'}", 1280)
+
+
+def test_ten_thousand_trials_open(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    rows = [row({"lr": n / 7, "momentum": n % 13 / 13}, value=n * 7919 % 10_007 / 1e4) for n in range(10_000)]
+    open_page(browser, write_rows(tmp_path, rows))
+    assert count(browser) == "10000 points"
+    for selector in (".plot .chart", "#lines"):
+        show(browser, selector)
+    browser.find_element(By.ID, "filter").send_keys("lr<100")
+    until(lambda: count(browser) == "700 of 10000 points", "the filter", 5)
+    assert browser.get_log("browser") == []
 
 
 def test_a_thousand_trials_are_there_within_a_second_or_so(browser: webdriver.Chrome, tmp_path: Path) -> None:

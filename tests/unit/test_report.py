@@ -335,8 +335,9 @@ def test_failure_classes(record: dict[str, Any], name: str) -> None:
 # ---- the chart library ----
 
 
-def test_the_lock_file_has_digests_and_no_addresses() -> None:
-    packages = json.loads((Clone.here().root / "web" / "package-lock.json").read_text())["packages"]
+@pytest.mark.parametrize("folder", ["web", "tests/browser"])
+def test_the_lock_file_has_digests_and_no_addresses(folder: str) -> None:
+    packages = json.loads((Clone.here().root / folder / "package-lock.json").read_text())["packages"]
     for name, package in packages.items():
         assert "resolved" not in package
         assert name == "" or package["integrity"].startswith("sha512-"), name

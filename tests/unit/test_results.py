@@ -23,6 +23,9 @@ class Job:
     condition: str
     reason: str = ""
     queued_s: float | None = None
+    attempts: int = 0
+    node: str = ""
+    image_id: str = ""
 
 
 EMPTY = store.Snapshot({}, [], found=True)
@@ -53,6 +56,10 @@ def test_a_result_becomes_a_row(tmp_path: Path) -> None:
         setup_s=2.0,
         train_s=50.5,
         gpu_seconds=240.0,
+        gpu_seconds_useful=120.0,
+        gpu_seconds_failed=120.0,
+        gpu_seconds_preempted=0.0,
+        gpu_seconds_duplicate=0.0,
         node="n1",
         gpu="H100",
         commit="abc1234",
@@ -173,7 +180,7 @@ rows = st.builds(
     queued_s=numbers,
     setup_s=numbers,
     train_s=numbers,
-    gpu_seconds=numbers,
+    **dict.fromkeys(results.GPU_SECONDS, numbers),
     **dict.fromkeys(results.TEXTS, texts),
 )
 tables = st.lists(rows, max_size=5, unique_by=lambda made: made.id)
@@ -215,7 +222,8 @@ def test_columns_are_those_of_the_design() -> None:
     header = next(csv.reader(io.StringIO(results.to_csv(table).decode())))
     before = ["schema_version", "id", "status", "store", "engine", "objective"]
     between = ["metric.val_accuracy", "metric.z", "hp.a", "hp.b", "seed", "attempts", "queued_s", "setup_s", "train_s"]
-    after = ["gpu_seconds", "node", "gpu", "reason", "commit", "code", "image", "data"]
+    after = [f"gpu_seconds{cause}" for cause in ("", "_useful", "_failed", "_preempted", "_duplicate")]
+    after += ["node", "gpu", "reason", "commit", "code", "image", "image_id", "data"]
     assert header == before + between + after
 
 

@@ -1,0 +1,108 @@
+"""Hours by sweep, commit, author and status over every result store that this clone sees, and what was wasted."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+import cli
+from sweep import booking, ledger
+from sweep.layout import Clone
+from sweep.ledger import Account, Ledger
+from sweep.verdict import hours
+
+GROUPS = ("sweep", "commit", "author", "status")
+SHOWN = 12
+"""Lines of a group; the rest is one line."""
+
+
+def split(account: Account, gpu: bool) -> list[str]:
+    spent = account.gpu_seconds if gpu else account.seconds
+    return [hours(spent[cause]) for cause in booking.CAUSES]
+
+
+def group(console: Console, name: str, found: dict[str, Account], gpu: bool, ceilings: dict[str, Any]) -> None:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column(name, overflow="ellipsis", no_wrap=True, max_width=20)
+    for title in ("trials", "trial-h", "GPU-h", *booking.CAUSES, *(["ceiling"] if name == "sweep" else [])):
+        table.add_column({"preempted": "preempt.", "duplicate": "duplic."}.get(title, title), justify="right")
+    for key, account in list(found.items())[:SHOWN]:
+        shown = key[:12] if name == "commit" else key
+        spent = [hours(sum(one.values())) for one in (account.seconds, account.gpu_seconds)]
+        most = ceilings.get(key)
+        told = [f"{most[gpu]:.2f}" if most else ""] if name == "sweep" else []
+        table.add_row(shown, f"{len(account.trials):,}", *spent, *split(account, gpu), *told)
+    console.print(table)
+    if len(found) > SHOWN:
+        console.print(f"and {len(found) - SHOWN} more; --json lists them")
+
+
+def show(made: Ledger, ceilings: dict[str, Any]) -> None:
+    console = Console(highlight=False)
+    total = made.total()
+    gpu = sum(total.gpu_seconds.values()) > 0
+    for name in GROUPS:
+        group(console, name, made.by(name), gpu, ceilings if name == "sweep" else {})
+    unit = "GPU-hours" if gpu else "trial-hours"
+    spent = total.gpu_seconds if gpu else total.seconds
+    whole = sum(spent.values())
+    console.print(
+        f"{len(total.trials):,} trials, {total.attempts:,} attempts, {hours(whole)} {unit} in all", style="bold"
+    )
+    for cause in booking.CAUSES[1:]:
+        share = spent[cause] / whole if whole else 0
+        console.print(f"  wasted, {cause}: {hours(spent[cause])} {unit} ({share:.0%})")
+    console.print(f"The columns by cause{' and the ceiling' if ceilings else ''} are {unit}.")
+
+
+def reconciled(made: Ledger) -> None:
+    remembered = made.total(lambda entry: not entry.recorded)
+    if remembered.trials:
+        cli.say(f"{len(remembered.trials)} trials are in no store any more; counted as results.csv remembers them")
+    if made.differences:
+        apart = sum(one.recorded - one.told for one in made.differences)
+        first = made.differences[0]
+        cli.say(
+            f"{len(made.differences)} rows of results.csv differ from the attempts' records, by {apart / 3600:+.2f} "
+            f"GPU-hours, the first {first.trial}; `make collect SWEEP={first.sweep}` books what came since"
+        )
+    cli.say(f"{made.agree} rows agree with the attempts' records; stores: {', '.join(made.stores) or 'none'}")
+    for problem in made.problems:
+        cli.say(f"set aside: {problem}")
+
+
+def main() -> int:
+    parser = cli.parser(__doc__, sweep=False)
+    parser.add_argument("--json", action="store_true", help="all of it as JSON on stdout")
+    args = parser.parse_args()
+    clone = Clone.here()
+    made, ceilings = ledger.read(clone), ledger.ceilings(clone)
+    if args.json:
+        groups = {name: {key: one.data() for key, one in made.by(name).items()} for name in GROUPS}
+        cli.put(
+            {
+                "total": made.total().data(),
+                "remembered": made.total(lambda entry: not entry.recorded).data(),
+                "by": groups,
+                "ceiling": {name: {"trial_hours": most[0], "gpu_hours": most[1]} for name, most in ceilings.items()},
+                "agree": made.agree,
+                "differences": [dataclasses.asdict(one) for one in made.differences],
+                "problems": made.problems,
+                "stores": made.stores,
+            }
+        )
+        return 0
+    if made.entries:
+        show(made, ceilings)
+    else:
+        cli.say("no trial has run yet, as far as this clone sees")
+    reconciled(made)
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,84 @@
+"""Run the Job of a result once more, from its id alone, and compare: equal, within the spread over seeds, or not."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+import cli
+from sweep import comparing, past, reproducing, tracing
+from sweep.comparing import Compared
+from sweep.layout import Clone
+from sweep.session import Target
+
+
+def run(clone: Clone, trace: tracing.Trace, args: argparse.Namespace) -> tuple[int, dict[str, Any]]:
+    """(number of the reproduction, its result)."""
+    origin = reproducing.origin(trace)
+    if origin.commit != trace.commit:
+        cli.say(f"{trace.id}: ran from {trace.commit[:12] or 'an unknown commit'}, rendered from {origin.commit[:12]}")
+    target = Target(trace.engine or "local", args.context, args.namespace)
+    with past.opened(clone, origin.sweep, origin.commit, target) as session:
+        session.write_provenance(reproducing.provenance(clone, origin.commit))
+        reproducing.again(session, trace.id, 0)  # refuses before a number is taken
+        here = session.engine == "local"
+        number = reproducing.take_number(session.store_folder, trace.id) if here else int(time.time())
+        made = reproducing.again(session, trace.id, number)
+        cli.say(f"{trace.id}: commit {origin.commit[:12]} again, {session.engine}: reproductions/{trace.id}/{number}")
+        if here:
+            return number, reproducing.run_locally(session, made, number)
+        return number, reproducing.run_on_cluster(session, made, number, cli.say)
+
+
+def show(made: Sequence[Compared]) -> None:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("metric", "then", "now", "another seed (95 %)", ""):
+        table.add_column(name, overflow="fold")
+    for one in made:
+        spread = f"{one.low:.4g} to {one.high:.4g}" if one.low is not None and one.high is not None else "unknown"
+        table.add_row(one.metric, f"{one.then!r}", f"{one.now!r}", f"{spread} (n={one.seeds})", one.verdict)
+    Console(highlight=False).print(table)
+
+
+def main() -> int:
+    parser = cli.parser(__doc__, sweep=False)
+    cli.trial_argument(parser)
+    parser.add_argument("--sweep", default="", help="look for the trial only there")
+    parser.add_argument("--context", default="", help="kubectl context, for a trial of a cluster")
+    parser.add_argument("--namespace", default="", help="namespace, for a trial of a cluster")
+    parser.add_argument("--dry-run", action="store_true", help="print the Job as JSON, run nothing")
+    parser.add_argument("--json", action="store_true", help="the comparison as JSON on stdout")
+    args = parser.parse_args()
+    clone = Clone.here()
+    trace = tracing.of(clone, args.trial, args.sweep)
+    if args.dry_run:
+        origin = reproducing.origin(trace)
+        target = Target(trace.engine or "local", args.context, args.namespace)
+        with past.opened(clone, origin.sweep, origin.commit, target) as session:
+            cli.put(reproducing.again(session, trace.id, 1).jobs[0])
+        return 0
+    number, result = run(clone, trace, args)
+    alike = tracing.rows_like(clone, trace.row, trace.source.sweep) if trace.row and trace.source else []
+    made = comparing.compare(trace.metrics, result["metrics"], [row.metrics for row in alike])
+    worst = next((word for word in WORST_FIRST if any(one.verdict == word for one in made)), comparing.EQUAL)
+    if args.json:
+        metrics = [dataclasses.asdict(one) for one in made]
+        cli.put({"id": trace.id, "number": number, "verdict": worst, "metrics": metrics})
+    else:
+        show(made)
+        named = [one.metric for one in made if not one.good]
+        print(f"{trace.id}: {worst}{f': {chr(44).join(named)}' if named else ''}")
+    return 0 if all(one.good for one in made) else 1
+
+
+WORST_FIRST = (comparing.OUTSIDE, comparing.UNKNOWN, comparing.WITHIN, comparing.EQUAL)
+
+if __name__ == "__main__":
+    cli.run(main)

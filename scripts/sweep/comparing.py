@@ -1,0 +1,64 @@
+"""Is a result the same when it is made again? Compared with the old one, and with what seeds make of the point."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import stdev
+
+from scipy.special import stdtrit
+
+EQUAL, WITHIN, OUTSIDE = "equal", "within the seed spread", "outside the seed spread"
+UNKNOWN = "differs, and no other seed tells how much that is"
+CONFIDENCE = 0.95
+
+Metrics = Mapping[str, float | None]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One metric, then and now."""
+
+    metric: str
+    then: float | None
+    now: float | None
+    seeds: int
+    """How many trials of the point, itself among them, have the metric."""
+    low: float | None
+    high: float | None
+    """What another seed could have made of `then`, at 95 %; None where fewer than two seeds tell it."""
+    verdict: str
+
+    @property
+    def good(self) -> bool:
+        return self.verdict in (EQUAL, WITHIN)
+
+
+def spread(values: Sequence[float]) -> float | None:
+    """How far two trials of a point are apart, in 95 % of cases at most, by these values; None for fewer than two.
+
+    Student's t for the difference of two single values, whose standard deviation is sqrt(2) times that of one.
+    """
+    n = len(values)
+    return float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * stdev(values) * math.sqrt(2) if n > 1 else None
+
+
+def compare(then: Metrics, now: Metrics, replicates: Sequence[Metrics]) -> list[Compared]:
+    """Every metric of either, by name. `replicates`: the metrics of the point's trials, with whatever seed."""
+    made = []
+    for name in sorted({*then, *now}):
+        old, new = then.get(name), now.get(name)
+        values = [value for one in replicates if (value := one.get(name)) is not None]
+        apart = spread(values)
+        low, high = (None, None) if apart is None or old is None else (old - apart, old + apart)
+        if old == new:
+            verdict = EQUAL
+        elif old is None or new is None:
+            verdict = OUTSIDE
+        elif apart is None:
+            verdict = UNKNOWN
+        else:
+            verdict = WITHIN if abs(new - old) <= apart else OUTSIDE
+        made.append(Compared(name, old, new, len(values), low, high, verdict))
+    return made

@@ -1,0 +1,62 @@
+"""List what the result stores hold that no values file in Git's history names; --yes removes it. In doubt it stays."""
+
+from __future__ import annotations
+
+import cli
+from sweep import garbage
+from sweep.layout import Clone
+
+SHOWN = 20
+
+
+def size(count: int) -> str:
+    """Bytes for people."""
+    for unit in ("B", "KB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000  # type: ignore[assignment]
+    return f"{count:.1f} TB"
+
+
+def show(found: garbage.Search) -> None:
+    pieces = sorted(found.garbage, key=lambda piece: piece.size, reverse=True)
+    for piece in pieces[:SHOWN]:
+        print(f"{size(piece.size):>9}  {piece.path}")
+    if len(pieces) > SHOWN:
+        print(f"{size(sum(piece.size for piece in pieces[SHOWN:])):>9}  {len(pieces) - SHOWN} more; --json lists them")
+    for kind in ("trials", "checkpoints", "reproductions"):
+        some = [piece for piece in pieces if piece.kind == kind]
+        if some:
+            print(f"{size(sum(piece.size for piece in some)):>9}  in {len(some)} folders of {kind}")
+    for why, count in found.kept.items():
+        cli.say(f"gc: {count} folders are not named either, but stay: {why}")
+
+
+def main() -> int:
+    parser = cli.parser(__doc__, sweep=False)
+    parser.add_argument("--yes", action="store_true", help="remove what is listed")
+    parser.add_argument(
+        "--unknown-commits",
+        action="store_true",
+        help="also what was made from commits that this clone does not have; fetch every branch of everybody first",
+    )
+    parser.add_argument("--json", action="store_true", help="the list as JSON on stdout")
+    args = parser.parse_args()
+    found = garbage.find(Clone.here(), unknown=args.unknown_commits)
+    if args.json:
+        listed = [{"path": str(one.path), "kind": one.kind, "id": one.id, "bytes": one.size} for one in found.garbage]
+        cli.put({"garbage": listed, "kept": dict(found.kept)})
+    else:
+        show(found)
+    if not args.yes:
+        cli.say(f"gc: {len(found.garbage)} folders that nothing names{'; YES=1 removes them' if found.garbage else ''}")
+        return 0
+    left = {piece.path: why for piece in found.garbage if (why := garbage.remove(piece))}
+    for path, why in left.items():
+        cli.say(f"gc: {path} stays: {why}")
+    cli.say(f"gc: removed {len(found.garbage) - len(left)} folders")
+    return 1 if left else 0
+
+
+if __name__ == "__main__":
+    cli.run(main)

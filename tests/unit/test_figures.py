@@ -1,0 +1,151 @@
+"""figures and plots: what the charts of front and rungs draw, and the same charts as SVG without a browser."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweep import figures, pareto, plots, report, stats, store, vendor
+from sweep.errors import Unreachable
+from sweep.layout import Clone
+from sweep.results import Objective, Row
+from tests.unit.stores import row
+
+ERROR, COST = Objective("error", "minimize"), Objective("cost", "minimize")
+HOSTILE = "</text><script>alert(1)</script>\"'&\x00\x1b😀\ufffe" + "x" * 300
+
+
+def two(width: int, error: float, cost: float, seed: int = 0, **changes: Any) -> Row:
+    return row({"width": width}, seed, None, metrics={"error": error, "cost": cost}, objective=error, **changes)
+
+
+def front_of(rows: list[Row]) -> dict[str, Any] | None:
+    return figures.front(stats.choose(rows, ERROR, "local"), pareto.front(rows, [ERROR, COST], "local"))
+
+
+def test_the_front_goes_by_places_in_the_ranking() -> None:
+    rows = [two(1, 0.1, 9), two(1, 0.3, 9, seed=1), two(2, 0.5, 1), two(3, 0.6, 2), two(4, 0.4, 5)]
+    told = front_of(rows)
+    assert told
+    assert told["metrics"] == [{"metric": "error", "sign": -1}, {"metric": "cost", "sign": -1}]
+    assert [[round(value, 6) for value in one] for one in told["values"]] == [[0.2, 9], [0.4, 5], [0.5, 1], [0.6, 2]]
+    assert told["on"] == [0, 1, 2]
+
+
+def test_a_point_that_lacks_an_objective_or_diverged_is_not_drawn() -> None:
+    lacking = row({"width": 5}, value=None, metrics={"error": 0.05}, objective=0.05)
+    diverged = replace(two(1, 0.1, 9, seed=1), status="diverged", metrics={})
+    told = front_of([lacking, two(1, 0.1, 9), diverged, two(2, 0.5, 1)])
+    assert told
+    assert told["values"] == [None, [0.5, 1], None]
+    assert told["on"] == [1]
+
+
+def test_one_objective_has_no_front() -> None:
+    assert figures.front(stats.choose([two(1, 0.1, 9)], ERROR, "local"), None) is None
+
+
+def rung_rows() -> list[Row]:
+    """Four at one epoch, one of them diverged; two of them at three, of which one failed there; one at nine."""
+    losses = {("a", 1): 0.5, ("b", 1): 0.6, ("c", 1): 0.9, ("a", 3): 0.4, ("a", 9): 0.3}
+    rows = [row({"lr": lr, "stop_epoch": epoch}, value=loss) for (lr, epoch), loss in losses.items()]
+    rows.append(row({"lr": "d", "stop_epoch": 1}, value=None, status="diverged"))
+    return [*rows, row({"lr": "b", "stop_epoch": 3}, value=None, status="failed")]
+
+
+def rungs_of(rows: list[Row], budget: str = "stop_epoch") -> dict[str, Any] | None:
+    choice = stats.choose(rows, Objective("val_accuracy", "minimize"), "local")
+    return figures.rungs(rows, choice, "local", budget)
+
+
+def test_rungs_and_who_went_on() -> None:
+    told = rungs_of(rung_rows())
+    assert told
+    assert told["budget"] == "stop_epoch"
+    assert told["rungs"] == [
+        {"budget": 1, "points": 4, "ended": 3, "survivors": 2, "best": 0.5},
+        {"budget": 3, "points": 2, "ended": 1, "survivors": 1, "best": 0.4},
+        {"budget": 9, "points": 1, "ended": 1, "survivors": 0, "best": 0.3},
+    ]
+    assert sorted(told["lines"], key=str) == sorted([[2, 1, 0], [3, None, None], [4, None, None]], key=str)
+
+
+@pytest.mark.parametrize("budget", ["", "lr", "nothing"])
+def test_without_a_budget_that_varies_there_are_no_rungs(budget: str) -> None:
+    assert rungs_of(rung_rows(), budget) is None
+
+
+def test_one_budget_is_no_ladder_and_the_other_engine_no_rung() -> None:
+    rows = [one for one in rung_rows() if one.hyperparameters["stop_epoch"] == 1]
+    assert rungs_of([*rows, row({"lr": "a", "stop_epoch": 3}, engine="cluster")]) is None
+
+
+def test_shares_as_words() -> None:
+    assert [figures.percent(share) for share in (0.414, -0.001, -0.2, 1)] == ["41 %", "0 %", "-20 %", "100 %"]
+
+
+# ---- plots ----
+
+
+def material(rows: list[Row], **changes: Any) -> report.Material:
+    choice = stats.choose(rows, Objective("val_accuracy", "maximize"), "local")
+    made = report.Material("demo", "local", rows, choice, store.Snapshot({}, [], found=False), Path("/none"))
+    return replace(made, **changes)
+
+
+def test_every_chart_as_svg_with_hostile_text_as_text() -> None:
+    rows = [
+        row({"lr": n / 7, HOSTILE: [HOSTILE, "b"][n % 2], "stop_epoch": 1 + 2 * (n % 3)}, value=n % 5 / 10)
+        for n in range(24)
+    ]
+    rows = [replace(one, metrics=one.metrics | {HOSTILE: float(n)}) for n, one in enumerate(rows)]
+    front = pareto.front(rows, [Objective("val_accuracy", "maximize"), Objective(HOSTILE, "minimize")], "local")
+    data = report.embedded(material(rows, front=front, budget="stop_epoch"))
+    made = plots.svgs(data, vendor.vendored_echarts(Clone.here()))
+    numbered = {f"hyperparameter-{n}" for n in (1, 2, 3)}
+    assert set(made) == {"parallel", "pair", "importance", "front", "rungs", *numbered}
+    tags, texts = set(), ""
+    for svg in made.values():
+        tree = ElementTree.fromstring(svg)
+        tags |= {one.tag.rpartition("}")[2] for one in tree.iter()}
+        texts += "".join(tree.itertext())
+        assert "NaN" not in svg
+    drawn = {"svg", "g", "defs", "style", "clipPath", "rect", "path", "circle", "polygon", "polyline", "text"}
+    assert tags <= drawn | {"linearGradient", "stop"}
+    assert "</text><script>" in texts
+    assert all(plots.OWN.fullmatch(name) for name in made)
+
+
+def test_plots_of_an_earlier_state_go_and_a_persons_pictures_stay(tmp_path: Path) -> None:
+    (tmp_path / "mine.svg").touch()
+    plots.write(tmp_path, {"pair": "<svg/>", "hyperparameter-12": "<svg/>"})
+    plots.write(tmp_path, {"pair": "<svg />"})
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"mine.svg": "", "pair.svg": "<svg />\n"}
+
+
+@pytest.mark.parametrize("rows", [[], [row({"lr": 1})], [row({"lr": 1}, value=None, status="failed")]])
+def test_a_poor_table_has_few_plots(rows: list[Row]) -> None:
+    assert not plots.svgs(report.embedded(material(rows)), vendor.vendored_echarts(Clone.here())).keys() - {"parallel"}
+
+
+def test_colours_are_those_of_the_report() -> None:
+    assert plots.colours()["page"] == "#ffffff"
+    assert {"text", "dim", "line", "blue", "orange", "scale-0", "scale-3"} <= plots.colours().keys()
+
+
+def test_without_node_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = vendor.vendored_echarts(Clone.here())
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(Unreachable, match="node: not found"):
+        plots.svgs(report.embedded(material([])), library)
+
+
+def test_nodes_error_is_one_line(tmp_path: Path) -> None:
+    library = tmp_path / "broken.js"
+    library.write_text("throw new TypeError('no echarts here')")
+    with pytest.raises(Unreachable, match=r"^node: TypeError: no echarts here; the report has the same charts$"):
+        plots.svgs(report.embedded(material([])), library)

@@ -1,0 +1,89 @@
+"""The ledger over several stores and Git's history."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweep import ledger, results, storage
+from sweep.layout import Clone
+from tests.unit.stores import put_attempt, put_result, row, trial
+from tests.unit.test_tables import call, commit, write
+
+A, B, C = (trial({"lr": lr}, gpus=2) for lr in (0.1, 0.2, 0.3))
+NAME = "20260101T000000Z-first"
+
+
+@pytest.fixture
+def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Clone:
+    root = tmp_path / "clone"
+    (root / "values").mkdir(parents=True)
+    call(root, "init", "--quiet")
+    monkeypatch.setattr(storage, "sessions", lambda _: ())
+    return Clone(root)
+
+
+def hours(account: ledger.Account) -> dict[str, Any]:
+    return account.data()["gpu_hours"]
+
+
+def test_every_attempt_counts_once_under_its_own_sweep_commit_and_author(clone: Clone) -> None:
+    ann = {"commit": "a" * 40, "author": "Ann <a@x>"}
+    put_result(clone.store, A)
+    put_attempt(clone.store, A, NAME, status="failed", sweep="s", provenance=ann)
+    put_attempt(clone.store, A, sweep="t")
+    put_attempt(clone.store, B, status="preempted", sweep="s", provenance=ann)
+    mirror = clone.out / "s" / "store"
+    put_attempt(mirror, A, sweep="t")
+    put_result(mirror, C)
+    put_attempt(mirror, C, "20260102T030405Z-lost", status="duplicate", sweep="s", provenance=ann)
+    again = clone.store / "reproductions" / A.id / "1"
+    put_result(again, A)
+    put_attempt(again, A, sweep="s", provenance=ann)
+    made = ledger.read(clone)
+    total = made.total()
+    minute = 2 * 60 / 3600
+    assert hours(total) == pytest.approx(
+        {"all": 5 * minute, "useful": 2 * minute, "failed": minute, "preempted": minute, "duplicate": minute}
+    )
+    assert (len(total.trials), total.attempts) == (4, 5)
+    for name in ("sweep", "commit", "author", "status"):
+        assert sum(hours(one)["all"] for one in made.by(name).values()) == pytest.approx(5 * minute)
+    assert {name: one.attempts for name, one in made.by("author").items()} == {"Ann <a@x>": 4, "unknown": 1}
+    assert {name: len(one.trials) for name, one in made.by("sweep").items()} == {"s": 4, "t": 1}
+    assert set(made.by("status")) == {"succeeded", "pending", "reproduction"}
+
+
+def test_a_table_is_held_against_the_records_and_remembers_what_no_store_has(clone: Clone) -> None:
+    put_result(clone.store, A)
+    put_attempt(clone.store, A, sweep="s")
+    put_result(clone.store, B)
+    put_attempt(clone.store, B, sweep="s")
+    write(clone.root, "s", row({"lr": 0.1}, gpu_seconds=120.0), row({"lr": 0.2}, gpu_seconds=60.0))
+    commit(clone.root)
+    spent = {"gpu_seconds": 300.0, "gpu_seconds_useful": 200.0, "gpu_seconds_failed": 100.0}
+    lost = row({"lr": 0.9}, attempts=2, **spent)
+    write(clone.root, "gone", lost)
+    first = commit(clone.root)
+    call(clone.root, "rm", "-r", "--quiet", "values/gone")
+    commit(clone.root)
+    made = ledger.read(clone)
+    assert made.agree == 1
+    (apart,) = made.differences
+    assert (apart.sweep, apart.trial, apart.told, apart.recorded) == ("s", B.id, 60.0, 120.0)
+    remembered = made.total(lambda entry: not entry.recorded)
+    assert (remembered.trials, remembered.attempts) == ({lost.id}, 2)
+    assert hours(remembered)["all"] == pytest.approx(300 / 3600)
+    assert hours(made.by("sweep")["gone"])["failed"] == pytest.approx(100 / 3600)
+    assert len(first) == 40
+
+
+def test_a_file_that_cannot_be_read_is_named_with_its_store(clone: Clone) -> None:
+    put_result(clone.store, A).write_text("{")
+    put_attempt(clone.store, A)
+    made = ledger.read(clone)
+    assert len(made.problems) == 1
+    assert made.problems[0].startswith(f"{clone.store}/trials/{A.id[:2]}/{A.id}/result.json: ")
+    assert results.GPU_SECONDS[0] == "gpu_seconds"

@@ -1,0 +1,143 @@
+"""Reproducing on a cluster, against an API that is made up; the local engine is in tests/e2e/test_trace.py."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from sweep import reproducing, states
+from sweep.errors import BadInput, TrialsFailed
+from sweep.render import Object, Rendered, trial_of
+from tests.unit.stores import result, trial
+
+ONE = trial()
+ABOUT: Object = {"labels": {"app.kubernetes.io/instance": "s"}}
+
+
+def job_of(name: str = ONE.job, claim: str = "") -> Object:
+    told = {name: getattr(ONE, name) for name in ("id", "lineage", "identity", "objective", "limit_seconds")}
+    container = {"args": ["--gpus=1"], "env": [{"name": "TRIAL", "value": json.dumps(told)}]}
+    volumes = [{"name": "runner", "configMap": {"name": "s-runner"}}, {"name": "tmp", "emptyDir": {}}]
+    spec: Object = {"containers": [container], "volumes": volumes}
+    if claim:
+        spec["resourceClaims"] = [{"name": "gpu", "resourceClaimTemplateName": claim}]
+    return {"kind": "Job", "metadata": {"name": name}, "spec": {"template": {"spec": spec}}}
+
+
+def map_of(name: str, **data: str) -> Object:
+    return {"kind": "ConfigMap", "metadata": {"name": name} | ABOUT, "data": data}
+
+
+RUNNER = map_of("s-runner", **{"trial.py": 'os.environ.get("REPRODUCTION")'})
+
+
+class Session:
+    """What is used of one."""
+
+    name, mounted = "s", ""
+
+    def __init__(self, *objects: Object) -> None:
+        self.rendered = Rendered([*objects], [trial_of(made) for made in objects if made["kind"] == "Job"])
+        self.cluster: Any = None
+
+
+class Api:
+    """A namespace that notes what is created and deleted."""
+
+    namespace = "ns"
+
+    def __init__(self, *there: str) -> None:
+        self.there = {name: {} for name in there}
+        self.created: list[Object] = []
+        self.deleted: list[str] = []
+
+    def get(self, kind: str, name: str) -> Object | None:
+        del kind
+        return self.there.get(name)
+
+    def create(self, made: Object) -> Object:
+        self.there[made["metadata"]["name"]] = made
+        self.created.append(made)
+        return made
+
+    def list(self, *_: str) -> list[Object]:
+        return []
+
+    def delete(self, kind: str, name: str) -> None:
+        self.deleted.append(f"{kind} {name}")
+
+
+def state(condition: str, **told: Any) -> states.JobState:
+    return states.JobState(f"s-{ONE.id}-p7", ONE.id, condition, **told)
+
+
+def run(monkeypatch: pytest.MonkeyPatch, api: Api, *seen: states.JobState) -> tuple[dict[str, Any], list[str]]:
+    session = Session(RUNNER, job_of())
+    session.cluster = api
+    made = reproducing.again(session, ONE.id, 7)  # type: ignore[arg-type]
+    looks = iter(seen)
+    monkeypatch.setattr(states, "explained", lambda *_: {made.trials[0].job: next(looks)})
+    said: list[str] = []
+    found = reproducing.run_on_cluster(session, made, 7, said.append, lambda _: None)  # type: ignore[arg-type]
+    return found, said
+
+
+def test_the_job_is_the_same_but_for_its_name_and_one_variable() -> None:
+    old = job_of(claim="s-gpu")
+    other = replace(ONE, id="feedfeedfeed")
+    claim = {"kind": "ResourceClaimTemplate", "metadata": {"name": "s-gpu"} | ABOUT}
+    session = Session(RUNNER, map_of("s-code-of-others"), claim, old)
+    made = reproducing.again(session, ONE.id, 7)  # type: ignore[arg-type]
+    (job,) = made.jobs
+    assert [one["metadata"]["name"] for one in made.objects] == ["s-runner", "s-gpu", f"s-{ONE.id}-p7"]
+    assert job["spec"]["template"]["spec"]["containers"][0]["env"].pop() == {"name": "REPRODUCTION", "value": "7"}
+    job["metadata"]["name"] = old["metadata"]["name"]
+    assert json.dumps(job) == json.dumps(old)
+    with pytest.raises(BadInput, match="its commit renders no such trial"):
+        reproducing.again(session, other.id, 7)  # type: ignore[arg-type]
+
+
+def test_a_runner_that_would_find_the_old_result_is_refused() -> None:
+    session = Session(map_of("s-runner", **{"trial.py": "import os"}), job_of())
+    with pytest.raises(BadInput, match="older than reproductions"):
+        reproducing.again(session, ONE.id, 7)  # type: ignore[arg-type]
+
+
+def test_a_result_comes_from_the_last_words_and_the_job_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    api, made = Api(), result(ONE)
+    waits = (state("Pending", cause="queued", reason="queued: no GPU"),) * 2
+    found, said = run(monkeypatch, api, *waits, state("Running"), state("Complete", message=json.dumps(made)))
+    assert found == made
+    assert said == [f"{ONE.id}: {what}" for what in (f"Job s-{ONE.id}-p7 in namespace ns", "queued: no GPU", "running")]
+    runner, job = api.created
+    assert runner["metadata"]["annotations"]["meta.helm.sh/release-name"] == "s", "so that helm takes it back"
+    assert "annotations" not in RUNNER["metadata"]
+    assert job["metadata"]["name"] == f"s-{ONE.id}-p7"
+    assert api.deleted == [f"Job s-{ONE.id}-p7"]
+
+
+def test_what_is_there_is_not_created_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    api = Api("s-runner")
+    run(monkeypatch, api, state("Complete", message=json.dumps(result(ONE))))
+    assert [made["kind"] for made in api.created] == ["Job"]
+
+
+@pytest.mark.parametrize(
+    ("seen", "error", "message"),
+    [
+        (state("Failed", reason="OOM: killed"), TrialsFailed, "failed this time: OOM: killed"),
+        (state("Pending", cause="stuck"), TrialsFailed, "has no Pod for a minute"),
+        (state("Complete", message="too long"), BadInput, f"reproductions/{ONE.id}/7"),
+        (state("Complete", message=json.dumps(result(ONE, id="0123456789ab"))), BadInput, "too long"),
+    ],
+)
+def test_every_other_end_is_one_line_and_the_job_stays(
+    monkeypatch: pytest.MonkeyPatch, seen: states.JobState, error: type[Exception], message: str
+) -> None:
+    api = Api()
+    with pytest.raises(error, match=message):
+        run(monkeypatch, api, seen)
+    assert api.deleted == []
