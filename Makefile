@@ -11,14 +11,16 @@ export ENGINE
 
 RUN := .venv/bin/python scripts
 CACHE := $${XDG_CACHE_HOME:-$$HOME/.cache}/helm-sweep
-engine := --engine $(ENGINE)
-flags := $(if $(ALLOW_DIRTY),--allow-dirty) $(if $(PUSH),--push)
+engine := --engine $(ENGINE) $(if $(CONTEXT),--context $(CONTEXT)) $(if $(NAMESPACE),--namespace $(NAMESPACE))
+target := $(if $(CONTEXT),--context $(CONTEXT)) $(if $(NAMESPACE),--namespace $(NAMESPACE))
+named := $(if $(filter file,$(origin SWEEP)),,--sweep $(SWEEP))
+flags := $(if $(ALLOW_DIRTY),--allow-dirty) $(if $(PUSH),--push) $(if $(TAKEOVER),--takeover) $(if $(YES),--yes)
 
 ## ---- sweeps (SWEEP=quickstart unless told otherwise) ----
 
 .PHONY: sweep
 sweep: setup ## expand, plan, run, collect, report and pick the best; ENGINE=auto|local|cluster
-	@$(RUN)/drive.py $(SWEEP) $(engine) $(if $(SLOTS),--slots $(SLOTS)) $(flags)
+	@$(RUN)/drive.py $(SWEEP) $(engine) $(if $(SLOTS),--slots $(SLOTS)) $(if $(QUORUM),--quorum $(QUORUM)) $(flags)
 
 .PHONY: new
 new: setup ## start another sweep: make new SWEEP=name
@@ -26,7 +28,11 @@ new: setup ## start another sweep: make new SWEEP=name
 
 .PHONY: expand
 expand: setup ## write the trials that space.yaml describes into values.yaml, and commit them
-	@$(RUN)/expand.py $(SWEEP) $(ARGS)
+	@$(RUN)/expand.py $(SWEEP) $(engine) $(ARGS)
+
+.PHONY: replay
+replay: setup ## make every round again from the results in Git that it names, and show what differs
+	@$(RUN)/replay.py $(SWEEP)
 
 .PHONY: plan
 plan: setup ## show what would run and what it may cost
@@ -38,7 +44,11 @@ render: setup ## print the Jobs
 
 .PHONY: submit
 submit: setup ## give the Jobs to the engine
-	@$(RUN)/submit.py $(SWEEP) $(engine) $(if $(SLOTS),--slots $(SLOTS)) $(flags)
+	@$(RUN)/submit.py $(SWEEP) $(engine) $(if $(SLOTS),--slots $(SLOTS)) $(flags) $(ARGS)
+
+.PHONY: watch
+watch: setup ## look on until a sweep on a cluster has ended; any time, as often as wanted
+	@$(RUN)/watch.py $(SWEEP) $(engine)
 
 .PHONY: status
 status: setup ## where every trial stands
@@ -48,25 +58,64 @@ status: setup ## where every trial stands
 logs: setup ## what a trial printed: make logs TRIAL=id
 	@$(RUN)/logs.py $(SWEEP) $(TRIAL) $(engine)
 
+.PHONY: trace
+trace: setup ## everything a result came from, with the commands that show it: make trace TRIAL=id
+	@$(RUN)/trace.py $(if $(TRIAL),$(TRIAL),"") $(named) $(ARGS)
+
+.PHONY: reproduce
+reproduce: setup ## run the same Job once more from a trial's id alone, and compare: make reproduce TRIAL=id
+	@$(RUN)/reproduce.py $(if $(TRIAL),$(TRIAL),"") $(named) $(target) $(ARGS)
+
 .PHONY: retry
 retry: setup ## give failed trials new Jobs
 	@$(RUN)/retry.py $(SWEEP) $(engine)
+
+.PHONY: stop
+stop: setup ## suspend a sweep on a cluster
+	@$(RUN)/stop.py $(SWEEP) $(engine)
+
+.PHONY: resume
+resume: setup ## let it go on
+	@$(RUN)/stop.py $(SWEEP) $(engine) --resume
+
+.PHONY: uninstall
+uninstall: setup ## collect, then remove a sweep from its cluster; results stay; FORCE=1 does not collect
+	@$(RUN)/uninstall.py $(SWEEP) $(engine) $(if $(FORCE),--force) $(if $(YES),--yes)
+
+.PHONY: role
+role: setup ## the rights a person needs in a namespace: make role NAMESPACE=ml USER=ann
+	@$(RUN)/role.py $(if $(NAMESPACE),--namespace $(NAMESPACE)) --user $(or $(USER),someone)
 
 .PHONY: collect
 collect: setup ## gather results into values/<sweep>/results.csv, and commit it
 	@$(RUN)/collect.py $(SWEEP) $(engine)
 
 .PHONY: report
-report: setup ## leaderboard, and out/<sweep>/report.html
+report: setup ## leaderboard, out/<sweep>/report.html, and its charts as SVG in out/<sweep>/plots
 	@$(RUN)/report.py $(SWEEP) $(engine)
 
 .PHONY: best
 best: setup ## write the winner to values/<sweep>/best.yaml
 	@$(RUN)/best.py $(SWEEP) $(engine)
 
+.PHONY: ledger
+ledger: setup ## hours by sweep, commit, author and status over all result stores, and what was wasted on what
+	@$(RUN)/ledger.py $(ARGS)
+
+.PHONY: gc
+gc: setup ## list what no values file in Git's history names; YES=1 removes it
+	@$(RUN)/tidy.py $(if $(YES),--yes) $(ARGS)
+
 .PHONY: dataset
-dataset: setup ## fill the data folder of a sweep and check it; ARGS="--source folder DIR"
-	@$(RUN)/dataset.py $(SWEEP) -- $(ARGS)
+dataset: setup ## fill the data folder of a sweep, or the cluster's volume, and check it; ARGS="--source folder DIR" UPLOAD=dir
+	@$(RUN)/dataset.py $(engine) $(if $(UPLOAD),--upload $(UPLOAD)) $(SWEEP) -- $(ARGS)
+
+.PHONY: image
+image: ## build the trainer's image, where a stock PyTorch one will not do: make image IMAGE=registry.example.org/trainer:1
+	@$(if $(IMAGE),,echo "error: IMAGE: is not set; name the image, as in \`make image IMAGE=registry.example.org/trainer:1\`" >&2; exit 2)
+	@builder=$$(command -v docker || command -v podman || command -v buildah) || { \
+	  echo "error: image: no docker, podman or buildah in PATH; install one of them" >&2; exit 2; }; \
+	  "$$builder" build --file trainer/Dockerfile --tag "$(IMAGE)" .
 
 ## ---- development ----
 
@@ -107,6 +156,22 @@ cluster-down: .venv/.dev ## end it
 .PHONY: bench-trainer
 bench-trainer: .venv/.dev ## images/s of the trainer against a plain reference
 	@.venv/bin/python tools/trainer_python.py bench/bench_trainer.py $(ARGS)
+
+.PHONY: bench-search
+bench-search: .venv/.dev ## regret of every sampler on known functions, against Optuna
+	@.venv/bin/python bench/bench_search.py $(ARGS)
+
+.PHONY: bench-expand
+bench-expand: .venv/.dev ## time and memory of expanding 10,000 and 100,000 trials
+	@.venv/bin/python bench/bench_expand.py
+
+.PHONY: bench-report
+bench-report: .venv/.dev ## time and size of a report of 1,000 and 10,000 trials, made and used in Chromium
+	@.venv/bin/python bench/bench_report.py
+
+.PHONY: bench-collect
+bench-collect: .venv/.dev ## time and memory of collecting 10,000 results, against plain json.loads
+	@.venv/bin/python bench/bench_collect.py
 
 .PHONY: lint
 lint: .venv/.dev ## ruff, mypy, import-linter, helm lint

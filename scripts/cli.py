@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from sweep.errors import SweepError
+from sweep.errors import BadInput, SweepError
+from sweep.layout import Clone
+from sweep.session import Session, Target
+from sweep.session import open_sweep as open_session
+
+FLAGS = {
+    "allow-dirty": "submit uncommitted changes, recorded as such",
+    "push": "push the current branch before trials start",
+    "takeover": "cluster: submit over a release of a commit that HEAD does not contain",
+    "yes": "cluster: do not ask before running trials are ended",
+}
+"""Of a submission; each is a variable of make too."""
 
 
 def parser(doc: str | None, *, sweep: bool = True) -> argparse.ArgumentParser:
@@ -20,15 +32,68 @@ def parser(doc: str | None, *, sweep: bool = True) -> argparse.ArgumentParser:
 
 
 def engine_argument(made: argparse.ArgumentParser) -> None:
+    """Where the sweep runs; `open_sweep` reads it."""
     made.add_argument("--engine", default="auto", help="auto (the default), local or cluster")
+    made.add_argument("--context", default="", help="kubectl context; default: cluster.context, then the current one")
+    made.add_argument("--namespace", default="", help="namespace; default: cluster.namespace, then the context's")
+
+
+def trial_argument(made: argparse.ArgumentParser) -> None:
+    """A trial of any sweep, by as much of its id as tells it from the others."""
+    made.add_argument("trial", type=hex_digits, help="id of the trial, or the beginning of one")
+
+
+def hex_digits(text: str) -> str:
+    """Type of an argument: what an id may begin with."""
+    if not re.fullmatch("[0-9a-f]{4,64}", text):
+        raise argparse.ArgumentTypeError("write TRIAL=id: at least four of its hex digits, as in TRIAL=2346f4a1944d")
+    return text
+
+
+def target_words(args: argparse.Namespace) -> list[str]:
+    """What `engine_argument` was given, for another verb."""
+    told = {"--engine": args.engine, "--context": args.context, "--namespace": args.namespace}
+    return [word for name, value in told.items() if value for word in (name, value)]
+
+
+def open_sweep(args: argparse.Namespace) -> Session:
+    """The sweep and engine that the arguments name."""
+    return open_session(Clone.here(), args.sweep, Target(args.engine, args.context, args.namespace))
 
 
 def submit_arguments(made: argparse.ArgumentParser) -> None:
     """What a submission can be told, by itself or as a step of `make sweep`."""
     engine_argument(made)
     made.add_argument("--slots", type=int, help="local: how many trials at once; default: one a core, or a GPU set")
-    made.add_argument("--allow-dirty", action="store_true", help="submit uncommitted changes, recorded as such")
-    made.add_argument("--push", action="store_true", help="push the current branch before trials start")
+    for name, meaning in FLAGS.items():
+        made.add_argument(f"--{name}", action="store_true", help=meaning)
+
+
+def quorum_argument(made: argparse.ArgumentParser) -> None:
+    made.add_argument(
+        "--quorum", type=share, default=1.0, help="share of trials that must have ended before the next round (1.0)"
+    )
+
+
+def share(text: str) -> float:
+    """Type of an argument: above 0, at most 1."""
+    if not 0 < float(text) <= 1:
+        raise argparse.ArgumentTypeError("write a share above 0, and at most 1, as in 0.9")
+    return float(text)
+
+
+def flag_words(args: argparse.Namespace) -> list[str]:
+    """The flags of `submit_arguments` that were given, for another verb."""
+    return [f"--{name}" for name in FLAGS if getattr(args, name.replace("-", "_"))]
+
+
+def confirm(what: str) -> None:
+    """Ask before something that cannot be taken back. Raises BadInput for anything but a yes."""
+    if not sys.stdin.isatty():
+        raise BadInput(f"{what}; say YES=1 to do it")
+    print(f"{what}\nGo on? [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise BadInput("left as it was")
 
 
 def say(text: str) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import cli
-from sweep import git, results
-from sweep.layout import Clone
-from sweep.session import open_sweep
+from sweep import collection, git, results
 
 
 def main() -> int:
@@ -15,8 +13,9 @@ def main() -> int:
     parser.add_argument("--dry-run", action="store_true", help="only say what would be written")
     parser.add_argument("--json", action="store_true", help="counts and problems as JSON on stdout")
     args = parser.parse_args()
-    session = open_sweep(Clone.here(), args.sweep, args.engine)
+    session = cli.open_sweep(args)
     clone, path = session.files.clone, session.files.results
+    collection.bring(session, cli.say)
     rows, snapshot = session.look()
     if not snapshot.found:
         cli.say(
@@ -24,6 +23,9 @@ def main() -> int:
         )
     for problem in snapshot.problems:
         cli.say(f"{session.name}: set aside {clone.relative(session.store_folder / problem.path)}: {problem.what}")
+    mixed = collection.mixed_images(rows)
+    if mixed:
+        cli.say(f"{session.name}: {mixed}")
     changed = not args.dry_run and results.write(path, rows)
     summary = ", ".join(f"{count} {status}" for status, count in results.counts(rows).items())
     cli.say(f"{session.name}: {clone.relative(path)}: {summary}{'' if changed else ' (unchanged)'}")

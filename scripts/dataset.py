@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
+from pathlib import Path
 
 import cli
-from sweep import environments
+from sweep import dataset_job, environments, render
 from sweep.errors import BadInput
-from sweep.layout import Clone
-from sweep.session import Session, open_sweep
+from sweep.session import Session
 
 
 def prepare(session: Session, words: list[str]) -> int:
@@ -33,11 +33,28 @@ def prepare(session: Session, words: list[str]) -> int:
     return 0
 
 
+def prepare_on_cluster(session: Session, words: list[str], upload: Path | None) -> int:
+    """The same by a Job on the data volume of the cluster; `upload`: a folder of this machine to make it from."""
+    if not session.data_id:
+        cli.say(f"{session.name}: needs no data set")
+        return 0
+    if upload and not upload.is_dir():
+        raise BadInput(f"--upload {upload}: no such folder")
+    objects = list(render.read_manifest(session.dataset_manifest({"upload": bool(upload), "words": words})))
+    dataset_job.fill(session.cluster, objects, upload, cli.say)
+    return 0
+
+
 def main() -> int:
     parser = cli.parser(__doc__)
+    cli.engine_argument(parser)
+    parser.add_argument("--upload", type=Path, help="cluster: send this folder, where the cluster has no way out")
     parser.add_argument("words", nargs="*", help="further words for data.prepare, after --")
     args = parser.parse_args()
-    return prepare(open_sweep(Clone.here(), args.sweep, "local"), args.words)
+    session = cli.open_sweep(args)
+    if session.engine == "cluster":
+        return prepare_on_cluster(session, args.words, args.upload)
+    return prepare(session, args.words)
 
 
 if __name__ == "__main__":

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
-from sweep import store
-from sweep.local import JobState
+from sweep import store, watching
 from sweep.render import Trial
 from sweep.results import Objective
+from sweep.session import JobState
+
+REMIND_SECONDS = 60
+"""Where there is no live display: how long before the same waits are told again, with other numbers."""
 
 
 def short(hyperparameters: Mapping[str, object]) -> str:
     """Hyperparameters in a few words."""
     shown = {name: f"{value:.4g}" if isinstance(value, float) else value for name, value in hyperparameters.items()}
-    return " ".join(f"{name}={value}" for name, value in shown.items())
+    return " ".join(f"{name}={value}" for name, value in shown.items() if value is not None)  # None: it has no such one
 
 
 class Watcher:
@@ -33,6 +41,8 @@ class Watcher:
         self.console = Console(stderr=True)
         self.told: set[str] | None = None
         """Jobs whose end was shown; those that had ended before the first look are not news."""
+        self.waits: tuple[list[str], float] = ([], 0.0)
+        """Causes that were told last, and when."""
         self.bar = Progress(
             TextColumn("trials"),
             BarColumn(bar_width=None),
@@ -56,20 +66,29 @@ class Watcher:
         if self.live:
             self.live.stop()
 
-    def __call__(self, states: Mapping[str, JobState]) -> None:
-        finished = [state for state in states.values() if state.finished]
+    def __call__(self, known: Mapping[str, JobState]) -> None:
+        finished = [state for state in known.values() if state.finished]
         if self.told is None:
             self.told = {state.name for state in finished}
         for state in finished:
             if state.name not in self.told:
                 self.told.add(state.name)
-                self.say(f"{len(finished)}/{len(states)}  {state.trial}  {self._outcome(state)}")
+                self.say(f"{len(finished)}/{len(known)}  {state.trial}  {self._outcome(state)}")
+        waits = watching.waits(known)
         if self.live:
-            running = [state for state in states.values() if state.condition == "Running"]
-            failed = sum(state.condition == "Failed" for state in states.values())
+            running = [state for state in known.values() if state.condition == "Running"]
+            failed = sum(state.condition == "Failed" for state in known.values())
             words = f"{len(running)} running" + (f", {failed} failed" if failed else "")
             self.bar.update(self.task, completed=len(finished), words=words)
-            self.live.update(Group(self._table(running), self.bar))
+            told = [Text(f"{count} {reason}", overflow="ellipsis", no_wrap=True) for _, count, reason in waits[:5]]
+            self.live.update(Group(self._table(running[: self.console.height // 2]), *told, self.bar))
+        elif waits:
+            causes = sorted(cause for cause, _, _ in waits)
+            before, when = self.waits
+            if causes != before or time.monotonic() - when > REMIND_SECONDS:
+                self.waits = causes, time.monotonic()
+                for _, count, reason in waits:
+                    self.say(f"{len(finished)}/{len(known)}  {count} {reason}")
 
     def say(self, text: str) -> None:
         self.console.print(text, highlight=False, soft_wrap=not self.live, markup=False)
@@ -79,12 +98,21 @@ class Watcher:
         point = short({name: trial.identity["hyperparameters"].get(name) for name in self.varying})
         if state.condition == "Failed":
             return f"failed: {state.reason}  {point}"
-        found = store.read(self.store, [trial]).trials[trial.id].result
+        found = self._result(state, trial)
         if not found:
-            return f"complete, but the store has no valid result  {point}"
+            return point if state.node else f"complete, but the store has no valid result  {point}"
         value = found["metrics"].get(self.objective.metric)
         metric = f"{self.objective.metric}={value:.4f}" if value is not None else found["status"]
         return f"{metric}  {point}"
+
+    def _result(self, state: JobState, trial: Trial) -> dict[str, Any] | None:
+        """A trial's result, from its Pod's last words where the store is not at hand."""
+        message = getattr(state, "message", "")
+        if message.startswith("{"):
+            with contextlib.suppress(ValueError):
+                found: dict[str, Any] = json.loads(message)
+                return found
+        return store.read(self.store, [trial]).trials[trial.id].result
 
     def _table(self, running: list[JobState]) -> Table:
         table = Table(box=None, pad_edge=False, show_header=False)

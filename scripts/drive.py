@@ -1,4 +1,7 @@
-"""Run the verbs of `make sweep` in turn: from space.yaml to a picked winner. Any of them may be run by itself."""
+"""Run the verbs of `make sweep` in turn: from space.yaml to a picked winner. Any of them may be run by itself.
+
+A search in rounds, or a race, is expanded, submitted and collected until expand has nothing to add.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,8 @@ import sys
 from pathlib import Path
 
 import cli
-from sweep.layout import Clone
-from sweep.session import open_sweep
+from sweep import search, spacefile, valuesfile
+from sweep.layout import Clone, SweepFiles
 
 
 def verb(name: str, *words: str) -> int:
@@ -19,22 +22,42 @@ def verb(name: str, *words: str) -> int:
     return code
 
 
+def goes_on(files: SweepFiles) -> bool:
+    """Whether expand may have more to add once there are results."""
+    block = valuesfile.load(files).block if files.space.exists() else None
+    return block is not None and search.following(spacefile.load(files), block.titles) != ""
+
+
 def main() -> int:
     parser = cli.parser(__doc__)
     cli.submit_arguments(parser)
+    cli.quorum_argument(parser)
     args = parser.parse_args()
-    engine = ["--engine", args.engine]
-    verb("expand", args.sweep, *(["--allow-dirty"] if args.allow_dirty else []))
-    session = open_sweep(Clone.here(), args.sweep, args.engine)
-    if session.engine == "local" and session.data_folder:
-        verb("dataset", args.sweep)
-    verb("plan", args.sweep, *engine)
-    submitted = ["--slots", str(args.slots)] if args.slots else []
-    flags = [f"--{name}" for name in ("allow-dirty", "push") if getattr(args, name.replace("-", "_"))]
-    failed = verb("submit", args.sweep, *engine, *submitted, *flags)
-    verb("collect", args.sweep, *engine)
-    verb("report", args.sweep, *engine)
-    verb("best", args.sweep, *engine)
+    target, files = cli.target_words(args), Clone.here().sweep(args.sweep)
+    slots = ["--slots", str(args.slots)] if args.slots else []
+    expand = [*target, "--quorum", str(args.quorum), *(["--allow-dirty"] if args.allow_dirty else [])]
+    if args.quorum < 1 and files.results.exists():
+        verb("collect", args.sweep, *target)
+    before, failed = "", 0
+    while True:
+        stuck = verb("expand", args.sweep, *expand)
+        if files.values.read_text() == before:
+            failed |= stuck
+            break
+        before = files.values.read_text()
+        session = cli.open_sweep(args)
+        if session.engine == "local" and session.data_folder:
+            verb("dataset", args.sweep, *target)
+        verb("plan", args.sweep, *target)
+        failed = verb("submit", args.sweep, *target, *slots, *cli.flag_words(args))
+        if session.engine == "cluster":
+            quorum = ["--quorum", str(args.quorum)] if goes_on(files) else []  # the last round is for all to end
+            failed = verb("watch", args.sweep, *target, *quorum)
+        verb("collect", args.sweep, *target)
+        if not goes_on(files):
+            break
+    for step in ("report", "best"):
+        verb(step, args.sweep, *target)
     return failed
 
 

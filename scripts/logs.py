@@ -4,12 +4,32 @@ from __future__ import annotations
 
 import shutil
 import sys
+from itertools import chain
 
 import cli
 from sweep import store
+from sweep.cluster import Refused
 from sweep.errors import BadInput
-from sweep.layout import Clone
-from sweep.session import open_sweep
+from sweep.render import Trial
+from sweep.session import Session
+
+
+def from_api(session: Session, trial: Trial) -> bool:
+    """Print the newest Pod's log; False where there is no Pod or it has printed nothing that is still there."""
+    state = session.job_states().get(trial.job)
+    for pod in reversed(getattr(state, "pods", ())):
+        try:
+            lines = session.cluster.log(pod, "trial")
+            first = next(lines, None)
+        except Refused as error:
+            cli.say(f"{trial.id}: Pod {pod}: {error}")
+            continue
+        if first is not None:
+            cli.say(f"{trial.id}: Pod {pod}")
+            for line in chain([first], lines):
+                sys.stdout.buffer.write(line + b"\n")
+            return True
+    return False
 
 
 def main() -> int:
@@ -18,12 +38,14 @@ def main() -> int:
     cli.engine_argument(parser)
     parser.add_argument("--attempt", help="name of an attempt; default: the newest")
     args = parser.parse_args()
-    session = open_sweep(Clone.here(), args.sweep, args.engine)
+    session = cli.open_sweep(args)
     found = [trial for trial in session.rendered.trials if trial.id.startswith(args.trial)]
     if len(found) != 1:
         what = "no trial" if not found else f"{len(found)} trials"
         raise BadInput(f"TRIAL={args.trial}: {what} of {session.name} begin with this; `make status` lists the ids")
     (trial,) = found
+    if session.engine == "cluster" and not args.attempt and from_api(session, trial):
+        return 0
     attempt = args.attempt or store.newest_attempt(session.store_folder, trial.id)
     printed = [store.folder(session.store_folder, trial.id) / "attempts" / attempt / "output.log"] if attempt else []
     printed.append(session.files.jobs / f"{trial.job}.log")  # what came before the first attempt could be opened

@@ -8,12 +8,14 @@ from sweep.files import write_atomic
 from sweep.layout import Clone
 
 EXAMPLE = """\
+# yaml-language-server: $schema=../../schemas/space.schema.json
 # The search space of {name}. `make sweep SWEEP={name}` expands it into trials, commits them and runs them.
 
 # The metric that ranks trials, as the command writes it to METRICS_FILE.
 objective: {{metric: val_accuracy, direction: maximize}}
 
 # grid: every point of a finite space. random: n points, none twice; a larger n keeps those that are there.
+# Also sobol, lhs, explicit, and in rounds tpe and halving: docs/search.md says which to take.
 # `replicates: 3` trains each point with the seeds 0, 1 and 2.
 sampler: {{name: random, n: 8, seed: 0}}
 

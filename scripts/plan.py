@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 import cli
-from sweep import environments, helm, local, plan, results, store
-from sweep.layout import Clone
-from sweep.session import Session, open_sweep
+from sweep import environments, helm, plan, release, results, store
+from sweep.errors import Unreachable
+from sweep.session import JobState, Session
+
+
+def known_jobs(session: Session) -> Mapping[str, JobState]:
+    """What the engine has of the sweep. A plan is worth having without the cluster too, and says so."""
+    try:
+        return session.job_states()
+    except Unreachable as error:
+        cli.say(f"{error}; planning without it, as if the cluster had no Job of the sweep")
+        return {}
 
 
 def make_plan(session: Session, read_store: bool) -> plan.Plan:
@@ -18,9 +28,9 @@ def make_plan(session: Session, read_store: bool) -> plan.Plan:
         done = {trial for trial, stored in found.trials.items() if stored.result}
     else:
         done = {row.id for row in results.read(session.files.results) if row.status in store.FINAL}
-    known = local.read_states(session.files.jobs) if session.engine == "local" else {}
+    known = known_jobs(session)
     jobs = {state.name: (state.trial, state.condition) for state in known.values()}
-    size = plan.release_bytes(session.rendered, session.files.clone.chart, session.values_text)
+    size = max(release.sizes(session.releases, session.files.clone.chart))
     return plan.make(trials, done, jobs, size)
 
 
@@ -39,7 +49,8 @@ def show(session: Session, made: plan.Plan) -> None:
             f"(whole sweep: {made.ceiling_gpu_hours:.2g} GPU-hours)"
         )
     share = made.release_bytes / helm.SECRET_LIMIT_BYTES
-    cli.say(f"  as a helm release about {made.release_bytes:,} bytes, {share:.0%} of what a Secret holds")
+    parts = f"{len(session.releases)} helm releases, the largest" if len(session.releases) > 1 else "a helm release"
+    cli.say(f"  as {parts} about {made.release_bytes:,} bytes, {share:.0%} of what a Secret holds")
     lock = session.requirements
     if session.engine == "local" and lock and made.to_run and not environments.is_ready(lock):
         cli.say(f"  first installs {session.files.clone.relative(lock)}, once a machine")
@@ -51,7 +62,7 @@ def main() -> int:
     parser.add_argument("--store", action="store_true", help="read the result store too, not only results.csv")
     parser.add_argument("--json", action="store_true", help="the plan as JSON on stdout")
     args = parser.parse_args()
-    session = open_sweep(Clone.here(), args.sweep, args.engine)
+    session = cli.open_sweep(args)
     made = make_plan(session, args.store)
     if args.json:
         cli.put(dataclasses.asdict(made) | {"engine": session.engine, "why": session.why})

@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 
 import cli
-from sweep.layout import Clone
-from sweep.session import open_sweep
 
 
 def main() -> int:
@@ -14,7 +12,7 @@ def main() -> int:
     cli.engine_argument(parser)
     parser.add_argument("--json", action="store_true", help="one JSON list instead of YAML documents")
     args = parser.parse_args()
-    objects = open_sweep(Clone.here(), args.sweep, args.engine).rendered.objects
+    objects = cli.open_sweep(args).rendered.objects
     if args.json:
         cli.put(objects)
         return 0

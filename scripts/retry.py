@@ -1,12 +1,10 @@
-"""Give every failed trial a Job with a new name: writes `retries` into values.yaml and commits it."""
+"""Give every failed or stuck trial a Job with a new name: writes `retries` into values.yaml and commits it."""
 
 from __future__ import annotations
 
 import cli
-from sweep import git, local, valuesfile
+from sweep import git, valuesfile
 from sweep.files import write_atomic
-from sweep.layout import Clone
-from sweep.session import open_sweep
 
 
 def main() -> int:
@@ -15,13 +13,15 @@ def main() -> int:
     parser.add_argument("--dry-run", action="store_true", help="say which, change nothing")
     parser.add_argument("--no-commit", action="store_true", help="write values.yaml, do not commit it")
     args = parser.parse_args()
-    session = open_sweep(Clone.here(), args.sweep, args.engine)
-    states = local.read_states(session.files.jobs)
+    session = cli.open_sweep(args)
+    states = session.job_states()
     failed = [
-        trial.id for trial in session.rendered.trials if trial.job in states and states[trial.job].condition == "Failed"
+        trial.id
+        for trial in session.rendered.trials
+        if trial.job in states and (states[trial.job].condition == "Failed" or states[trial.job].stuck)
     ]
     if not failed:
-        cli.say(f"{args.sweep}: no trial failed; nothing to retry")
+        cli.say(f"{args.sweep}: no trial has failed or is stuck; nothing to retry")
         return 0
     cli.say(f"{args.sweep}: {len(failed)} to retry: {' '.join(failed)}")
     if args.dry_run:

@@ -7,8 +7,6 @@ import dataclasses
 import cli
 import display
 from sweep import results
-from sweep.layout import Clone
-from sweep.session import open_sweep
 
 
 def main() -> int:
@@ -16,9 +14,12 @@ def main() -> int:
     cli.engine_argument(parser)
     parser.add_argument("--json", action="store_true", help="one JSON list, a row a trial")
     args = parser.parse_args()
-    session = open_sweep(Clone.here(), args.sweep, args.engine)
+    session = cli.open_sweep(args)
     trials = session.rendered.trials
-    rows, _ = session.look()
+    jobs = session.job_states()
+    rows, _ = session.look(jobs)
+    why = {state.trial: state.reason for state in jobs.values() if not state.finished}
+    rows = [dataclasses.replace(row, reason=row.reason or why.get(row.id, "")) for row in rows]
     if args.json:
         cli.put([dataclasses.asdict(row) for row in rows])
         return 0

@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import cli
 import display
-from sweep import environments, git, local, results, store
+from sweep import collection, environments, git, local, results, states, store, submission
 from sweep.errors import BadInput, TrialsFailed
-from sweep.layout import Clone
-from sweep.session import Session, open_sweep
-
-
-def provenance(session: Session, allow_dirty: bool) -> dict[str, object]:
-    """Commit and author for <release>-provenance. Raises BadInput for uncommitted changes in what all sweeps share."""
-    clone, files = session.files.clone, session.files
-    dirty = git.dirty(clone.root, *clone.shared_sources)
-    if dirty and not allow_dirty:
-        more = f" and {len(dirty) - 1} more" if len(dirty) > 1 else ""
-        raise BadInput(
-            f"{dirty[0]}{more}: has uncommitted changes; commit them, or record them as such by ALLOW_DIRTY=1"
-        )
-    unsaved = git.dirty(clone.root, clone.relative(files.values), clone.relative(files.code))
-    commit = git.head(clone.root)
-    if not commit:
-        raise BadInput("git: no commit yet; a result is traced to a commit, so make one")
-    return {"commit": commit, "author": git.author(clone.root, commit), "dirty": bool(dirty or unsaved)}
+from sweep.session import Session
 
 
 def publish(session: Session, push: bool) -> None:
@@ -67,31 +52,49 @@ def run_locally(session: Session, slots: int | None) -> dict[str, local.JobState
             return engine.run()
 
 
+def check_failed(session: Session, found: Mapping[str, local.JobState]) -> None:
+    failed = [state for state in found.values() if state.condition == "Failed"]
+    if failed:
+        raise TrialsFailed(
+            f"{len(failed)} of {len(found)} trials failed, the first {failed[0].trial}: {failed[0].reason}; see "
+            f"`make logs SWEEP={session.name} TRIAL={failed[0].trial}`; `make retry SWEEP={session.name}` starts over"
+        )
+
+
+def to_cluster(session: Session, *, takeover: bool, yes: bool, dry_run: bool) -> None:
+    """Ask everything, keep what is there, then install. Raises BadInput with nothing changed, Unreachable."""
+    submission.check(session, takeover=takeover, say=cli.say)
+    found = states.look(session.cluster, session.name)
+    if dry_run:
+        cli.say(f"{session.name}: the cluster would take it; `make plan SWEEP={session.name}` says what would run")
+        return
+    ending = submission.to_stop(session, found)
+    if ending and not yes:
+        more = " …" if len(ending) > 5 else ""
+        cli.confirm(f"{session.name}: this ends the Pods of {len(ending)} running trials: {' '.join(ending[:5])}{more}")
+    if any(state.condition == "Failed" for state in found.values()):
+        collection.bring(session, cli.say)  # before the Pods of failed Jobs go, and what they can tell with them
+    submission.install(session, cli.say)
+
+
 def main() -> int:
     parser = cli.parser(__doc__)
     cli.submit_arguments(parser)
     parser.add_argument("--dry-run", action="store_true", help="check everything, run nothing")
     args = parser.parse_args()
-    session = open_sweep(Clone.here(), args.sweep, args.engine)
-    if session.engine == "cluster":
-        raise BadInput(
-            "ENGINE=cluster: the scripts cannot submit to a cluster yet; "
-            f"plain helm can: helm upgrade --install {session.name} chart "
-            + " ".join(f"-f {session.files.clone.relative(path)}" for path in session.values_files)
-        )
-    if args.dry_run:
+    session = cli.open_sweep(args)
+    if args.dry_run and session.engine == "local":
         session.rendered  # noqa: B018 - refuses what the chart refuses
         cli.say(f"{session.name}: would run on the local engine; `make plan SWEEP={session.name}` says what")
         return 0
-    session.write_provenance(provenance(session, args.allow_dirty))
+    session.write_provenance(submission.provenance(session, args.allow_dirty))
+    if session.engine == "cluster":
+        if not args.dry_run:
+            publish(session, args.push)
+        to_cluster(session, takeover=args.takeover, yes=args.yes, dry_run=args.dry_run)
+        return 0
     publish(session, args.push)
-    states = run_locally(session, args.slots)
-    failed = [state for state in states.values() if state.condition == "Failed"]
-    if failed:
-        raise TrialsFailed(
-            f"{len(failed)} of {len(states)} trials failed, the first {failed[0].trial}: {failed[0].reason}; see "
-            f"`make logs SWEEP={session.name} TRIAL={failed[0].trial}`; `make retry SWEEP={session.name}` starts over"
-        )
+    check_failed(session, run_locally(session, args.slots))
     return 0
 
 

@@ -477,6 +477,8 @@ def train(hp: Hyperparameters, seed: int, data: Path, manifest: dataset.Manifest
                 result = trainee.evaluate(images, validation) if math.isfinite(loss) else NOTHING
                 row["val_loss"], row["val_accuracy"] = result
             history.append(finite(row))
+            if checkpoints:
+                checkpoints.pending.result()  # an epoch is told once the one before is safe: at most one is lost
             print(json.dumps(history[-1]), file=lines, flush=True)
             print(*(f"{key} {value:.4g} " for key, value in row.items()), flush=True)
             if diverged := not all(map(math.isfinite, row.values())):

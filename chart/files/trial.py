@@ -1,6 +1,7 @@
 """The trial runner: runs the one command of a Pod and sees to it that its result is kept once, whole, and for good.
 
-What to run is in the environment variable TRIAL; POD_NAME, POD_UID, NODE_NAME and SWEEP_ENGINE say where. Exit codes:
+What to run is in the environment variable TRIAL; POD_NAME, POD_UID, NODE_NAME and SWEEP_ENGINE say where. With
+REPRODUCTION=n it runs as if for the first time, and keeps all of it in reproductions/<id>/<n>. Exit codes:
 0 done · 64 bad input · 65 bad data · 66 time limit · 67 out of GPU memory on an exclusive GPU · 75 try again (the
 store, or a shared GPU) · 143 after SIGTERM · else the command's own, or 128 + its signal.
 
@@ -366,10 +367,18 @@ def read_provenance(path: str | None) -> dict[str, Any]:
 
 
 def unpack(bundle: str, folder: str) -> None:
-    """Write the frozen code into an empty `folder`. Raises Stop for a bundle that is none, or would write elsewhere."""
+    """Write the frozen code into an empty `folder`: a bundle, or what Git has put into a folder.
+
+    Raises Stop for a bundle that is none, or would write elsewhere.
+    """
     import base64
 
     remove(folder)
+    if os.path.isdir(bundle):
+        import shutil
+
+        shutil.copytree(bundle, folder, symlinks=True, copy_function=shutil.copy)
+        return
     os.makedirs(folder)
     name = ""
     try:
@@ -404,6 +413,17 @@ def hyperparameters_text(hyperparameters: dict[str, Any]) -> str:
     return "{\n" + ",\n".join(f"  {spell(key)}: {spell(value)}" for key, value in hyperparameters.items()) + "\n}\n"
 
 
+def usual_environment(scratch: str) -> dict[str, str]:
+    """What programs ask for that a container may lack; makes the folders it names."""
+    # Only /tmp can be written and the uid may have no passwd entry, where torch would ask for a home and a user name.
+    caches = {"HOME": "home", "TMPDIR": "tmp", "TORCHINDUCTOR_CACHE_DIR": "torchinductor", "TRITON_CACHE_DIR": "triton"}
+    usual = {name: f"{scratch}/{folder}" for name, folder in caches.items()}
+    for folder in usual.values():
+        os.makedirs(folder, exist_ok=True)
+    # An interpreter that is killed must not take its last words along in a buffer.
+    return {**usual, "USER": "trial", "LOGNAME": "trial", "PYTHONUNBUFFERED": "1"}
+
+
 def prepare(options: argparse.Namespace, trial: dict[str, Any], attempt: Attempt) -> dict[str, str]:
     """Make the files and folders that the command finds; returns its environment."""
     identity, scratch = trial["identity"], os.path.abspath(options.scratch)
@@ -416,13 +436,8 @@ def prepare(options: argparse.Namespace, trial: dict[str, Any], attempt: Attempt
         "DATA_ID": str(identity.get("data") or ""),
         **({"DATA_DIR": os.path.abspath(options.data)} if options.data else {}),
     }
-    # Only /tmp can be written and the uid may have no passwd entry, where torch would ask for a home and a user name.
-    caches = {"HOME": "home", "TMPDIR": "tmp", "TORCHINDUCTOR_CACHE_DIR": "torchinductor", "TRITON_CACHE_DIR": "triton"}
-    usual = {name: f"{scratch}/{folder}" for name, folder in caches.items()}
-    for folder in (*usual.values(), given["CHECKPOINT_DIR"]):
-        os.makedirs(folder, exist_ok=True)
-    # An interpreter that is killed must not take its last words along in a buffer.
-    usual.update(USER="trial", LOGNAME="trial", PYTHONUNBUFFERED="1")
+    os.makedirs(given["CHECKPOINT_DIR"], exist_ok=True)
+    usual = usual_environment(scratch)
     remove(given["METRICS_FILE"])  # of an earlier attempt in the same scratch
     with open(given["HYPERPARAMETERS_FILE"], "w", encoding="utf-8") as opened:
         opened.write(hyperparameters_text(identity["hyperparameters"]))
@@ -673,6 +688,16 @@ def train(options: argparse.Namespace, trial: dict[str, Any], attempt: Attempt, 
     }  # fmt: skip
 
 
+def store_of_reproduction(results: str, trial: dict[str, Any], number: str) -> str:
+    """A store of its own, below the result store: neither the result that stands nor its checkpoints are in there."""
+    if not re.fullmatch("[0-9]{1,12}", number):
+        raise Stop(BAD_INPUT, f"REPRODUCTION: {number!r} is not a number; let `make reproduce` render the Job")
+    os.listdir(results)  # as in run(): a store that is not mounted must not become a folder
+    folder = f"{results}/reproductions/{trial['id']}/{number}"
+    os.makedirs(folder, exist_ok=True)
+    return folder
+
+
 def run(options: argparse.Namespace, trial: dict[str, Any], signals: int) -> None:
     """One attempt, unless a valid result stands. Raises Stop."""
     folder = f"{options.results}/trials/{trial['id'][:2]}/{trial['id']}"
@@ -729,7 +754,7 @@ def parse_arguments(words: list[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--results", required=True, metavar="DIR", help="the result store")
     add("--data", metavar="DIR", help="the data set; without it there is no DATA_DIR")
-    add("--code", metavar="FILE", help="files.json of the frozen code; without it the code is in the image")
+    add("--code", metavar="PATH", help="files.json or folder of the frozen code; without it the code is in the image")
     add("--provenance", metavar="FILE", help="provenance.json; may be missing")
     add("--scratch", required=True, metavar="DIR", help="a writable folder for this attempt alone")
     add("--gpus", type=int, default=0, metavar="N", help="GPUs of this Pod, for the record")
@@ -745,6 +770,8 @@ def main(words: list[str] | None = None) -> int:
     try:
         options = parse_arguments(words)
         trial = parse_trial(os.environ.get("TRIAL"))
+        if os.environ.get("REPRODUCTION"):
+            options.results = store_of_reproduction(options.results, trial, os.environ["REPRODUCTION"])
         run(options, trial, signals)
         return 0
     except (Stop, OSError) as error:

@@ -7,7 +7,11 @@ read back at the speed of a JSON parser.
 {{/* ---- names: each spelled once ---- */}}
 
 {{- define "helm-sweep.runner.name" -}}
-{{ .Release.Name }}-runner-{{ .Files.Get "files/trial.py" | sha256sum | trunc 12 }}
+{{ .Release.Name }}-runner-{{ include "helm-sweep.runner.files" . | sha256sum | trunc 12 }}
+{{- end }}
+
+{{- define "helm-sweep.claim.name" -}}
+{{- with include "helm-sweep.claim.spec" . }}{{ $.Release.Name }}-gpu-{{ sha256sum . | trunc 12 }}{{ end -}}
 {{- end }}
 
 {{- define "helm-sweep.code.name" -}}
@@ -25,11 +29,26 @@ app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
 helm-sweep/sweep: {{ .Values.sweep | quote }}
 {{- end }}
 
+{{/* ---- what the Pod finds below /sweep/runner ---- */}}
+
+{{/* The runner, the same for every image and language, and what fetches code from Git. ssh refuses a uid without a
+passwd entry. JSON: file name -> text. */}}
+{{- define "helm-sweep.runner.files" -}}
+{{- $files := dict "trial.py" (.Files.Get "files/trial.py") -}}
+{{- if eq .Values.code.source "git" -}}
+  {{- $_ := set $files "clone.sh" (.Files.Get "files/clone.sh") -}}
+  {{- $_ := set $files "passwd" (printf "trial:x:%d:%d::/tmp:/bin/sh\n" (int .Values.security.runAsUser) (int .Values.security.runAsGroup)) -}}
+{{- end -}}
+{{- toJson $files -}}
+{{- end }}
+
 {{/* ---- the parts of an identity that need a rule; job.yaml puts them together ---- */}}
 
-{{/* Hash of the code that is shipped: exactly what the ConfigMap holds. Empty when the code is in the image. */}}
+{{/* Hash of the code: of exactly what the ConfigMap holds, or Git's own. Empty when the code is in the image. */}}
 {{- define "helm-sweep.code.hash" -}}
-{{- if eq .Values.code.source "bundle" }}{{ toJson .Values.code.files | sha256sum }}{{ end -}}
+{{- if eq .Values.code.source "bundle" }}{{ toJson .Values.code.files | sha256sum }}
+{{- else if eq .Values.code.source "git" }}git-tree:{{ .Values.code.tree }}
+{{- end -}}
 {{- end }}
 
 {{/* The image as the identity knows it: the digest alone if there is one, so that a mirror keeps the ids. */}}
@@ -50,12 +69,24 @@ helm-sweep/sweep: {{ .Values.sweep | quote }}
 {{- if not .command }}{{ fail "command: say what a trial runs, as in `command: [python, train.py]`" }}{{ end -}}
 {{- if not .image.repository }}{{ fail "image.repository: name the image that trials run in" }}{{ end -}}
 {{- if not (or .image.digest .image.tag) }}{{ fail "image.tag: give a tag, or better image.digest" }}{{ end -}}
+{{- if and .strict (not .image.digest) }}{{ fail "image.digest: is missing, and strict is true; write the digest of the image, sha256:…, or `strict: false`" }}{{ end -}}
 {{- if not .objective }}{{ fail "objective: name the metric that ranks trials, as in `objective: {metric: val_accuracy, direction: maximize}`" }}{{ end -}}
 {{- if hasKey .hyperparameters "seed" }}{{ fail "hyperparameters.seed: a seed belongs to a trial; write it into the trials" }}{{ end -}}
+{{- range $name := list "resources" "gpu" -}}
+  {{- if hasKey $.Values.hyperparameters $name }}{{ fail (printf "hyperparameters.%s: this name is no hyperparameter's; set `%s` beside hyperparameters, or rename it" $name $name) }}{{ end -}}
+{{- end -}}
 {{- if and .code.files (ne .code.source "bundle") }}{{ fail "code.files: only read with code.source: bundle" }}{{ end -}}
 {{- if and (eq .code.source "bundle") (not .code.files) }}{{ fail "code.files: a bundle without files; `make sweep` (expand --repin) writes them" }}{{ end -}}
+{{- if eq .code.source "git" -}}
+  {{- range $name := list "url" "commit" "tree" -}}
+    {{- if not (get $.Values.code $name) }}{{ fail (printf "code.%s: is missing, for code.source: git needs it; `make sweep` (expand --repin) pins commit and tree" $name) }}{{ end -}}
+  {{- end -}}
+  {{- range $name := list "commit" "tree" -}}
+    {{- if not (regexMatch "^([0-9a-f]{40}|[0-9a-f]{64})$" (get $.Values.code $name)) }}{{ fail (printf "code.%s: is not a whole hash of Git's; `make sweep` (expand --repin) writes it" $name) }}{{ end -}}
+  {{- end -}}
+{{- end -}}
 {{- if and .queue .suspend }}{{ fail "suspend: must be false with a queue, for Kueue decides when the Jobs start" }}{{ end -}}
-{{- range $name := list "TRIAL" "POD_NAME" "POD_UID" "NODE_NAME" "SWEEP_ENGINE" "HYPERPARAMETERS_FILE" "DATA_DIR" "DATA_ID" "METRICS_FILE" "HISTORY_FILE" "CHECKPOINT_DIR" "SEED" -}}
+{{- range $name := list "TRIAL" "POD_NAME" "POD_UID" "NODE_NAME" "SWEEP_ENGINE" "REPRODUCTION" "HYPERPARAMETERS_FILE" "DATA_DIR" "DATA_ID" "METRICS_FILE" "HISTORY_FILE" "CHECKPOINT_DIR" "SEED" -}}
   {{- if hasKey $.Values.env $name }}{{ fail (printf "env.%s: this name belongs to the trial runner; take another" $name) }}{{ end -}}
 {{- end -}}
 {{- end -}}
@@ -82,6 +113,22 @@ helm-sweep/sweep: {{ .Values.sweep | quote }}
 
 {{/* ---- the Job ---- */}}
 
+{{/* `upper` over `lower` as helm merges values: maps key by key, null takes away. JSON. */}}
+{{- define "helm-sweep.laid" -}}
+{{- $laid := deepCopy .lower -}}
+{{- range $key, $value := .upper -}}
+  {{- $below := get $laid $key -}}
+  {{- if kindIs "invalid" $value -}}
+    {{- $_ := unset $laid $key -}}
+  {{- else if and (kindIs "map" $value) (kindIs "map" $below) -}}
+    {{- $_ := set $laid $key (include "helm-sweep.laid" (dict "lower" $below "upper" $value) | fromJson) -}}
+  {{- else -}}
+    {{- $_ := set $laid $key $value -}}
+  {{- end -}}
+{{- end -}}
+{{- toJson $laid -}}
+{{- end }}
+
 {{/* The Job spec without what differs between trials: "@trial.json@" and "@trial.id@" stand in for them. */}}
 {{- define "helm-sweep.job.spec" -}}
 backoffLimit: {{ .Values.backoffLimit }}
@@ -100,6 +147,10 @@ podFailurePolicy:
       onPodConditions: [{type: DisruptionTarget, status: "True"}]
     - action: FailJob
       onExitCodes: {containerName: trial, operator: In, values: [64, 65, 66, 67]}
+    {{- if eq .Values.code.source "git" }}
+    - action: FailJob
+      onExitCodes: {containerName: code, operator: In, values: [65]}
+    {{- end }}
 template:
   metadata:
     labels:
@@ -124,6 +175,7 @@ template:
 
 {{- define "helm-sweep.pod.own" -}}
 {{- $bundle := eq .Values.code.source "bundle" -}}
+{{- $git := eq .Values.code.source "git" -}}
 restartPolicy: Never
 # The backstop behind the runner's own limit. It counts from the Pod's start, so it leaves 600 s to pull the image.
 activeDeadlineSeconds: {{ add .Values.limit_seconds .Values.terminationGracePeriodSeconds 600 }}
@@ -157,6 +209,14 @@ securityContext:
   supplementalGroups: {{ toJson . }}
   {{- end }}
   seccompProfile: {type: RuntimeDefault}
+{{- with include "helm-sweep.claim.name" . }}
+resourceClaims:
+  - {name: gpu, resourceClaimTemplateName: {{ quote . }}}
+{{- end }}
+{{- if $git }}
+initContainers:
+  - {{ include "helm-sweep.code.container" . }}
+{{- end }}
 containers:
   - name: trial
     image: {{ include "helm-sweep.image" . | quote }}
@@ -171,6 +231,8 @@ containers:
       {{- end }}
       {{- if $bundle }}
       - --code=/sweep/code/files.json
+      {{- else if $git }}
+      - --code=/sweep/code
       {{- end }}
       - --provenance=/sweep/provenance/provenance.json
       - --scratch=/tmp
@@ -197,16 +259,13 @@ containers:
       {{- end }}
     resources: {{ include "helm-sweep.resources" . }}
     terminationMessagePolicy: FallbackToLogsOnError
-    securityContext:
-      allowPrivilegeEscalation: false
-      readOnlyRootFilesystem: true
-      capabilities: {drop: [ALL]}
+    securityContext: {{ include "helm-sweep.container.security" . }}
     volumeMounts:
       - {name: results, mountPath: /sweep/results}
       {{- if .Values.data.volume }}
       - {name: data, mountPath: /sweep/data, readOnly: true}
       {{- end }}
-      {{- if $bundle }}
+      {{- if or $bundle $git }}
       - {name: code, mountPath: /sweep/code, readOnly: true}
       {{- end }}
       - {name: runner, mountPath: /sweep/runner, readOnly: true}
@@ -223,6 +282,12 @@ volumes:
   {{- end }}
   {{- if $bundle }}
   - {name: code, configMap: {name: {{ include "helm-sweep.code.name" . | quote }}}}
+  {{- else if $git }}
+  - {name: code, emptyDir: {}}
+  {{- with .Values.code.secret }}
+  # Readable for all: without fsGroup the file is root's. Only the init container has it, and nobody else is in there.
+  - {name: deploy-key, secret: {secretName: {{ . | quote }}, defaultMode: 0444}}
+  {{- end }}
   {{- end }}
   - {name: runner, configMap: {name: {{ include "helm-sweep.runner.name" . | quote }}}}
   - {name: provenance, configMap: {name: {{ include "helm-sweep.provenance.name" . | quote }}, optional: true}}
@@ -233,14 +298,57 @@ volumes:
   {{- end }}
 {{- end }}
 
+{{/* What meets Pod Security `restricted`, together with the Pod's own. */}}
+{{- define "helm-sweep.container.security" -}}
+{{ dict "allowPrivilegeEscalation" false "readOnlyRootFilesystem" true "capabilities" (dict "drop" (list "ALL")) | toJson }}
+{{- end }}
+
+{{/* The init container that fetches the code from Git. JSON. */}}
+{{- define "helm-sweep.code.container" -}}
+{{- $mounts := list
+      (dict "name" "code" "mountPath" "/sweep/code")
+      (dict "name" "runner" "mountPath" "/sweep/runner" "readOnly" true)
+      (dict "name" "scratch" "mountPath" "/tmp") -}}
+{{- if .Values.code.secret -}}
+  {{- $mounts = append $mounts (dict "name" "deploy-key" "mountPath" "/sweep/deploy-key" "readOnly" true) -}}
+  {{- $mounts = append $mounts (dict "name" "runner" "mountPath" "/etc/passwd" "subPath" "passwd" "readOnly" true) -}}
+{{- end -}}
+{{- $words := list -}}
+{{- range list .Values.code.url .Values.code.commit .Values.code.tree .Values.code.path -}}
+  {{- $words = append $words (replace "$" "$$" .) -}}
+{{- end -}}
+{{- dict
+      "name" "code"
+      "image" .Values.code.image
+      "command" (list "sh" "/sweep/runner/clone.sh")
+      "args" (concat $words (list "/sweep/code" "/tmp/clone" "/sweep/deploy-key"))
+      "env" (list (dict "name" "HOME" "value" "/tmp"))
+      "resources" (dict "requests" (dict "cpu" "50m" "memory" "64Mi") "limits" (dict "memory" "1Gi"))
+      "terminationMessagePolicy" "FallbackToLogsOnError"
+      "securityContext" (include "helm-sweep.container.security" . | fromJson)
+      "volumeMounts" $mounts | toJson -}}
+{{- end }}
+
+{{/* Spec of the ResourceClaimTemplate for the GPUs of one trial. JSON; empty where none is asked for that way. */}}
+{{- define "helm-sweep.claim.spec" -}}
+{{- if and .Values.gpu.claim .Values.gpu.count -}}
+{{- $exactly := dict "deviceClassName" .Values.gpu.claim.deviceClassName "allocationMode" "ExactCount" "count" .Values.gpu.count -}}
+{{- with .Values.gpu.claim.selector }}{{ $_ := set $exactly "selectors" (list (dict "cel" (dict "expression" .))) }}{{ end -}}
+{{- dict "spec" (dict "devices" (dict "requests" (list (dict "name" "gpu" "exactly" $exactly)))) | toJson -}}
+{{- end -}}
+{{- end }}
+
 {{- define "helm-sweep.resources" -}}
 {{- $requests := deepCopy .Values.resources.requests -}}
 {{- $limits := deepCopy .Values.resources.limits -}}
-{{- if .Values.gpu.count -}}
+{{- $claims := .Values.resources.claims -}}
+{{- if include "helm-sweep.claim.spec" . -}}
+  {{- $claims = append $claims (dict "name" "gpu") -}}
+{{- else if .Values.gpu.count -}}
   {{- $_ := set $requests .Values.gpu.resource .Values.gpu.count -}}
   {{- $_ := set $limits .Values.gpu.resource .Values.gpu.count -}}
 {{- end -}}
 {{- $resources := dict "requests" $requests "limits" $limits -}}
-{{- with .Values.resources.claims }}{{ $_ := set $resources "claims" . }}{{ end -}}
+{{- with $claims }}{{ $_ := set $resources "claims" . }}{{ end -}}
 {{- toJson $resources -}}
 {{- end }}

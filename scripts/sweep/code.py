@@ -1,5 +1,6 @@
 """values/<sweep>/code.yaml: the code of a sweep, frozen as readable text, so that the commit alone can run it again.
 
+Or, with `code: {source: git, url: …}` in values.yaml, pinned: the commit and the hash of the folder in it.
 What is frozen is what git tracks or would not ignore, as it lies in the work tree. Helm, ruamel and PyYAML must read it
 back to the byte: text that a literal block would not keep is a JSON string, bytes that a manifest would not are base64.
 """
@@ -10,7 +11,7 @@ import base64
 import fnmatch
 import re
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -31,14 +32,32 @@ class Bundle:
     tree: str  # git's hash of the folder; empty if it had uncommitted changes
     commit: str  # HEAD at that time; ends with `-dirty` if it had
     files: dict[str, Any]
+    source = "bundle"
+
+    @property
+    def told(self) -> str:
+        return f"frozen from {self.path} ({len(self.files)} file{'s' * (len(self.files) != 1)})"
+
+
+@dataclass(frozen=True)
+class Pin:
+    """Code that every Pod fetches from `url`. Only `tree` is part of a trial's identity."""
+
+    url: str
+    path: str  # the folder, relative to the top of the repository
+    tree: str
+    commit: str
+    source = "git"
+
+    @property
+    def told(self) -> str:
+        return f"pinned at {self.path} of commit {self.commit[:12]}"
 
 
 def freeze(repo: Path, folder: Path) -> Bundle:
     """Freeze `folder` of the clone `repo`. BadInput for a folder outside it, empty or too large."""
     folder = folder.resolve()
-    if not folder.is_dir() or not folder.is_relative_to(repo.resolve()):
-        raise BadInput(f"--code {folder}: not a folder of this clone; copy the code into the clone and commit it")
-    path = folder.relative_to(repo.resolve()).as_posix()
+    path = _inside(repo, folder)
     names = [name for name in git.files(folder) if not _left_out(name)]
     if not names:
         raise BadInput(f"{path}: no files that git would take; commit the code, or name its folder with --code")
@@ -55,6 +74,32 @@ def freeze(repo: Path, folder: Path) -> Bundle:
             "name a smaller folder with --code, ignore files in .gitignore, or put the code into the image"
         )
     return bundle
+
+
+def pin(repo: Path, folder: Path, url: str) -> Pin:
+    """Pin `folder` of the clone `repo` as it is in HEAD. BadInput where HEAD has not what lies there."""
+    path = _inside(repo, folder.resolve())
+    if not url:
+        raise BadInput("code.url: is missing; write the repository that Pods can fetch this clone's commits from")
+    changed = git.dirty(repo, path)
+    if changed:
+        raise BadInput(f"{changed[0]}: has uncommitted changes, which code.source: git cannot fetch; commit them")
+    commit, tree = git.head(repo), git.tree(repo, "" if path == "." else path)
+    if not commit or not tree:
+        raise BadInput(f"{path}: is not in HEAD; commit the code, or name its folder with --code")
+    return Pin(url, path, tree, commit)
+
+
+def take(repo: Path, folder: Path, source: str, url: str) -> Bundle | Pin:
+    """What code.yaml is to hold of `folder`, for a `source` of bundle or git. Raises BadInput."""
+    return pin(repo, folder, url) if source == "git" else freeze(repo, folder)
+
+
+def _inside(repo: Path, folder: Path) -> str:
+    """`folder` relative to the clone."""
+    if not folder.is_dir() or not folder.is_relative_to(repo.resolve()):
+        raise BadInput(f"--code {folder}: not a folder of this clone; copy the code into the clone and commit it")
+    return folder.relative_to(repo.resolve()).as_posix()
 
 
 def _left_out(name: str) -> bool:
@@ -84,8 +129,16 @@ def _entry(path: Path, shown: str) -> Any:
     return entry | {"executable": True} if executable else entry
 
 
-def dump(bundle: Bundle) -> str:
+def dump(bundle: Bundle | Pin) -> str:
     """The text of code.yaml, the same for the same bundle."""
+    if isinstance(bundle, Pin):
+        lines = [
+            f"# Pinned by expand at {bundle.path}; `expand --repin` renews it. Only `tree` is part of a trial's id.",
+            "code:",
+            "  source: git",
+            *(f"  {key}: {yamlfile.flow(getattr(bundle, key))}" for key in ("url", "path", "tree", "commit")),
+        ]
+        return "\n".join(lines) + "\n"
     lines = [
         f"# Frozen by expand from {bundle.path}; `expand --repin` renews it. Only `files` is part of a trial's id.",
         "code:",
@@ -115,20 +168,24 @@ def _scalar(value: Any, indent: int) -> str:
     return "\n".join(lines) + "\n" * (len(value) - len(body) - 1)
 
 
-def parse(text: str, shown: str) -> Bundle | None:
-    """Read a code.yaml back; None if its code is no bundle (`source: image`)."""
+def parse(text: str, shown: str) -> Bundle | Pin | None:
+    """Read a code.yaml back; None if its code is in the image (`source: image`)."""
     doc = yamlfile.parse(text, shown)
     code = doc.data.get("code")
     if not isinstance(code, dict):
         raise doc.bad((), "code is missing; `expand --repin` writes this file anew")
-    if code.get("source") != "bundle":
+    made: type[Bundle | Pin] | None = {"bundle": Bundle, "git": Pin}.get(str(code.get("source")))
+    if made is None:
         return None
     try:
-        return Bundle(*(code[key] for key in ("path", "tree", "commit", "files")))
+        return made(**{key.name: code[key.name] for key in fields(made)})
     except KeyError as error:
         raise doc.bad(("code",), f"{error.args[0]} is missing; `expand --repin` writes this file anew") from None
 
 
-def differences(frozen: Bundle, now: Bundle) -> list[str]:
-    """Names of the files that were added, removed or changed since."""
+def differences(frozen: Bundle | Pin, now: Bundle | Pin) -> list[str]:
+    """Names of the files that were added, removed or changed since; of code that is pinned, the folder."""
+    if not isinstance(frozen, Bundle) or not isinstance(now, Bundle):
+        same = isinstance(frozen, Pin) and isinstance(now, Pin) and (frozen.tree, frozen.url) == (now.tree, now.url)
+        return [] if same else [now.path]
     return sorted(name for name in {*frozen.files, *now.files} if frozen.files.get(name) != now.files.get(name))

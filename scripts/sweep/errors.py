@@ -3,6 +3,7 @@
 SweepError              exit code
 ├── BadInput            2   a file, a key or an argument is wrong; nothing was changed
 ├── Unreachable         3   helm or the cluster did not answer
+│   └── NotSetUp        3   there is none to ask
 └── TrialsFailed        1   everything worked, but some trials did not succeed
 
 A message is one line: what is wrong, where (file:line or key), what to do.
@@ -25,3 +26,7 @@ class BadInput(SweepError):
 
 class Unreachable(SweepError):
     exit_code = 3
+
+
+class NotSetUp(Unreachable):
+    """There is no cluster or helm to ask: asking again will not help."""

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,13 +31,22 @@ class Commit:
     own_identity: bool
 
 
-def _run(folder: Path, *words: str) -> subprocess.CompletedProcess[bytes]:
+@dataclass(frozen=True)
+class Version:
+    """A file as a commit left it."""
+
+    path: str
+    commit: str
+    blob: str
+
+
+def _run(folder: Path, *words: str, said: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     # A hook that calls us (pre-commit, say) sets GIT_DIR and GIT_INDEX_FILE, which would name another repository.
     env = {key: value for key, value in os.environ.items() if key not in ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE")}
     env.update(LC_ALL="C", GIT_TERMINAL_PROMPT="0", GIT_LITERAL_PATHSPECS="1")
     try:
         call = ["git", "-C", str(folder), *words]
-        return subprocess.run(call, env=env, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        return subprocess.run(call, env=env, input=said, capture_output=True, check=False)
     except FileNotFoundError:
         raise BadInput("git: not installed, or not in PATH; install it") from None
 
@@ -44,7 +57,8 @@ def _git(folder: Path, *words: str) -> str:
     if done.returncode:
         said = (done.stderr or done.stdout).decode(errors="replace")
         lines = [line.removeprefix("fatal: ").removeprefix("error: ") for line in said.splitlines() if line.strip()]
-        raise BadInput(f"git {words[0]}: {' | '.join(lines[:4]) or f'ended with {done.returncode}'}")
+        verb = next(word for word in words if word != "-c" and "=" not in word)
+        raise BadInput(f"git {verb}: {' | '.join(lines[:4]) or f'ended with {done.returncode}'}")
     return done.stdout.decode(errors="surrogateescape")
 
 
@@ -65,9 +79,9 @@ def head(repo: Path) -> str | None:
     return None if done.returncode else done.stdout.decode().strip()
 
 
-def tree(repo: Path, folder: str) -> str | None:
-    """Git's hash of `folder` (relative to the top) in HEAD; None if it is not in there."""
-    done = _run(repo, "rev-parse", "--verify", "--quiet", f"HEAD:{folder}")
+def tree(repo: Path, folder: str, commit: str = "HEAD") -> str | None:
+    """Git's hash of `folder` (relative to the top) in a commit; None if it is not in there."""
+    done = _run(repo, "rev-parse", "--verify", "--quiet", f"{commit}:{folder}")
     return None if done.returncode else done.stdout.decode().strip()
 
 
@@ -75,6 +89,83 @@ def show(repo: Path, commit: str, path: str) -> bytes | None:
     """Content of a file at a commit, `path` relative to the top; None if it is not in there."""
     done = _run(repo, "show", f"{commit}:{path}")
     return None if done.returncode else done.stdout
+
+
+def blob(repo: Path, sha: str) -> bytes | None:
+    """The content that Git keeps under this hash; None if this clone has it not."""
+    done = _run(repo, "cat-file", "blob", sha)
+    return None if done.returncode else done.stdout
+
+
+def commits(repo: Path, path: str) -> list[str]:
+    """The commits that changed `path`, newest first."""
+    return _git(repo, "log", "--format=%H", "--", path).split()
+
+
+def versions(repo: Path, folder: str) -> list[Version]:
+    """Every file below `folder` as every commit of every branch, tag and stash left it, newest first."""
+    words = ["log", "--all", "--full-history", "-m", "--no-renames", "--raw", "--no-abbrev", "--format=%H"]
+    made, commit = [], ""
+    for line in _git(repo, "-c", "core.quotePath=false", *words, "--", folder).splitlines():
+        if line.startswith(":"):
+            about, _, path = line.partition("\t")
+            if about[-1] != "D":
+                made.append(Version(path, commit, about.split(" ")[3]))
+        elif line:
+            commit = line
+    return made
+
+
+def blobs(repo: Path, shas: Iterable[str]) -> dict[str, bytes]:
+    """What Git keeps under these hashes, in one call; those that this clone does not have are left out."""
+    wanted = list(dict.fromkeys(shas))
+    told = _run(repo, "cat-file", "--batch", said="".join(f"{sha}\n" for sha in wanted).encode()).stdout
+    found, at = {}, 0
+    for sha in wanted:
+        end = told.index(b"\n", at)
+        words = told[at:end].split()
+        at = end + 1
+        if words[-1].isdigit():
+            size = int(words[-1])
+            found[sha] = told[at : at + size]
+            at += size + 1
+    return found
+
+
+def blob_hash(data: bytes, like: str) -> str:
+    """The hash that Git gives a file's content, of the same kind as `like`."""
+    return hashlib.new("sha256" if len(like) == 64 else "sha1", b"blob %d\0" % len(data) + data).hexdigest()
+
+
+def reachable(repo: Path) -> set[str]:
+    """The commits that some branch, tag or stash contains."""
+    return set(_git(repo, "rev-list", "--all").split())
+
+
+def has_commit(repo: Path, commit: str) -> bool:
+    return _run(repo, "cat-file", "-e", f"{commit}^{{commit}}").returncode == 0
+
+
+def is_shallow(repo: Path) -> bool:
+    return _git(repo, "rev-parse", "--is-shallow-repository").strip() == "true"
+
+
+@contextmanager
+def checked_out(repo: Path, commit: str) -> Iterator[Path]:
+    """A temporary folder with a commit in it; the work tree, the index and the branches stay as they are."""
+    with tempfile.TemporaryDirectory(prefix="helm-sweep-") as made:
+        folder = Path(made).resolve() / "clone"
+        hooks = ("-c", "core.hooksPath=/dev/null")  # they are about the person's own work
+        _git(repo, *hooks, "worktree", "add", "--quiet", "--detach", str(folder), commit)
+        try:
+            yield folder
+        finally:
+            _run(repo, "worktree", "remove", "--force", "--force", str(folder))
+
+
+def is_ancestor(repo: Path, older: str, newer: str) -> bool | None:
+    """Whether `newer` contains `older`; None where this clone does not know one of them."""
+    return {0: True, 1: False}.get(_run(repo, "merge-base", "--is-ancestor", older, newer).returncode)
 
 
 def author(repo: Path, commit: str) -> str:

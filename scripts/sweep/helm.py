@@ -10,12 +10,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from sweep.errors import BadInput, Unreachable
+from sweep.errors import BadInput, NotSetUp, Unreachable
 
 SECRET_LIMIT_BYTES = 1_048_576
 """Most that a Kubernetes Secret, and so a helm release, may hold (kubernetes/pkg/apis/core: MaxSecretSize)."""
 
-_UNREACHABLE = re.compile(r"Kubernetes cluster unreachable|connection refused|no such host|i/o timeout", re.I)
+_UNREACHABLE = re.compile(
+    r"Kubernetes cluster unreachable|connection (refused|reset|lost)|no such host|i/o timeout|TLS handshake timeout|"
+    r"unexpected EOF|: EOF$|etcdserver: |currently unable to handle|context deadline exceeded|apiserver not ready",
+    re.I | re.M,
+)
 _PLACE = re.compile(r"execution error at \((?P<place>[^)]*)\): (?P<message>.*)")
 _PROBLEM = re.compile(r"^- (?:at '(?P<pointer>[^']*)': )?(?P<message>.*)")
 
@@ -25,7 +29,7 @@ def binary() -> str:
     beside = Path(sys.prefix) / "bin" / "helm"
     found = os.environ.get("HELM") or (str(beside) if beside.exists() else shutil.which("helm"))
     if not found:
-        raise Unreachable("helm: not found; run `make setup`, or name it as HELM=/path/to/helm")
+        raise NotSetUp("helm: not found; run `make setup`, or name it as HELM=/path/to/helm")
     return found
 
 
@@ -34,10 +38,15 @@ def run(*words: str) -> str:
 
     Raises Unreachable where the cluster or the binary does not answer, and BadInput with helm's own reason else.
     """
+    return run_program(binary(), *words)
+
+
+def run_program(program: str, *words: str) -> str:
+    """As `run`, by a program that becomes helm."""
     try:
-        done = subprocess.run([binary(), *words], capture_output=True, text=True, check=False)
+        done = subprocess.run([program, *words], capture_output=True, text=True, check=False)
     except OSError as error:
-        raise Unreachable(f"helm: cannot run {binary()}: {error.strerror}; set HELM to a helm 3 or 4 binary") from error
+        raise NotSetUp(f"helm: cannot run {program}: {error.strerror}; set HELM to a helm 3 or 4 binary") from error
     if done.returncode == 0:
         return done.stdout
     if _UNREACHABLE.search(done.stderr):
@@ -45,10 +54,14 @@ def run(*words: str) -> str:
     raise BadInput(reason(done.stderr))
 
 
-def template(chart: Path, release: str, files: Sequence[Path], namespace: str = "default") -> str:
-    """Render the chart offline, exactly as `helm upgrade --install` with the same files would."""
+def template(chart: Path, release: str, files: Sequence[Path], namespace: str = "default", only: str = "") -> str:
+    """Render the chart offline, exactly as `helm upgrade --install` with the same files would.
+
+    `only`: one template of the chart, for what no release holds.
+    """
     values = [word for file in files for word in ("-f", str(file))]
-    return run("template", release, str(chart), "--namespace", namespace, *values)
+    shown = ["--show-only", f"templates/{only}"] if only else []
+    return run("template", release, str(chart), "--namespace", namespace, *values, *shown)
 
 
 def reason(stderr: str) -> str:

@@ -47,6 +47,16 @@ class Clone:
         return [self.relative(path) for path in (self.chart, self.trainer, self.base)]
 
     @property
+    def reader(self) -> Path:
+        """The program that reads a result store in the cluster."""
+        return self.chart / "files" / "reader.py"
+
+    @property
+    def role(self) -> Path:
+        """The rights that a person needs in a namespace."""
+        return self.root / "deploy" / "role.yaml"
+
+    @property
     def schemas(self) -> Path:
         return self.root / "schemas"
 
@@ -54,6 +64,15 @@ class Clone:
     def store(self) -> Path:
         """The result store of the local engine."""
         return self.root / "results"
+
+    @property
+    def sweeps(self) -> list[str]:
+        """Names of the sweeps that have a values.yaml."""
+        return sorted(path.parent.name for path in (self.root / "values").glob("*/values.yaml"))
+
+    @property
+    def out(self) -> Path:
+        return self.root / "out"
 
     def relative(self, path: Path) -> str:
         """`path` as a person in the clone would write it."""
@@ -67,6 +86,17 @@ class Clone:
                 "starting with a letter and not ending with '-'"
             )
         return SweepFiles(self, name)
+
+
+@dataclass(frozen=True)
+class Checkout(Clone):
+    """A commit of a clone, checked out elsewhere. Its results go where those of the clone go."""
+
+    home: Clone
+
+    @property
+    def store(self) -> Path:
+        return self.home.store
 
 
 @dataclass(frozen=True)
@@ -102,11 +132,16 @@ class SweepFiles:
 
     @property
     def out(self) -> Path:
-        return self.clone.root / "out" / self.name
+        return self.clone.out / self.name
 
     @property
     def report(self) -> Path:
         return self.out / "report.html"
+
+    @property
+    def plots(self) -> Path:
+        """The report's charts as SVG."""
+        return self.out / "plots"
 
     @property
     def local_values(self) -> Path:
@@ -120,6 +155,24 @@ class SweepFiles:
     def store_cache(self) -> Path:
         """What was read of the result store; may be deleted at any time."""
         return self.out / "store-cache.json"
+
+    @property
+    def mirror(self) -> Path:
+        """What was brought here of a cluster's result store."""
+        return self.out / "store"
+
+    @property
+    def shards(self) -> Path:
+        """The trials of each release, where a sweep has several."""
+        return self.out / "shards"
+
+    @property
+    def reader_values(self) -> Path:
+        return self.out / "reader.yaml"
+
+    @property
+    def dataset_values(self) -> Path:
+        return self.out / "dataset.yaml"
 
     @property
     def jobs(self) -> Path:

@@ -21,16 +21,18 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from sweep import pod
 from sweep.errors import BadInput
 from sweep.files import write_atomic
-from sweep.render import Object, Rendered
+from sweep.render import Object, Rendered, container_of
 
 PR_SET_PDEATHSIG = 1
+ACCESS = ("HOME", "SSH_AUTH_SOCK")
+"""Variables by which git finds the person's own access to a repository: only init containers get them."""
 HEARTBEAT_SECONDS = 1.0
 """How often `on_tick` is called while nothing else happens."""
 
@@ -55,16 +57,22 @@ class JobState:
     def finished(self) -> bool:
         return self.condition in ("Complete", "Failed")
 
+    # What only a Job on a cluster has or can be.
+    node = image_id = cause = ""
+    stuck = False
+
 
 @dataclass
 class _Running:
     job: Object
     state: JobState
-    child: subprocess.Popen[bytes]
-    pidfd: int
+    waiting: deque[pod.Process]
+    """Containers yet to start: init containers, one after the other, and at last the trial's."""
     slot: int
     deadline: float
     """Monotonic time of the Pod's activeDeadlineSeconds."""
+    child: subprocess.Popen[bytes] = field(init=False)
+    pidfd: int = field(init=False)
 
 
 def gpus_here() -> list[str]:
@@ -165,16 +173,23 @@ class LocalEngine:
         before = signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             with selectors.DefaultSelector() as selector:
+
+                def watch(started: _Running) -> None:
+                    running[started.pidfd] = started
+                    selector.register(started.pidfd, selectors.EVENT_READ)
+
                 while waiting or running:
                     while waiting and free:
-                        started = self._start(waiting.popleft(), free.pop(0))
-                        running[started.pidfd] = started
-                        selector.register(started.pidfd, selectors.EVENT_READ)
+                        watch(self._start(waiting.popleft(), free.pop(0)))
                     self.on_tick(self.states)
                     for key, _ in selector.select(HEARTBEAT_SECONDS):
                         ended = running.pop(key.fd)
                         selector.unregister(key.fd)
                         os.close(key.fd)
+                        if ended.waiting and ended.child.wait() == 0:  # that was an init container
+                            self._spawn(ended)
+                            watch(ended)
+                            continue
                         free.append(ended.slot)
                         if self._ended(ended) == "retry":
                             waiting.append(ended.job)
@@ -201,21 +216,34 @@ class LocalEngine:
             "spec.nodeName": socket.gethostname(),
         }
         host = self.host | ({"CUDA_VISIBLE_DEVICES": ",".join(self.slots[slot])})
-        process = pod.process(job, self.rendered.config_maps, work=work, pod=identity, host=host)
-        process.prepare()
-        with self._log(state).open("ab") as log:
-            child = subprocess.Popen(
+        spec = job["spec"]["template"]["spec"]
+        trial, *init = (
+            pod.process(job, self.rendered.config_maps, work=work, pod=identity, host=host, container=container)
+            for container in (container_of(job), *spec.get("initContainers", []))
+        )
+        trial.prepare()  # the volumes are the Pod's, for all its containers
+        own = {name: os.environ[name] for name in ACCESS if name in os.environ}
+        processes = deque([*(replace(one, env=one.env | own) for one in init), trial])
+        deadline = time.monotonic() + spec.get("activeDeadlineSeconds", float("inf"))
+        started = _Running(job, state, processes, slot, deadline)
+        self._spawn(started)
+        return started
+
+    def _spawn(self, one: _Running) -> None:
+        """Start the next container of an attempt."""
+        process = one.waiting.popleft()
+        with self._log(one.state).open("ab") as log:
+            one.child = subprocess.Popen(
                 process.argv,
                 env=process.env,
-                cwd=work,
+                cwd=self.folder / "slots" / str(one.slot),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # a Ctrl-C reaches this process alone, which then ends the children in order
                 preexec_fn=_die_with(os.getpid()),
             )
-        deadline = job["spec"]["template"]["spec"].get("activeDeadlineSeconds", float("inf"))
-        return _Running(job, state, child, os.pidfd_open(child.pid), slot, time.monotonic() + deadline)
+        one.pidfd = os.pidfd_open(one.child.pid)
 
     def _ended(self, ended: _Running) -> str:
         """Book the end of an attempt as Kubernetes would; "retry" if the Job is to run again."""

@@ -50,15 +50,16 @@ def process(
     work: Path,
     pod: Mapping[str, str],
     host: Mapping[str, str],
+    container: Mapping[str, Any] | None = None,
 ) -> Process:
-    """The process that stands for a Pod of `job`.
+    """The process that stands for a Pod of `job`, or for one `container` of it (default: the trial's).
 
     `work` is this attempt's own directory; `pod` gives `metadata.name`, `metadata.uid` and `spec.nodeName`; `host` is
     what the machine adds to the environment (PATH and the like). A variable from a Secret is taken from the person's
     own environment. Raises BadInput for a volume or variable that a local process cannot have.
     """
     spec = job["spec"]["template"]["spec"]
-    container = container_of(job)
+    container = container or container_of(job)
     folders: list[Path] = []
     files: dict[Path, str] = {}
     sources: dict[str, Path] = {}
@@ -110,7 +111,8 @@ def remap(word: str, mounts: Mapping[str, str]) -> str:
 def _place(volume: Mapping[str, Any], work: Path) -> Path:
     if "hostPath" in volume:
         return Path(volume["hostPath"]["path"])
-    if "configMap" in volume or "emptyDir" in volume:
+    # No Secret is here, so its folder stays empty: code is fetched with the person's own access.
+    if "configMap" in volume or "emptyDir" in volume or "secret" in volume:
         return work / "volumes" / str(volume["name"])
     kind: str = next(key for key in volume if key != "name")
     raise BadInput(

@@ -5,17 +5,30 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sweep import environments, local, render, results, store, valuesfile, yamlfile
+from sweep import environments, helm, local, release, render, results, states, store, valuesfile, yamlfile
+from sweep.cluster import Cluster
 from sweep.errors import BadInput
 from sweep.files import write_atomic
 from sweep.layout import Clone, SweepFiles, cache_dir
 
+JobState = local.JobState | states.JobState
+"""Of either engine."""
 ENGINES = ("auto", "local", "cluster")
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a person wants a sweep to run; what is left empty is decided by values/base.yaml."""
+
+    engine: str = "auto"
+    context: str = ""
+    namespace: str = ""
 
 
 @dataclass(frozen=True)
@@ -29,6 +42,8 @@ class Session:
     """local | cluster"""
     why: str
     """Why this engine, for people."""
+    cluster: Cluster
+    """Where the cluster engine submits; asked for nothing by the local one."""
 
     @property
     def name(self) -> str:
@@ -42,11 +57,6 @@ class Session:
         if self.engine == "local":
             listed.append(files.local_values)
         return [path for path in [*listed, files.provenance] if path.exists()]
-
-    @property
-    def values_text(self) -> dict[str, str]:
-        """What the values files say, by name."""
-        return {path.name: path.read_text() for path in self.values_files}
 
     @property
     def requirements(self) -> Path | None:
@@ -79,26 +89,88 @@ class Session:
 
     @property
     def store_folder(self) -> Path:
-        """The result store, where this machine has it."""
+        """The result store, where this machine has it: of a cluster's store that is not mounted here, the mirror."""
+        if self.engine == "cluster":
+            return Path(self.mounted) if self.mounted else self.files.mirror
         host_path = (self.settings.get("results", {}).get("volume") or {}).get("hostPath")
         return Path(host_path["path"]) if host_path else self.files.clone.store
+
+    @property
+    def mounted(self) -> str:
+        """Where this machine mounts the cluster's result store; "" if it does not."""
+        return str(self.settings.get("cluster", {}).get("store") or "")
+
+    @property
+    def shards(self) -> int:
+        return int(self.settings.get("shards") or 1)
 
     @cached_property
     def rendered(self) -> render.Rendered:
         """What helm would install, read back. Raises BadInput with the place in the values file."""
+        if self.shards == 1 or self.engine == "local":
+            return self._whole
+        order = {trial.id: place for place, trial in enumerate(self._whole.trials)}
+        found = [pair for one in self.releases for pair in zip(one.rendered.trials, one.rendered.jobs, strict=True)]
+        found.sort(key=lambda pair: order[pair[0].id])
+        rest = [made for one in self.releases for made in one.rendered.objects if made["kind"] != "Job"]
+        return render.Rendered([*rest, *(job for _, job in found)], [trial for trial, _ in found])
+
+    @cached_property
+    def releases(self) -> list[release.Release]:
+        """What helm is to install; those of several that have a trial. Their Jobs' names are their own."""
+        if self.shards == 1 or self.engine == "local":
+            return [release.Release(self.name, tuple(self.values_files), self._whole)]
+        lines = [line for _, line in sorted(valuesfile.load(self.files).trials(), key=lambda found: found[0])]
+        shares = release.shard_lines(self._whole.trials, lines, self.shards)
+        paths = release.write_shards(self.files.shards, shares)
+        made = []
+        for name, path, share in zip(release.names(self.name, self.shards), paths, shares, strict=True):
+            if share:
+                values = (*self.values_files, path)
+                made.append(release.Release(name, values, self._render(name, values)))
+        found = {trial.id for one in made for trial in one.rendered.trials}
+        if found != {trial.id for trial in self._whole.trials}:
+            raise BadInput(f"{self.name}: its shards do not render the same trials; please report this")
+        return made
+
+    @cached_property
+    def _whole(self) -> render.Rendered:
+        """The sweep as one release, which names its trials."""
         self.write_generated()
+        return self._render(self.name, self.values_files)
+
+    def _render(self, name: str, values: Sequence[Path]) -> render.Rendered:
         try:
-            return render.render(self.files.clone.chart, self.name, self.values_files)
+            return render.render(self.files.clone.chart, name, values, self.cluster.namespace)
         except BadInput as error:
             raise BadInput(locate(str(error), self.files)) from error
 
-    def look(self) -> tuple[list[results.Row], store.Snapshot]:
+    def job_states(self) -> Mapping[str, JobState]:
+        """Job name -> state, of all Jobs the engine has of this sweep. Raises Unreachable."""
+        if self.engine == "local":
+            return local.read_states(self.files.jobs)
+        return states.look(self.cluster, self.name)
+
+    def look(self, jobs: Mapping[str, results.JobState] | None = None) -> tuple[list[results.Row], store.Snapshot]:
         """The table as of now, from results.csv, the Jobs and the result store; nothing is written."""
         trials = self.rendered.trials
-        jobs = local.read_states(self.files.jobs) if self.engine == "local" else {}
-        states = {trial.id: jobs[trial.job] for trial in trials if trial.job in jobs}
+        jobs = self.job_states() if jobs is None else jobs
+        found = {trial.id: jobs[trial.job] for trial in trials if trial.job in jobs}
         snapshot = store.read(self.store_folder, trials, self.files.store_cache)
-        return results.merge(results.read(self.files.results), trials, snapshot, states, self.engine), snapshot
+        return results.merge(results.read(self.files.results), trials, snapshot, found, self.engine), snapshot
+
+    def reader_manifest(self, wanted: dict[str, Any]) -> str:
+        """The Pod that reads the result store in the cluster."""
+        _write(self.files.reader_values, "What a reader is asked for", {"reader": wanted})
+        values = [*self.values_files, self.files.reader_values]
+        name = release.names(self.name, self.shards)[0]
+        return helm.template(self.files.clone.chart, name, values, self.cluster.namespace, only="reader.yaml")
+
+    def dataset_manifest(self, wanted: dict[str, Any]) -> str:
+        """The Job that fills the data volume in the cluster."""
+        _write(self.files.dataset_values, "How the data volume is to be filled", {"dataset": wanted})
+        values = [*self.values_files, self.files.dataset_values]
+        return helm.template(self.files.clone.chart, self.name, values, self.cluster.namespace, only="dataset.yaml")
 
     def write_generated(self) -> None:
         """The values files that only this machine knows: where the local engine has its volumes."""
@@ -107,8 +179,10 @@ class Session:
             _write(self.files.local_values, "Where the local engine has image and volumes", self._local_values())
 
     def write_provenance(self, provenance: dict[str, Any]) -> None:
-        """Where this submission comes from, as the chart's value `provenance`."""
-        _write(self.files.provenance, "Where this submission comes from", {"provenance": provenance})
+        """Where this submission comes from, as the chart's value `provenance`; the round of a search is added."""
+        block = valuesfile.load(self.files).block
+        told = provenance | ({"round": block.rounds} if block and block.rounds else {})
+        _write(self.files.provenance, "Where this submission comes from", {"provenance": told})
 
     def _local_values(self) -> dict[str, Any]:
         elsewhere = {"nfs": None, "pvc": None}
@@ -121,8 +195,9 @@ class Session:
         return values
 
 
-def open_sweep(clone: Clone, name: str, engine: str = "auto") -> Session:
+def open_sweep(clone: Clone, name: str, target: Target | None = None) -> Session:
     """Open the sweep values/<name>. Raises BadInput for a bad name, an unknown sweep or unreadable values."""
+    target = target or Target()
     files = clone.sweep(name)
     if not files.values.exists():
         raise BadInput(
@@ -139,7 +214,8 @@ def open_sweep(clone: Clone, name: str, engine: str = "auto") -> Session:
     )
     if settings.get("sweep") != name:
         raise BadInput(f"{clone.relative(files.values)}: sweep: is {settings.get('sweep')!r}; write `sweep: {name}`")
-    return Session(files, settings, *choose_engine(engine, settings))
+    engine, why = choose_engine(target.engine, settings)
+    return Session(files, settings, engine, why, choose_cluster(target, settings))
 
 
 def choose_engine(wanted: str, settings: dict[str, Any]) -> tuple[str, str]:
@@ -157,15 +233,29 @@ def choose_engine(wanted: str, settings: dict[str, Any]) -> tuple[str, str]:
     return "local", f"kubectl's current context is {current or 'not set'}, not {context}"
 
 
+def choose_cluster(target: Target, settings: dict[str, Any]) -> Cluster:
+    """The namespace a sweep goes to: as told, else as base.yaml says, else as the kubeconfig's context does."""
+    said = settings.get("cluster") or {}
+    context = target.context or said.get("context") or ""
+    namespace = target.namespace or said.get("namespace") or ""
+    return Cluster(context, namespace or namespace_of(context) or "default")
+
+
 def current_context() -> str:
     """`current-context` of the first kubeconfig that has one; empty if there is none."""
+    return next((str(one["current-context"]) for one in _kubeconfigs() if one.get("current-context")), "")
+
+
+def namespace_of(context: str) -> str:
+    """The namespace that kubectl takes in a context ("": the current one); empty if none is said."""
+    context = context or current_context()
+    listed = [one for config in _kubeconfigs() for one in config.get("contexts") or [] if one.get("name") == context]
+    return str((listed[0].get("context") or {}).get("namespace") or "") if listed else ""
+
+
+def _kubeconfigs() -> list[dict[str, Any]]:
     listed = os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
-    for path in map(Path, listed.split(os.pathsep)):
-        if path.is_file():
-            current = yamlfile.load(path, str(path)).data.get("current-context")
-            if current:
-                return str(current)
-    return ""
+    return [yamlfile.load(path, str(path)).data for path in map(Path, listed.split(os.pathsep)) if path.is_file()]
 
 
 def merged(lower: dict[str, Any], upper: dict[str, Any]) -> dict[str, Any]:

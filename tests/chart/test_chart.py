@@ -31,6 +31,14 @@ MINIMAL: dict[str, Any] = {
     "trials": [{"lr": 0.5}],
 }
 
+GIT = {
+    "source": "git",
+    "url": "git://git.example.org/r.git",
+    "commit": "0123456789abcdef0123456789abcdef01234567",
+    "tree": "89abcdef0123456789abcdef0123456789abcdef",
+    "path": "trainer",
+}
+
 
 def with_values(**changes: Any) -> dict[str, Any]:
     """MINIMAL with top-level values replaced."""
@@ -88,7 +96,8 @@ def test_scripts_read_the_same_objects_as_any_yaml_reader() -> None:
 def test_everything_values_set_every_key_of_the_schema() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text())
     values = yaml.safe_load((CHART / "ci" / "everything-values.yaml").read_text())
-    assert set(schema["properties"]) - {"global"} == set(values)
+    # reader and dataset render what a release never holds.
+    assert set(schema["properties"]) - {"global", "reader", "dataset"} == set(values)
 
 
 def test_schema_is_closed_and_described_at_every_level() -> None:
@@ -98,7 +107,8 @@ def test_schema_is_closed_and_described_at_every_level() -> None:
         if not path.endswith("[]"):
             assert schema.get("description"), f"{path} has no description"
         if "properties" in schema or "patternProperties" in schema:
-            assert schema["additionalProperties"] is False or "description" in schema["additionalProperties"], path
+            others = schema["additionalProperties"]
+            assert others is False or {"description", "$ref"} & set(others), path
         for key, part in (schema.get("properties", {}) | schema.get("patternProperties", {})).items():
             check(part, f"{path}.{key}")
         if isinstance(schema.get("items"), dict):
@@ -163,6 +173,23 @@ IDENTITY = {
 @pytest.mark.parametrize("key", IDENTITY)
 def test_id_changes_with_each_part_of_the_identity(tmp_path: Path, key: str) -> None:
     assert ids(tmp_path, **{key: IDENTITY[key]}) != ids(tmp_path)
+
+
+def test_tree_of_git_is_the_code_whatever_the_rest(tmp_path: Path) -> None:
+    (trial,) = rendered(tmp_path, with_values(code=GIT)).trials
+    assert trial.identity["code"] == f"git-tree:{GIT['tree']}"
+    moved = {"url": "ssh://elsewhere/r.git", "commit": "2" * 40, "path": "other", "secret": "key", "image": "git:1"}
+    assert ids(tmp_path, code=GIT | moved) == [trial.id]
+    assert ids(tmp_path, code=GIT | {"tree": "2" * 40}) != [trial.id]
+
+
+def test_resources_and_gpu_of_a_trial_are_no_part_of_it(tmp_path: Path) -> None:
+    plain, own = {"lr": 0.5}, {"lr": 0.5, "gpu": {"count": 3}, "resources": {"limits": {"memory": "1Gi"}}}
+    before, after = (rendered(tmp_path, with_values(trials=[trial])).trials[0] for trial in (plain, own))
+    assert (before.id, before.identity) == (after.id, after.identity)
+    assert before.job != after.job
+    with pytest.raises(BadInput, match=r"trials\[1\] repeats trials\[0\]"):
+        rendered(tmp_path, with_values(trials=[plain, own]))
 
 
 def test_seed_makes_another_trial_and_seed_0_is_none(tmp_path: Path) -> None:
@@ -342,6 +369,70 @@ def test_gpu_count_0_asks_for_none(tmp_path: Path) -> None:
     assert two["requests"]["amd.com/gpu"] == two["limits"]["amd.com/gpu"] == 2
 
 
+def test_resources_of_a_trial_are_laid_over_the_sweeps(tmp_path: Path) -> None:
+    own = {
+        "gpu": {"count": 2, "shared": True},
+        "resources": {"requests": {"cpu": None, "memory": "8Gi"}, "limits": {"ephemeral-storage": "1Gi"}},
+    }
+    big, small = rendered(tmp_path, with_values(trials=[{"lr": 0.5} | own, {"lr": 0.25}])).jobs
+    assert container_of(big)["resources"] == {
+        "requests": {"memory": "8Gi", "nvidia.com/gpu": 2},
+        "limits": {"memory": "16Gi", "ephemeral-storage": "1Gi", "nvidia.com/gpu": 2},
+    }
+    assert {"--gpus=2", "--gpu-shared"} <= set(container_of(big)["args"])
+    (alone,) = rendered(tmp_path, with_values(trials=[{"lr": 0.25}])).jobs
+    assert small == alone
+
+
+def test_trial_without_gpu_among_others(tmp_path: Path) -> None:
+    trials = [{"lr": 0.5}, {"lr": 0.25, "gpu": {"count": 0}}]
+    gpus = [trial.gpus for trial in rendered(tmp_path, with_values(trials=trials)).trials]
+    assert gpus == [1, 0]
+
+
+CLAIM = {"deviceClassName": "gpu.nvidia.com", "selector": "device.driver == 'gpu.nvidia.com'"}
+
+
+def claims(objects: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Name of each ResourceClaimTemplate -> the request it makes."""
+    made = [one for one in objects if one["kind"] == "ResourceClaimTemplate"]
+    return {one["metadata"]["name"]: one["spec"]["spec"]["devices"]["requests"][0]["exactly"] for one in made}
+
+
+def test_claim_takes_the_place_of_the_extended_resource(tmp_path: Path) -> None:
+    made = rendered(tmp_path, with_values(gpu={"count": 2, "claim": CLAIM}), release="r")
+    ((name, asked),) = claims(made.objects).items()
+    assert re.fullmatch("r-gpu-[0-9a-f]{12}", name)
+    assert asked == {
+        "deviceClassName": "gpu.nvidia.com",
+        "allocationMode": "ExactCount",
+        "count": 2,
+        "selectors": [{"cel": {"expression": CLAIM["selector"]}}],
+    }
+    (job,) = made.jobs
+    assert pod_spec(job)["resourceClaims"] == [{"name": "gpu", "resourceClaimTemplateName": name}]
+    assert container_of(job)["resources"] == {
+        "requests": {"cpu": "1", "memory": "4Gi"},
+        "limits": {"memory": "16Gi"},
+        "claims": [{"name": "gpu"}],
+    }
+    assert made.trials[0].gpus == 2
+
+
+def test_each_claim_is_made_once_and_none_without_gpus(tmp_path: Path) -> None:
+    counts = [1, 2, 2, 0]
+    trials = [{"lr": lr, "gpu": {"count": count}} for lr, count in enumerate(counts)]
+    made = rendered(tmp_path, with_values(gpu={"claim": {"deviceClassName": "gpu"}}, trials=trials))
+    assert sorted(asked["count"] for asked in claims(made.objects).values()) == [1, 2]
+    assert [container_of(job)["resources"].get("claims") for job in made.jobs] == [[{"name": "gpu"}]] * 3 + [None]
+
+
+def test_another_claim_is_another_object(tmp_path: Path) -> None:
+    others = [CLAIM, CLAIM | {"selector": None}, CLAIM | {"deviceClassName": "other"}]
+    names = [set(claims(rendered(tmp_path, with_values(gpu={"claim": other})).objects)) for other in others]
+    assert len(set.union(*names)) == 3
+
+
 def test_data_is_mounted_read_only_and_results_are_not(tmp_path: Path) -> None:
     spec = pod_spec(only_job(tmp_path, data={"id": "d", "volume": {"nfs": {"server": "s", "path": "/d"}}}))
     assert {"name": "data", "nfs": {"server": "s", "path": "/d", "readOnly": True}} in spec["volumes"]
@@ -395,9 +486,184 @@ def test_runner_is_shipped_to_the_letter(tmp_path: Path) -> None:
     assert made.config_maps[name]["trial.py"] == (CHART / "files" / "trial.py").read_text()
 
 
-def test_queue_is_kueues_label(tmp_path: Path) -> None:
-    assert only_job(tmp_path, queue="team")["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "team"
+def test_queue_is_kueues_label_and_suspending_is_left_to_it(tmp_path: Path) -> None:
     assert "kueue.x-k8s.io/queue-name" not in only_job(tmp_path)["metadata"]["labels"]
+    trials = [{"lr": 0.5}, {"lr": 0.25, "gpu": {"count": 2}, "resources": {"requests": {"cpu": "3"}}}]
+    for job in rendered(tmp_path, with_values(queue="team", trials=trials)).jobs:
+        assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "team"
+        assert "suspend" not in job["spec"]
+    assert only_job(tmp_path, suspend=True)["spec"]["suspend"] is True
+
+
+# ---- code from Git ----
+
+
+def test_an_init_container_fetches_code_from_git(tmp_path: Path) -> None:
+    made = rendered(tmp_path, with_values(code=GIT | {"path": "a$(B)"}))
+    (job,) = made.jobs
+    spec, trial = pod_spec(job), container_of(job)
+    (init,) = spec["initContainers"]
+    assert (init["name"], init["image"]) == ("code", "docker.io/alpine/git:v2.47.2")
+    assert init["command"] == ["sh", "/sweep/runner/clone.sh"]
+    assert init["args"][:5] == [GIT["url"], GIT["commit"], GIT["tree"], "a$$(B)", "/sweep/code"]
+    assert init["securityContext"] == trial["securityContext"]
+    assert {"name": "HOME", "value": "/tmp"} in init["env"]
+    assert {"name": "code", "emptyDir": {}} in spec["volumes"]
+    assert "--code=/sweep/code" in trial["args"]
+    assert {"name": "code", "mountPath": "/sweep/code", "readOnly": True} in trial["volumeMounts"]
+    (name,) = (name for name in made.config_maps if name.startswith("demo-runner-"))
+    assert made.config_maps[name]["clone.sh"] == (CHART / "files" / "clone.sh").read_text()
+    assert not [name for name in made.config_maps if "-code-" in name]
+    assert job["spec"]["podFailurePolicy"]["rules"][1:] == [
+        {"action": "FailJob", "onExitCodes": {"containerName": "trial", "operator": "In", "values": [64, 65, 66, 67]}},
+        {"action": "FailJob", "onExitCodes": {"containerName": "code", "operator": "In", "values": [65]}},
+    ]
+
+
+def test_the_deploy_key_is_seen_by_the_init_container_alone(tmp_path: Path) -> None:
+    made = rendered(tmp_path, with_values(code=GIT | {"secret": "deploy"}, security={"runAsUser": 4001}))
+    spec = pod_spec(made.jobs[0])
+    assert {"name": "deploy-key", "secret": {"secretName": "deploy", "defaultMode": 0o444}} in spec["volumes"]
+    mounted = {mount["name"]: mount for mount in spec["initContainers"][0]["volumeMounts"]}
+    assert mounted["deploy-key"]["readOnly"] is True
+    assert "deploy-key" not in json.dumps(spec["containers"])
+    assert mounted["runner"] == {
+        "name": "runner",
+        "mountPath": "/etc/passwd",
+        "subPath": "passwd",
+        "readOnly": True,
+    }
+    (name,) = (name for name in made.config_maps if name.startswith("demo-runner-"))
+    assert made.config_maps[name]["passwd"] == "trial:x:4001:1000::/tmp:/bin/sh\n"
+
+
+def test_code_that_is_not_from_git_needs_no_init_container(tmp_path: Path) -> None:
+    assert "initContainers" not in pod_spec(only_job(tmp_path))
+
+
+# ---- the Job that fills the data volume ----
+
+DATA = {"id": "sha256:$(X)", "volume": {"pvc": {"claimName": "data"}}, "prepare": ["python", "dataset.py", "$(HOME)"]}
+
+
+def dataset(folder: Path, **changes: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(ConfigMap, Job) of templates/dataset.yaml, as the scripts have it rendered."""
+    path = folder / "values.yaml"
+    path.write_text(spelled(with_values(**({"data": DATA, "dataset": {"upload": False}} | changes))))
+    files, job = render.read_manifest(helm.run("template", "r", str(CHART), "-f", str(path), "-s", SHOWN))
+    return files, job
+
+
+SHOWN = "templates/dataset.yaml"
+
+
+def test_a_release_holds_neither_dataset_nor_reader(tmp_path: Path) -> None:
+    made = rendered(tmp_path, with_values(data=DATA, code={"source": "bundle", "files": {"a": "b"}}))
+    assert {one["kind"] for one in made.objects} == {"Job", "ConfigMap"}
+    assert not [one for one in made.objects if "helm-sweep/part" in one["metadata"]["labels"]]
+    assert len(made.objects) == 4
+
+
+def test_dataset_job_runs_prepare_with_the_volume_writable(tmp_path: Path) -> None:
+    bundle = {"source": "bundle", "files": {"dataset.py": "x"}}
+    files, job = dataset(tmp_path, code=bundle, dataset={"upload": False, "words": ["--source", "npm"]})
+    spec, container = pod_spec(job), container_of(job)
+    assert container["command"] == ["python3", "-I", "-S", "/sweep/runner/prepare.py"]
+    assert container["args"] == [
+        *("--data=/sweep/data", "--scratch=/tmp", "--code=/sweep/runner/files.json", "--"),
+        *("python", "dataset.py", "$$(HOME)", "--source", "npm"),
+    ]
+    assert {"name": "DATA_ID", "value": "sha256:$$(X)"} in container["env"]
+    assert "TRIAL" not in json.dumps(job)
+    assert {"name": "data", "mountPath": "/sweep/data"} in container["volumeMounts"]
+    assert {"name": "data", "persistentVolumeClaim": {"claimName": "data", "readOnly": False}} in spec["volumes"]
+    assert {"name": "runner", "configMap": {"name": files["metadata"]["name"]}} in spec["volumes"]
+    assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in spec["volumes"]}
+    assert set(files["data"]) == {"trial.py", "prepare.py", "files.json"}
+    assert json.loads(files["data"]["files.json"]) == bundle["files"]
+    kubernetes_validate.validate(job, "1.31", strict=True)
+    kubernetes_validate.validate(files, "1.31", strict=True)
+
+
+def test_dataset_job_is_labelled_as_no_trial_and_named_by_its_content(tmp_path: Path) -> None:
+    files, job = dataset(tmp_path)
+    for labels in (
+        files["metadata"]["labels"],
+        job["metadata"]["labels"],
+        job["spec"]["template"]["metadata"]["labels"],
+    ):
+        assert labels["helm-sweep/part"] == "dataset"
+        assert labels["helm-sweep/sweep"] == "demo"
+        assert "helm-sweep/trial" not in labels
+    assert re.fullmatch("r-dataset-[0-9a-f]{8}", job["metadata"]["name"])
+    assert dataset(tmp_path)[1]["metadata"]["name"] == job["metadata"]["name"]
+    assert dataset(tmp_path, sharedMemory="2Gi")[1]["metadata"]["name"] != job["metadata"]["name"]
+    other = dataset(tmp_path, code={"source": "bundle", "files": {"a": "b"}})
+    assert [one["metadata"]["name"] for one in other] != [one["metadata"]["name"] for one in (files, job)]
+
+
+def test_dataset_job_asks_for_no_gpu_and_keeps_the_security(tmp_path: Path) -> None:
+    gpus = {"gpu": {"count": 2, "claim": CLAIM}, "pod": {"runtimeClassName": "x", "hostname": "y"}}
+    _, job = dataset(tmp_path, nodeSelector={"disk": "big"}, **gpus)
+    trial = only_job(tmp_path)
+    assert container_of(job)["resources"] == {
+        "requests": {"cpu": "1", "memory": "4Gi"},
+        "limits": {"memory": "16Gi"},
+    }
+    spec = pod_spec(job)
+    assert container_of(job)["securityContext"] == container_of(trial)["securityContext"]
+    assert spec["securityContext"] == pod_spec(trial)["securityContext"]
+    assert spec["automountServiceAccountToken"] is False
+    assert (spec["nodeSelector"], spec["runtimeClassName"]) == ({"disk": "big"}, "x")
+    assert not {"resourceClaims", "hostname"} & set(spec)
+
+
+def test_upload_waits_for_stdin_and_is_not_tried_again(tmp_path: Path) -> None:
+    _, job = dataset(tmp_path, dataset={"upload": True})
+    container = container_of(job)
+    assert (container["name"], container["stdin"], container["stdinOnce"]) == ("dataset", True, True)
+    assert "--upload" in container["args"]
+    assert job["spec"]["backoffLimit"] == 0
+    assert "DisruptionTarget" not in json.dumps(job)
+    _, quiet = dataset(tmp_path)
+    assert "stdin" not in container_of(quiet)
+    assert quiet["spec"]["podFailurePolicy"]["rules"] == [
+        {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+        {"action": "FailJob", "onExitCodes": {"containerName": "dataset", "operator": "In", "values": [64, 65]}},
+    ]
+
+
+def test_dataset_job_fetches_code_from_git_too(tmp_path: Path) -> None:
+    files, job = dataset(tmp_path, code=GIT | {"secret": "deploy"})
+    spec, container = pod_spec(job), container_of(job)
+    assert "--code=/sweep/code" in container["args"]
+    assert [init["name"] for init in spec["initContainers"]] == ["code"]
+    assert {"code", "deploy-key"} <= {volume["name"] for volume in spec["volumes"]}
+    assert {"clone.sh", "passwd", "prepare.py", "trial.py"} == set(files["data"])
+
+
+@pytest.mark.parametrize("missing", ["volume", "prepare"])
+def test_dataset_job_says_what_it_lacks(tmp_path: Path, missing: str) -> None:
+    data = {key: value for key, value in DATA.items() if key != missing}
+    with pytest.raises(BadInput, match=rf"data\.{missing}: is not set"):
+        dataset(tmp_path, data=data)
+
+
+# ---- releases ----
+
+
+def test_nothing_takes_the_release_for_the_sweep(tmp_path: Path) -> None:
+    """Shards of a sweep are releases `<sweep>-<k>`: their objects' names differ, their Jobs' do not."""
+    one, other = (rendered(tmp_path, with_values(shards=2), release=f"demo-{shard}") for shard in (0, 1))
+    assert [trial.job for trial in one.trials] != [trial.job for trial in other.trials]  # the runner is another object
+    assert one.trials[0].job.startswith(f"demo-{one.trials[0].id}-")
+    assert all(name.startswith("demo-0-") for name in one.config_maps)
+    assert ids(tmp_path) == [one.trials[0].id] == [other.trials[0].id]
+
+
+def test_strict_takes_a_digest(tmp_path: Path) -> None:
+    digest = {"repository": "a", "digest": "sha256:" + "0" * 64}
+    assert ids(tmp_path, image=digest, strict=True) == ids(tmp_path, image=digest)
 
 
 # ---- what it refuses, in words ----
@@ -440,6 +706,22 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "bundle without files": ({"code": {"source": "bundle"}}, "code.files: a bundle without files"),
     "files without bundle": ({"code": {"files": {"a": "b"}}}, "code.files: only read with code.source: bundle"),
     "bad digest": ({"image": {"repository": "a", "digest": "sha256:1"}}, "image.digest"),
+    "tag where strict": ({"strict": True}, "image.digest: is missing, and strict is true; write the digest"),
+    "shards beyond the id": ({"shards": 257}, "shards"),
+    "number as gpu of a trial": ({"trials": [{"gpu": 2}]}, "trials.0.gpu"),
+    "text as resources of a trial": ({"trials": [{"resources": "big"}]}, "trials.0.resources"),
+    "unknown key in a trial's gpu": ({"trials": [{"gpu": {"number": 1}}]}, "number"),
+    "claims of a trial": ({"trials": [{"resources": {"claims": []}}]}, "claims"),
+    "gpu among the hyperparameters": ({"hyperparameters": {"gpu": 1}}, "hyperparameters.gpu: this name is no"),
+    "claim without class": ({"gpu": {"claim": {"selector": "true"}}}, "deviceClassName"),
+    "claims overlaid beside a claim": (
+        {"gpu": {"claim": {"deviceClassName": "a"}}, "pod": {"resourceClaims": []}},
+        "pod.resourceClaims: the chart sets this itself",
+    ),
+    "git without url": ({"code": GIT | {"url": ""}}, "code.url: is missing"),
+    "git without tree": ({"code": GIT | {"tree": ""}}, "code.tree: is missing"),
+    "git with a short commit": ({"code": GIT | {"commit": "abc123"}}, "code.commit: is not a whole hash"),
+    "option as url": ({"code": GIT | {"url": "--upload-pack=x"}}, "code.url"),
     "root": ({"security": {"runAsUser": 0}}, "security.runAsUser"),
     "unknown direction": ({"objective": {"metric": "a", "direction": "up"}}, "objective.direction"),
     "retry of no id": ({"retries": {"first": 1}}, "retries"),

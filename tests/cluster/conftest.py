@@ -12,11 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.cluster import FAKE_GPUS, Cluster, kwok
-from tests.cluster.kubernetes import Kubectl, Refused, create_fake_nodes, create_namespace
+from tests.cluster.cluster import FAKE_GPUS, NODE, Cluster, kwok
+from tests.cluster.kubernetes import Kubectl, Refused, create_fake_nodes, create_namespace, create_user
 from tests.cluster.node import Node, what_lacks
-from tests.cluster.release import CHART, Helm, Release
+from tests.cluster.release import CHART, Helm, Release, local_claim
+from tests.cluster.sweeps import RIGHTS, ClusterSweep
 from tests.cluster.tools import helm_program, missing, tool_folder
+from tests.e2e.conftest import clone  # noqa: F401 - a fixture
+from tests.e2e.support import TestClone
 
 FAKE_NODES = 4
 
@@ -82,7 +85,8 @@ def kubectl(admin: Kubectl, pod_security: str) -> Iterator[Kubectl]:
     yield inside
     with contextlib.suppress(Refused):
         admin("delete", "namespace", inside.namespace, "--wait=false")
-        admin("delete", "persistentvolume", f"results-{inside.namespace}", "--ignore-not-found", "--wait=false")
+        volumes = (f"{claim}-{inside.namespace}" for claim in ("results", "data", "packages"))
+        admin("delete", "persistentvolume", *volumes, "--ignore-not-found", "--wait=false")
 
 
 @pytest.fixture(params=["helm3", "helm4"])
@@ -105,3 +109,33 @@ def chart(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def release(helm: Helm, kubectl: Kubectl, tmp_path: Path, chart: Path) -> Release:
     """A release of the chart, not yet installed."""
     return Release("demo", helm, kubectl, tmp_path, chart)
+
+
+@pytest.fixture
+def store(real_node: Node, kubectl: Kubectl) -> Iterator[Path]:
+    """The result store on the node's disk, behind the claim `results`; the trial's uid may write it."""
+    folder = real_node.folder / kubectl.namespace
+    folder.mkdir()
+    folder.chmod(0o777)
+    kubectl.create(*local_claim(kubectl.namespace, folder, NODE))
+    yield folder
+    kubectl("delete", "jobs,pods", "--all", "--grace-period=1")  # a volume in use cannot be unmounted
+
+
+@pytest.fixture
+def sweep(
+    clone: TestClone,  # noqa: F811
+    store: Path,
+    kubectl: Kubectl,
+    helm: Helm,
+    tmp_path: Path,
+) -> Iterator[ClusterSweep]:
+    """The toy sweep on the real node, by a user who has the rights of deploy/role.yaml and no others."""
+    user = create_user(kubectl, "ann", RIGHTS, tmp_path / "ann.kubeconfig")
+    made = ClusterSweep(clone, store, kubectl, user, helm.program)
+    yield made
+    made.open_gate()
+    for launcher in made.launchers:
+        if launcher.poll() is None:
+            launcher.kill()
+            launcher.communicate()

@@ -1,7 +1,7 @@
 """Container images made here, out of this machine's own Python: no registry, no download.
 
 What the trial runner needs of an image is `python3`; so the image is this interpreter, its standard library and the
-shared libraries that both load.
+shared libraries that both load. Beside it one with this machine's git.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import io
 import json
 import platform
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -18,17 +19,31 @@ from pathlib import Path
 
 TRIAL_IMAGE = {"repository": "helm-sweep.test/python", "tag": "1", "pullPolicy": "Never"}
 """For the values: the image that has Python."""
+GIT_IMAGE = "helm-sweep.test/git:1"
+"""For the values: the image that has sh, git and what chart/files/clone.sh calls."""
+_GIT_PROGRAMS = ("sh", "git", "cat", "cp", "cut", "grep", "mkdir", "rm", "tr")
 _PAUSE = ["/usr/bin/python3", "-I", "-S", "-c", "import signal; signal.pause()"]
+_TAKEN_FOR_GRANTED = {
+    *("libstdc++.so.6", "libgcc_s.so.1", "libz.so.1"),
+    *("libm.so.6", "libdl.so.2", "librt.so.1", "libpthread.so.0", "libutil.so.1"),
+}
+"""What compiled packages (manylinux) expect of a system and do not bring along; with a volume of them torch runs."""
 _LEFT_OUT = {"site-packages", "dist-packages", "__pycache__", "test", "idlelib", "tkinter", "ensurepip", "lib2to3"}
 
 
 def write_images(path: Path) -> None:
-    """Write `docker load` archive of helm-sweep.test/python:1 and of the sandbox's helm-sweep.test/pause:1."""
-    layer = python_layer()
+    """Write `docker load` archive of helm-sweep.test/{python,git}:1 and of the sandbox's helm-sweep.test/pause:1."""
+    layers = {"python.tar": python_layer(), "git.tar": git_layer()}
     with tarfile.open(path, "w") as archive:
-        add(archive, "layer.tar", layer)
+        for name, layer in layers.items():
+            add(archive, name, layer)
         listed = []
-        for name, command in (("python", []), ("pause", _PAUSE)):
+        for name, place, command in (
+            ("python", "python.tar", []),
+            ("pause", "python.tar", _PAUSE),
+            ("git", "git.tar", []),
+        ):
+            layer = layers[place]
             config = {
                 "architecture": {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()],
                 "os": "linux",
@@ -36,9 +51,7 @@ def write_images(path: Path) -> None:
                 "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
             }
             add(archive, f"{name}.json", json.dumps(config).encode())
-            listed.append(
-                {"Config": f"{name}.json", "RepoTags": [f"helm-sweep.test/{name}:1"], "Layers": ["layer.tar"]}
-            )
+            listed.append({"Config": f"{name}.json", "RepoTags": [f"helm-sweep.test/{name}:1"], "Layers": [place]})
         add(archive, "manifest.json", json.dumps(listed).encode())
 
 
@@ -55,17 +68,33 @@ def python_layer() -> bytes:
     listed = (path for path in library.rglob("*") if not _LEFT_OUT & set(path.relative_to(library).parts))
     files = {program, *(path for path in listed if path.suffix in (".py", ".so"))}
     loaded = {found for path in files if path == program or path.suffix == ".so" for found in libraries(path)}
+    known = subprocess.run(["ldconfig", "-p"], capture_output=True, text=True, check=True).stdout
+    listed_at = re.findall(r"^\s*(\S+) \(.*\) => (/\S+)", known, re.MULTILINE)
+    loaded |= {Path(place) for name, place in listed_at if name in _TAKEN_FOR_GRANTED}
+    return root(files | loaded, {"usr/bin/python3": program})
+
+
+def git_layer() -> bytes:
+    """A root file system with a shell and git, for a repository that a git daemon serves."""
+    programs = {Path("/usr/bin", name): Path(shutil.which(name) or name).resolve() for name in _GIT_PROGRAMS}
+    files = {*programs.values(), *(found for path in programs.values() for found in libraries(path))}
+    return root(files, {str(at)[1:]: path for at, path in programs.items() if at != path})
+
+
+def root(files: set[Path], links: dict[str, Path]) -> bytes:
+    """A root file system of these files at their own paths and of symbolic links, as an uncompressed tar."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as layer:
         for folder, mode in (("tmp", 0o1777), ("etc", 0o755), ("proc", 0o755), ("sys", 0o755), ("dev", 0o755)):
             about = tarfile.TarInfo(folder)
             about.type, about.mode = tarfile.DIRTYPE, mode
             layer.addfile(about)
-        for path in sorted(files | loaded):
+        for path in sorted(files):
             add_file(layer, path)
-        link = tarfile.TarInfo("usr/bin/python3")
-        link.type, link.linkname = tarfile.SYMTYPE, str(program)
-        layer.addfile(link)
+        for name, target in links.items():
+            link = tarfile.TarInfo(name)
+            link.type, link.linkname = tarfile.SYMTYPE, str(target)
+            layer.addfile(link)
     return buffer.getvalue()
 
 

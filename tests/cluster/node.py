@@ -69,7 +69,13 @@ class Node:
         self._lock = _LOCK.open("w")
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         words = [sys.executable, "-m", "tests.cluster.node", "guard", str(self.folder)]
-        self._guard = subprocess.Popen(words, cwd=build.HERE.parents[1], stdin=subprocess.PIPE, start_new_session=True)
+        self._guard = subprocess.Popen(
+            words,
+            cwd=build.HERE.parents[1],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+            pass_fds=[self._lock.fileno()],  # the next node waits until this one is cleaned up, too
+        )
         try:
             subprocess.run(["ip", "address", "replace", f"{ADDRESS}/32", "dev", "lo"], check=True)
             self._configure()

@@ -34,16 +34,16 @@ def bound_claim(namespace: str) -> tuple[Object, Object]:
     return claim_on(namespace, {"nfs": {"server": "nfs.example.org", "path": "/results"}})
 
 
-def local_claim(namespace: str, folder: Path, node: str) -> tuple[Object, Object]:
-    """The claim `results` on a folder of one node's disk."""
+def local_claim(namespace: str, folder: Path, node: str, name: str = "results") -> tuple[Object, Object]:
+    """The claim `name` on a folder of one node's disk."""
     terms = [{"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}]}]
     affinity = {"nodeAffinity": {"required": {"nodeSelectorTerms": terms}}}
-    return claim_on(namespace, {"local": {"path": str(folder)}, **affinity})
+    return claim_on(namespace, {"local": {"path": str(folder)}, **affinity}, name)
 
 
-def claim_on(namespace: str, source: Object) -> tuple[Object, Object]:
-    """A volume with this source, and the claim `results` bound to it."""
-    name = f"results-{namespace}"
+def claim_on(namespace: str, source: Object, claim_name: str = "results") -> tuple[Object, Object]:
+    """A volume with this source, and the claim bound to it."""
+    name = f"{claim_name}-{namespace}"
     shape = {"accessModes": ["ReadWriteMany"], "storageClassName": ""}
     volume = {
         "apiVersion": "v1",
@@ -54,13 +54,13 @@ def claim_on(namespace: str, source: Object) -> tuple[Object, Object]:
             **source,
             "capacity": {"storage": "1Gi"},
             "persistentVolumeReclaimPolicy": "Retain",
-            "claimRef": {"namespace": namespace, "name": "results"},
+            "claimRef": {"namespace": namespace, "name": claim_name},
         },
     }
     claim = {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
-        "metadata": {"name": "results"},
+        "metadata": {"name": claim_name},
         "spec": {**shape, "volumeName": name, "resources": {"requests": {"storage": "1Gi"}}},
     }
     return volume, claim

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,8 @@ import pytest
 from tests.cluster.cluster import NODE
 from tests.cluster.image import TRIAL_IMAGE
 from tests.cluster.kubernetes import Kubectl, is_true, until
-from tests.cluster.node import ON_REAL_NODE, Node
-from tests.cluster.release import Release, local_claim
+from tests.cluster.node import ON_REAL_NODE
+from tests.cluster.release import Release
 
 pytestmark = pytest.mark.xdist_group("real node")  # one at a time on a machine
 TRAINER = """
@@ -32,17 +31,6 @@ VALUES: dict[str, Any] = {
     "sharedMemory": "16Mi",
     **ON_REAL_NODE,
 }
-
-
-@pytest.fixture
-def store(real_node: Node, kubectl: Kubectl) -> Iterator[Path]:
-    """The result store on the node's disk, behind the claim `results`; the trial's uid may write it."""
-    folder = real_node.folder / kubectl.namespace
-    folder.mkdir()
-    folder.chmod(0o777)
-    kubectl.create(*local_claim(kubectl.namespace, folder, NODE))
-    yield folder
-    kubectl("delete", "jobs,pods", "--all")  # a volume in use cannot be unmounted
 
 
 def end_of(release: Release, trial: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -14,10 +15,12 @@ from typing import Any
 
 import pytest
 
-from sweep import local
+from sweep import local, render
 from sweep.errors import BadInput
+from sweep.layout import Clone
 from sweep.local import JobState, LocalEngine
 from sweep.render import Rendered, Trial
+from tests.unit import git_server
 from tests.waiting import until
 
 DEADLINE_SECONDS = 30
@@ -191,3 +194,60 @@ def test_no_child_outlives_a_killed_launcher(tmp_path: Path) -> None:
     (tmp_path / "pid").unlink()
     states = engine(tmp_path / "jobs", job("a", "exit 0")).run()
     assert (states["a"].condition, states["a"].attempts, states["a"].failed) == ("Complete", 2, 0)
+
+
+# ---- init containers ----
+
+
+def with_init(name: str, fetch: str, script: str, **spec: Any) -> dict[str, Any]:
+    """A Job whose init container runs `fetch` in the same volumes."""
+    volumes = [{"name": "code", "emptyDir": {}}]
+    mounts = [{"name": "code", "mountPath": "/sweep/code"}]
+    init = {"name": "code", "command": ["sh", "-c", fetch], "env": [], "volumeMounts": mounts}
+    made = job(name, script, pod={"initContainers": [init], "volumes": volumes}, **spec)
+    made["spec"]["template"]["spec"]["containers"][0]["volumeMounts"] = mounts
+    return made
+
+
+def test_init_container_runs_first_in_the_same_volumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/person")
+    script = f'cat /sweep/code/file > {tmp_path}/seen; echo "[$HOME]" >> {tmp_path}/seen'
+    made = with_init("a", 'echo "fetched by $HOME" > /sweep/code/file', script)
+    state = engine(tmp_path / "jobs", made).run()["a"]
+    assert (state.condition, state.attempts) == ("Complete", 1)
+    assert (tmp_path / "seen").read_text() == "fetched by /home/person\n[]\n"
+
+
+@pytest.mark.parametrize(("code", "attempts"), [(65, 1), (75, 3)])
+def test_init_container_that_fails_is_the_attempts_end(tmp_path: Path, code: int, attempts: int) -> None:
+    made = with_init("a", f"echo no such commit; exit {code}", f"touch {tmp_path}/ran")
+    state = engine(tmp_path / "jobs", made).run()["a"]
+    assert (state.condition, state.attempts, state.reason) == ("Failed", attempts, f"exit {code}: no such commit")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_code_from_git_is_fetched_for_every_trial(tmp_path: Path) -> None:
+    """The chart, the script that it ships, the runner and a real git daemon."""
+    server = git_server.serve(tmp_path)
+    try:
+        values = tmp_path / "values.yaml"
+        made = {
+            "sweep": "demo",
+            "objective": {"metric": "accuracy", "direction": "maximize"},
+            "command": ["python3", "train.py"],
+            "image": {"repository": "local", "tag": "1"},
+            "gpu": {"count": 0},
+            "results": {"volume": {"hostPath": {"path": str(tmp_path / "results")}}},
+            "code": {"source": "git", "url": server.url, "commit": server.first, "tree": server.tree},
+        }
+        made["code"] |= {"path": "trainer", "secret": "deploy-key"}
+        values.write_text(json.dumps(made | {"trials": [{"lr": 1}, {"lr": 2}]}))
+        (tmp_path / "results").mkdir()
+        rendered = render.render(Clone.here().chart, "demo", [values])
+        run = LocalEngine(rendered, tmp_path / "jobs", [[], []], done=(), on_tick=lambda _: None).run()
+        assert {state.condition for state in run.values()} == {"Complete"}, run
+        for trial in rendered.trials:
+            assert (tmp_path / "results" / "trials" / trial.id[:2] / trial.id / "result.json").exists()
+        assert "secret of git" in (tmp_path / "jobs" / f"{rendered.trials[0].job}.log").read_text()
+    finally:
+        server.stop()

@@ -97,3 +97,19 @@ def test_secret_comes_from_the_persons_environment(tmp_path: Path, monkeypatch: 
         process(tmp_path, made)
     monkeypatch.setenv("TOKEN", "s3cret")
     assert process(tmp_path, made).env["TOKEN"] == "s3cret"
+
+
+def test_container_of_ones_choice_shares_the_volumes(tmp_path: Path) -> None:
+    volumes = [{"name": "code", "emptyDir": {}}, {"name": "key", "secret": {"secretName": "s"}}]
+    made = job({"args": ["/c"], "volumeMounts": [{"name": "code", "mountPath": "/c"}]}, volumes)
+    init = {
+        "command": ["fetch", "/x/a", "/k"],
+        "env": [],
+        "volumeMounts": [{"name": "code", "mountPath": "/x"}, {"name": "key", "mountPath": "/k"}],
+    }
+    (name, trial), (fetch, at, key) = (
+        pod.process(made, {}, work=tmp_path, pod=POD, host={}, container=one).argv for one in (None, init)
+    )
+    assert (name, fetch, at) == ("true", "fetch", f"{trial}/a")
+    process(tmp_path, made).prepare()
+    assert list(Path(key).iterdir()) == []  # no Secret is here

@@ -926,6 +926,24 @@ def test_the_code_is_unpacked_where_the_command_runs(bench: Bench, tmp_path: Pat
     assert not os.access(scratch / "code" / "train.py", os.X_OK)
 
 
+def test_a_folder_is_copied_as_a_bundle_is_unpacked(bench: Bench, tmp_path: Path) -> None:
+    folder, scratch = tmp_path / "cloned", tmp_path / "s"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "run.sh").write_text(f"#!/bin/sh\npwd\necho mine >> sub/.data\n{WRITE_METRICS}\n")
+    (folder / "run.sh").chmod(0o755)
+    (folder / "sub" / ".data").write_text("git's\n")
+    (folder / "link").symlink_to("sub/.data")
+    (scratch / "code").mkdir(parents=True)
+    (scratch / "code" / "old.py").touch()
+    trial = make_trial(["./run.sh"])
+    assert bench.run(trial, code=folder, scratch=scratch).code == 0
+    assert bench.log(trial).decode().strip() == str(scratch / "code")
+    assert sorted(path.name for path in (scratch / "code").rglob("*")) == [".data", "link", "run.sh", "sub"]
+    assert (scratch / "code" / "link").readlink() == Path("sub/.data")
+    assert (scratch / "code" / "link").read_text() == "git's\nmine\n"
+    assert (folder / "sub" / ".data").read_text() == "git's\n"
+
+
 @pytest.mark.parametrize(
     "files",
     [
@@ -1076,3 +1094,33 @@ def test_schemas_describe_every_key_and_are_closed(schema: dict[str, Any]) -> No
             visit(one, where)
 
     visit(schema, "")
+
+
+def test_a_reproduction_runs_as_if_for_the_first_time_and_keeps_to_itself(bench: Bench) -> None:
+    trial = make_trial(f'ls "$CHECKPOINT_DIR"; touch "$CHECKPOINT_DIR/1"; {WRITE_METRICS}')
+    old = bench.put_result(trial)
+    (bench.checkpoints(trial)).mkdir(parents=True)
+    (bench.checkpoints(trial) / "9").touch()
+    before = bench.names()
+    ended = bench.run(trial, env={"REPRODUCTION": "12"})
+    assert (ended.code, ended.out) == (0, ""), "it has seen no checkpoint"
+    own = f"reproductions/{trial['id']}/12"
+    made = json.loads((bench.results / own / old.relative_to(bench.results)).read_text())
+    assert made["metrics"] == {"accuracy": 0.5}
+    assert json.loads(old.read_text())["metrics"] == {"accuracy": 0.25}
+    assert [name for name in bench.names() if not name.startswith("reproductions")] == before
+
+
+@pytest.mark.parametrize("number", ["../x", "1/2", "x", "1" * 13])
+def test_a_reproduction_that_is_no_number_is_refused(bench: Bench, number: str) -> None:
+    ended = bench.run(make_trial(WRITE_METRICS), env={"REPRODUCTION": number})
+    assert ended.code == 64
+    assert "REPRODUCTION" in ended.said
+    assert bench.names() == []
+
+
+def test_a_reproduction_makes_no_store(bench: Bench) -> None:
+    bench.results.rmdir()
+    ended = bench.run(make_trial(WRITE_METRICS), env={"REPRODUCTION": "1"})
+    assert ended.code == 75
+    assert not bench.results.exists()

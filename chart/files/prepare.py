@@ -1,0 +1,99 @@
+"""Fill the data volume: unpack the code, take in what is sent, and become the values' data.prepare.
+
+    prepare.py --data DIR --scratch DIR [--code PATH] [--upload] -- COMMAND ...
+
+--upload reads a tar from stdin into a folder of its own, and appends `--source folder THAT` to the command. DATA_ID is
+in the environment. Ends as the command does; before it begins with 65 for a tar that is none or leads elsewhere, 75
+for one that was cut off, 64 for a broken bundle. Standard library only, Python 3.9.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # python -I leaves it out
+sys.dont_write_bytecode = True  # the folder is a chart, or cannot be written
+import trial  # noqa: E402
+
+BAD_DATA = 65
+BLOCK = 1 << 20
+
+
+def receive(stream: BinaryIO, folder: str) -> int:
+    """Unpack a tar into an empty `folder`, block by block; returns the number of files. Raises Stop."""
+    import shutil
+    import tarfile
+
+    trial.remove(folder)
+    os.makedirs(folder)
+    count = 0
+    try:
+        with tarfile.open(fileobj=stream, mode="r|*", bufsize=BLOCK) as archive:
+            for member in archive:
+                archive.members = []  # else it keeps every one in memory
+                parts = member.name.rstrip("/").split("/")
+                if {"", ".."} & set(parts) or not (member.isreg() or member.isdir()):
+                    raise trial.Stop(
+                        BAD_DATA, f"upload: {member.name!r}: leads elsewhere or is no file; send plain files"
+                    )
+                path = os.path.join(folder, *parts)
+                os.makedirs(path if member.isdir() else os.path.dirname(path), exist_ok=True)
+                content = archive.extractfile(member)
+                if content:
+                    with open(path, "wb") as opened:
+                        shutil.copyfileobj(content, opened, BLOCK)
+                    count += 1
+    except (tarfile.ReadError, EOFError) as error:
+        cut = count or "unexpected end" in str(error)
+        reason = "was cut off" if cut else "is no tar"
+        raise trial.Stop(trial.TRY_AGAIN if cut else BAD_DATA, f"upload: {reason} ({error}); send it again") from None
+    if not count:
+        raise trial.Stop(BAD_DATA, "upload: holds no file; send the folder of the data set")
+    return count
+
+
+def arguments(words: list[str] | None) -> argparse.Namespace:
+    """Raises Stop."""
+    parser = trial.Parser(description="Fill the data volume.", allow_abbrev=False)
+    add = parser.add_argument
+    add("--data", required=True, metavar="DIR", help="the data volume")
+    add("--scratch", required=True, metavar="DIR", help="a writable folder")
+    add("--code", metavar="PATH", help="files.json or folder of the frozen code; without it the code is in the image")
+    add("--upload", action="store_true", help="a tar of the source comes through stdin")
+    add("command", nargs="+", metavar="COMMAND", help="data.prepare of the values")
+    return parser.parse_args(words)
+
+
+def main(words: list[str] | None = None) -> int:
+    """Returns only where the command could not be started."""
+    try:
+        options = arguments(words)
+        scratch, command = os.path.abspath(options.scratch), options.command
+        if options.code:
+            trial.unpack(options.code, f"{scratch}/code")
+        if options.upload:
+            count = receive(sys.stdin.buffer, f"{scratch}/upload")
+            trial.say(f"upload: {count} files")
+            command = [*command, "--source", "folder", f"{scratch}/upload"]
+        env = {**os.environ, **trial.usual_environment(scratch), "DATA_DIR": os.path.abspath(options.data)}
+        if options.code:
+            os.chdir(f"{scratch}/code")
+        try:
+            os.execvpe(command[0], command, env)
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise trial.Stop(127, f"data.prepare: {command[0]}: {reason}; mend it, or the image") from None
+    except (trial.Stop, OSError) as error:
+        stop = error if isinstance(error, trial.Stop) else trial.Stop(trial.TRY_AGAIN, trial.in_words(error))
+    trial.say(stop.message)
+    return stop.code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

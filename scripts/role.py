@@ -1,0 +1,27 @@
+"""Print the rights that a person needs to run sweeps in one namespace, for an administrator to apply."""
+
+from __future__ import annotations
+
+import sys
+
+import cli
+from sweep import yamlfile
+from sweep.layout import Clone
+
+
+def main() -> int:
+    parser = cli.parser(__doc__, sweep=False)
+    parser.add_argument("--namespace", default="default", help="namespace of the sweeps")
+    parser.add_argument("--user", default="someone", help="name of the user, as the cluster knows them")
+    args = parser.parse_args()
+    path = Clone.here().role
+    text = yamlfile.read_text(path, Clone.here().relative(path))
+    text = text.replace("namespace: default", f"namespace: {args.namespace}").replace(
+        "name: someone", f"name: {args.user}"
+    )
+    sys.stdout.write(text)
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main)

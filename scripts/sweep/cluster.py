@@ -1,0 +1,269 @@
+"""One namespace of one cluster, through its API: plain JSON in and out, errors in one line.
+
+The kubernetes client brings the logins, TLS and the request itself; objects stay JSON, since making 5,000 Jobs into its
+models takes seconds. Every call asks for what a Role of one namespace can give (deploy/role.yaml).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sweep.errors import BadInput, NotSetUp, Unreachable
+from sweep.render import Object
+
+if TYPE_CHECKING:
+    from kubernetes.client import ApiClient
+
+PAGE = 500
+"""Objects a page of a LIST: about 3 MB of Jobs."""
+TIMEOUT_SECONDS = (10, 60)
+"""To connect, and between two packets of an answer."""
+FIELD_MANAGER = "helm-sweep"
+PATIENCE_SECONDS = 300
+"""How long a cluster may be away in the middle of something: the upgrade of a control plane."""
+
+_PATHS = {
+    "Job": "/apis/batch/v1/namespaces/{namespace}/jobs",
+    "Pod": "/api/v1/namespaces/{namespace}/pods",
+    "Event": "/api/v1/namespaces/{namespace}/events",
+    "Secret": "/api/v1/namespaces/{namespace}/secrets",
+    "ConfigMap": "/api/v1/namespaces/{namespace}/configmaps",
+    "ResourceClaimTemplate": "/apis/resource.k8s.io/v1/namespaces/{namespace}/resourceclaimtemplates",
+}
+Result = TypeVar("Result")
+
+
+class Refused(BadInput):
+    """The API answered no. `status` is the HTTP status, the text its reason."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A namespace. `context` is a context of the kubeconfig, "" for the current one."""
+
+    context: str
+    namespace: str
+
+    @cached_property
+    def _api(self) -> ApiClient:
+        from kubernetes import config
+        from yaml import YAMLError
+
+        try:
+            made: ApiClient = config.new_client_from_config(context=self.context or None)  # type: ignore[no-untyped-call]
+            return made
+        except (config.ConfigException, YAMLError, OSError, TypeError) as error:  # TypeError: YAML, but no mapping
+            reason = " ".join(str(error).removeprefix("Invalid kube-config file. ").split())
+            raise NotSetUp(
+                f"kubeconfig: {reason}; set KUBECONFIG, CONTEXT=, or `cluster.context` in base.yaml"
+            ) from error
+
+    def pages(self, kind: str, labels: str = "", fields: str = "", *, brief: bool = False) -> Iterator[Object]:
+        """All objects of a kind that match the selectors, a page at a time; `brief`: their metadata alone.
+
+        Raises Refused, with status 410 where the list lasts longer than the API keeps its snapshot, and Unreachable.
+        """
+        query = {"limit": str(PAGE), "labelSelector": labels, "fieldSelector": fields}
+        accept = {"Accept": f"application/json{';as=PartialObjectMetadataList;g=meta.k8s.io;v=v1' if brief else ''}"}
+        token = ""
+        while True:
+            page = self._json("GET", self._path(kind), query | {"continue": token}, headers=accept)
+            yield from page["items"] or []
+            token = page["metadata"].get("continue", "")
+            if not token:
+                return
+
+    def list(self, kind: str, labels: str = "", fields: str = "", *, brief: bool = False) -> list[Object]:
+        """As `pages`, whole; a snapshot that expired on the way is read again from its start."""
+        for _ in range(3):
+            try:
+                return [*self.pages(kind, labels, fields, brief=brief)]
+            except Refused as error:
+                if error.status != 410:
+                    raise
+        raise Unreachable(f"cluster: the list of {kind}s changes faster than it can be read; try again")
+
+    def get(self, kind: str, name: str) -> Object | None:
+        """One object; None if there is none of this name."""
+        try:
+            return self._json("GET", self._path(kind, name), {})
+        except Refused as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def create(self, made: Object, *, dry_run: bool = False) -> Object:
+        """Create an object. `dry_run`: only let the API, its admission and its quotas judge it."""
+        query = {"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if dry_run else {})
+        return self._json("POST", self._path(made["kind"]), query, made)
+
+    def patch(self, kind: str, name: str, change: Object) -> Object:
+        """Merge `change` into an object."""
+        content = {"Content-Type": "application/merge-patch+json"}
+        return self._json("PATCH", self._path(kind, name), {"fieldManager": FIELD_MANAGER}, change, content)
+
+    def delete(self, kind: str, name: str, *, grace_seconds: int | None = None) -> None:
+        """Delete an object and what it owns; harmless if it is gone."""
+        options: Object = {"propagationPolicy": "Background"}
+        if grace_seconds is not None:
+            options["gracePeriodSeconds"] = grace_seconds
+        try:
+            self._json("DELETE", self._path(kind, name), {}, options)
+        except Refused as error:
+            if error.status != 404:
+                raise
+
+    def log(self, pod: str, container: str, *, tail: int | None = None) -> Iterator[bytes]:
+        """What a container printed, line by line without the line's end."""
+        query = {"container": container} | ({"tailLines": str(tail)} if tail is not None else {})
+        rest = b""
+        with self._open("GET", self._path("Pod", pod) + "/log", query) as response:
+            for block in _stream(response):
+                *lines, rest = (rest + block).split(b"\n")
+                yield from lines
+        if rest:
+            yield rest
+
+    @contextmanager
+    def attach(self, pod: str, container: str) -> Iterator[Callable[[bytes], None]]:
+        """Send bytes to a container's standard input, which ends with the context. Raises Refused, Unreachable."""
+        from kubernetes import client, stream
+        from websocket import WebSocketException
+
+        words = {"container": container, "stdin": True, "stdout": False, "stderr": False, "tty": False}
+        try:
+            call = client.CoreV1Api(self._api).connect_get_namespaced_pod_attach
+            socket = stream.stream(call, pod, self.namespace, **words, _preload_content=False)
+            yield lambda data: socket.write_stdin(data)
+            socket.close()
+        except client.ApiException as error:
+            raise _failure(error.status or 500, str(error.body or error.reason)) from error
+        except (OSError, WebSocketException) as error:
+            raise Unreachable(f"cluster: Pod {pod} took no more data: {_short(error)}; try again") from error
+
+    def _path(self, kind: str, name: str = "") -> str:
+        path = _PATHS[kind].format(namespace=self.namespace)
+        return f"{path}/{name}" if name else path
+
+    def _json(
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str],
+        body: Object | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Object:
+        with self._open(method, path, query, body, headers) as response:
+            answer = b"".join(_stream(response))
+        try:
+            made: Object = json.loads(answer)
+        except ValueError as error:
+            raise Unreachable(
+                "cluster: something else answers in its place (no JSON); a proxy, or a login page?"
+            ) from error
+        return made
+
+    def _open(
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str],
+        body: Object | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Any:
+        """An answer, its body not read yet. Raises Refused, or Unreachable where asking again may help."""
+        from kubernetes.client import ApiException
+        from urllib3.exceptions import HTTPError
+
+        words = [(name, value) for name, value in query.items() if value]
+        call = self._api.param_serialize(
+            method,
+            path,
+            None,
+            words,
+            {"Accept": "application/json"} | (headers or {}),
+            body,
+            auth_settings=["BearerToken"],
+        )
+        try:
+            response = self._api.call_api(*call[:4], _request_timeout=TIMEOUT_SECONDS).response
+        except (HTTPError, ApiException) as error:  # ApiException: TLS, where it fails late
+            raise Unreachable(f"cluster: {_short(error)}; check CONTEXT= and your kubeconfig") from error
+        if response.status < 300:
+            return response
+        with response:
+            text = b"".join(_stream(response)).decode(errors="replace")
+        raise _failure(response.status, text)
+
+
+@dataclass
+class Patience:
+    """Bridges the time a cluster is away: calls again, with a growing delay, for `seconds` from the first failure."""
+
+    say: Callable[[str], None]
+    seconds: float = PATIENCE_SECONDS
+    sleep: Callable[[float], None] = field(default=time.sleep, repr=False)
+    clock: Callable[[], float] = field(default=time.monotonic, repr=False)
+
+    def __call__(self, call: Callable[[], Result]) -> Result:
+        """The result of `call`. Raises its last Unreachable when the patience is at its end."""
+        since, delay = None, 1.0
+        while True:
+            try:
+                result = call()
+            except (Unreachable, Refused) as error:
+                # An API server that has just come back refuses everybody until it has read its rules.
+                starting = isinstance(error, Refused) and since is not None and error.status in (401, 403)
+                if isinstance(error, NotSetUp) or (isinstance(error, Refused) and not starting):
+                    raise
+                if since is None:
+                    since = self.clock()
+                    self.say(f"{error}; trying again for {self.seconds:.0f} s")
+                if self.clock() - since > self.seconds:
+                    raise
+                self.sleep(delay)
+                delay = min(30.0, delay * 1.5)
+            else:
+                if since is not None:
+                    self.say("cluster: answers again")
+                return result
+
+
+def _stream(response: Any) -> Iterator[bytes]:
+    from urllib3.exceptions import HTTPError
+
+    try:
+        yield from response.stream(65_536)
+    except HTTPError as error:
+        raise Unreachable(f"cluster: its answer broke off: {_short(error)}") from error
+
+
+def _failure(status: int, text: str) -> Exception:
+    try:
+        message = json.loads(text)["message"]
+    except (ValueError, KeyError, TypeError):
+        message = text.strip()[:300] or "no reason given"
+    message = " ".join(str(message).split())
+    if status == 401:
+        return Refused(status, "cluster: it does not know who you are (401); log in again, or check CONTEXT=")
+    if status == 403 and "is forbidden: User" in message:
+        return Refused(status, f"cluster: {message}; `make role` prints the rights that are needed")
+    if status == 429 or status >= 500:
+        return Unreachable(f"cluster: {message} ({status})")
+    return Refused(status, f"cluster: {message}")
+
+
+def _short(error: Exception) -> str:
+    reason = getattr(error, "reason", None) or error
+    text = str(reason).split(": ", 1)[-1] if str(reason).startswith("<") else str(reason)
+    return " ".join(text.split())[:200]

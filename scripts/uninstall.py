@@ -1,0 +1,46 @@
+"""Remove a sweep from its cluster, all releases of it. Collects first; the result store keeps every result."""
+
+from __future__ import annotations
+
+import cli
+from sweep import collection, release, results, states
+from sweep.cluster import Patience
+from sweep.errors import BadInput, SweepError
+
+
+def main() -> int:
+    parser = cli.parser(__doc__)
+    cli.engine_argument(parser)
+    parser.add_argument("--force", action="store_true", help="do not collect first")
+    parser.add_argument("--yes", action="store_true", help="do not ask before running trials are ended")
+    parser.add_argument("--dry-run", action="store_true", help="only say which releases would go")
+    args = parser.parse_args()
+    session = cli.open_sweep(args)
+    if session.engine != "cluster":
+        raise BadInput("uninstall: the local engine installs nothing; this is for ENGINE=cluster")
+    cluster, patient = session.cluster, Patience(cli.say)
+    known = patient(lambda: release.provenances(cluster, session.name))
+    names = sorted({*known, *release.names(session.name, session.shards)})
+    if args.dry_run:
+        cli.say(f"{session.name}: would uninstall {', '.join(sorted(known)) or 'nothing'}")
+        return 0
+    running = [state for state in patient(session.job_states).values() if state.condition == "Running"]
+    if running and not args.yes:
+        cli.confirm(f"{session.name}: this ends {len(running)} running trials")
+    if not args.force:
+        try:
+            collection.bring(session, cli.say)
+            rows, _ = session.look()
+            results.write(session.files.results, rows)
+        except SweepError as error:
+            raise type(error)(f"{error}; nothing was removed: FORCE=1 removes without collecting") from error
+    for name in names:
+        if patient(lambda name=name: release.uninstall(cluster, name, cli.say)):  # type: ignore[misc]
+            cli.say(f"{session.name}: uninstalled release {name}")
+    for pod in patient(lambda: cluster.list("Pod", f"{states.SWEEP_LABEL}={session.name},helm-sweep/part")):
+        cluster.delete("Pod", pod["metadata"]["name"])
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,80 @@
+"""Watch a sweep on a cluster until it ends. May be stopped and started at any time: nothing depends on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import cli
+import display
+from sweep import history, results, search, valuesfile, watching
+from sweep.cluster import Patience
+from sweep.errors import BadInput, TrialsFailed
+from sweep.session import Session
+
+NIGHT_SECONDS = 12 * 3600
+"""Patience with a cluster that does not answer: a laptop that was closed over night goes on in the morning."""
+
+
+def enough(session: Session, quorum: float) -> Callable[[Mapping[str, watching.Waiting]], bool]:
+    """Whether so many trials of the last round have ended that the next may begin; never, with a quorum of 1."""
+    block = valuesfile.load(session.files).block if quorum < 1 else None
+    if not block:
+        return lambda _: False
+    latest, needed = search.quorum_of(block.sections, session.settings.get("hyperparameters") or {}, quorum)
+    identities = ((trial.job, trial.identity) for trial in session.rendered.trials)
+    jobs = {job for job, told in identities if history.identity(told["hyperparameters"], told["seed"]) in latest}
+    return lambda known: sum(name in jobs and state.finished for name, state in known.items()) >= needed
+
+
+def main() -> int:
+    parser = cli.parser(__doc__)
+    cli.engine_argument(parser)
+    cli.quorum_argument(parser)
+    parser.add_argument(
+        "--give-up",
+        type=float,
+        default=watching.GIVE_UP_SECONDS,
+        metavar="SECONDS",
+        help="how long all that remains may fail to start; default: %(default)s",
+    )
+    args = parser.parse_args()
+    session = cli.open_sweep(args)
+    if session.engine != "cluster":
+        raise BadInput("watch: the local engine shows what it runs, and ends with it; this is for ENGINE=cluster")
+    trials = session.rendered.trials
+    watcher = display.Watcher(
+        session.store_folder, trials, display.varying_names(trials), results.objectives(trials)[0]
+    )
+    impatience, known = watching.Impatience(args.give_up), {}
+    jobs = {trial.job for trial in trials}
+    is_enough = enough(session, args.quorum)
+    with watcher:
+        patient = Patience(watcher.say, NIGHT_SECONDS)
+        for known in watching.looks(session.cluster, session.name, jobs, patient):
+            watcher(known)
+            if impatience(known) or is_enough(known):
+                break
+    if is_enough(known):
+        return 0  # the next round begins, and the stragglers run on beside it
+    missing = len(jobs) - len(known)
+    failed = [state for state in known.values() if state.condition == "Failed"]
+    left = [state for state in known.values() if not state.finished]
+    say = f"`make status SWEEP={session.name}` lists them, `make retry SWEEP={session.name}` gives them new Jobs"
+    if left:
+        raise TrialsFailed(
+            f"{len(left)} of {len(jobs)} trials cannot start, the first {left[0].trial}: {left[0].reason}; "
+            f"mend it, and `make sweep SWEEP={session.name}` goes on"
+        )
+    if failed:
+        raise TrialsFailed(
+            f"{len(failed)} of {len(jobs)} trials failed, the first {failed[0].trial}: {failed[0].reason}; {say}"
+        )
+    if missing:
+        raise TrialsFailed(
+            f"{missing} of {len(jobs)} Jobs are not there; `make sweep SWEEP={session.name}` puts them back"
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main)

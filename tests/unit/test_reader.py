@@ -1,0 +1,506 @@
+"""The store's mirror: the real program of the reader Pod on one side, the mirror on the other, and all that may happen
+between them."""
+
+from __future__ import annotations
+
+import ast
+import errno
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sweep import reader, store
+from sweep.cluster import Cluster, Refused
+from sweep.errors import Unreachable
+from sweep.layout import Clone
+from sweep.reader import Brought, NoReader
+from sweep.render import Object
+from tests.unit.kube_objects import at, ended, pod, waiting
+from tests.unit.kube_objects import job as a_job
+from tests.unit.stores import folder, put_attempt, put_result, result, trial
+
+SCRIPT = Clone.here().reader
+PROGRAM: Any = reader._functions(SCRIPT)
+TRIALS = [trial({"lr": n}) for n in range(3)]
+SUCCEEDED = {"status": {"phase": "Succeeded"}}
+
+
+def printed(where: Path, *words: str) -> list[bytes]:
+    """The lines of a reader Pod on the store `where`, run as in the Pod."""
+    program = SCRIPT.read_text()
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program, str(where), *words], capture_output=True, check=True
+    )
+    return done.stdout.splitlines()
+
+
+def in_process(where: Path, most: int, known: list[str], capture: Callable[[], bytes]) -> list[bytes]:
+    PROGRAM.main(str(where), most, known)
+    return capture().splitlines()
+
+
+class Pods(Cluster):
+    """A namespace whose only Pods are readers of the store `where`: a Pod has succeeded as soon as it is created."""
+
+    def __init__(self, where: Path) -> None:
+        super().__init__("", "ns")
+        self.where = where
+        self.made: dict[str, Object] = {}
+        self.count = 0
+        self.cut: int | None = None
+        """Lines of a log that arrive."""
+        self.end: Object | None = SUCCEEDED
+        self.listed: list[Object] = []
+
+    def list(self, kind: str, labels: str = "", fields: str = "", *, brief: bool = False) -> list[Object]:
+        assert (kind, fields, brief) == ("Pod", "", True)
+        assert labels == "helm-sweep/part=reader,app.kubernetes.io/name=helm-sweep"
+        return self.listed
+
+    def get(self, kind: str, name: str) -> Object | None:
+        if kind == "ConfigMap":
+            return {"metadata": {"name": name, "uid": "u1"}} if name == "toy-provenance" else None
+        return self.end if name in self.made else None
+
+    def create(self, made: Object, *, dry_run: bool = False) -> Object:
+        assert not dry_run
+        self.count += 1
+        name = f"toy-reader-{self.count}"
+        self.made[name] = made
+        return {"metadata": {"name": name}}
+
+    def delete(self, kind: str, name: str, *, grace_seconds: int | None = None) -> None:
+        assert (kind, grace_seconds) == ("Pod", 0)
+        self.made.pop(name, None)
+        self.listed = [one for one in self.listed if one["metadata"]["name"] != name]
+
+    def log(self, pod: str, container: str, *, tail: int | None = None) -> Iterator[bytes]:
+        assert (container, tail) == ("reader", None)
+        lines = printed(self.where, *self.made[pod]["args"])
+        yield from lines[: self.cut]
+
+
+def render(wanted: dict[str, Any]) -> str:
+    """As the chart's reader.yaml, with the arguments where they are easily found."""
+    about = {"generateName": "toy-reader-"}
+    return f"kind: Pod\nmetadata: {json.dumps(about)}\nargs: {json.dumps([str(wanted['bytes']), *wanted['known']])}\n"
+
+
+def refresh(cluster: Pods, mirror: Path) -> Brought:
+    return reader.refresh(cluster, render, SCRIPT, mirror, TRIALS)
+
+
+def same(mirror: Path, where: Path) -> None:
+    """Fail unless the mirror is read as the store is, and needs nothing more of it."""
+    for one in TRIALS:
+        assert PROGRAM.fingerprint(str(folder(mirror, one))) == PROGRAM.fingerprint(str(folder(where, one)))
+        newest = store.newest_attempt(where, one.id)
+        assert store.newest_attempt(mirror, one.id) == newest
+        for name in store.attempt_names(where, one.id):
+            assert store.history(mirror, one.id, name) == store.history(where, one.id, name)
+        if newest:
+            assert store.log_tail(mirror, one.id, newest) == store.log_tail(where, one.id, newest)
+    here, there = store.read(mirror, TRIALS), store.read(where, TRIALS)
+    assert (here.trials, here.problems) == (there.trials, there.problems)
+
+
+# ---- any store, any interruption ----
+
+ATTEMPTS = [f"2026010{day}T030405Z-pod" for day in range(1, 4)]
+CONTENT = st.sampled_from(['{"epoch": 1}\n', "no JSON", "", '{"epoch": 1, "loss": NaN}\n{"epo', "ä\x00\n"])
+CHANGES = st.one_of(
+    st.tuples(st.just("result"), st.sampled_from(TRIALS), st.integers(0, 3)),
+    st.tuples(st.just("no result"), st.sampled_from(TRIALS)),
+    st.tuples(st.just("garbage"), st.sampled_from(TRIALS), CONTENT),
+    st.tuples(st.just("attempt"), st.sampled_from(TRIALS), st.sampled_from(ATTEMPTS), CONTENT, CONTENT),
+    st.tuples(st.just("empty attempt"), st.sampled_from(TRIALS), st.sampled_from(ATTEMPTS)),
+    st.tuples(st.just("only a log"), st.sampled_from(TRIALS), st.sampled_from(ATTEMPTS), CONTENT),
+    st.tuples(st.just("no attempt"), st.sampled_from(TRIALS), st.sampled_from(ATTEMPTS)),
+)
+
+
+def change(where: Path, clock: int, what: str, of: Any, *told: Any) -> None:
+    """Something that a trial, or a person, does to the store; every write has a time of its own, as in life."""
+    base = folder(where, of)
+    if what == "result":
+        put_result(where, of, metrics={"val_accuracy": told[0]})
+    elif what == "no result":
+        (base / "result.json").unlink(missing_ok=True)
+    elif what == "garbage":
+        put_result(where, of).write_text(told[0])
+    elif what == "attempt":
+        put_attempt(where, of, told[0], log=told[1], history=told[2])
+    elif what == "empty attempt":
+        (base / "attempts" / told[0]).mkdir(parents=True, exist_ok=True)
+    elif what == "only a log":
+        if not (base / "attempts" / told[0]).exists():
+            (base / "attempts" / told[0]).mkdir(parents=True)
+            (base / "attempts" / told[0] / "output.log").write_text(told[1])
+    else:
+        shutil.rmtree(base / "attempts" / told[0], ignore_errors=True)
+    for path in base.rglob("*.json"):
+        if path.stat().st_mtime_ns > 1_750_000_000_000_000_000:  # written just now
+            os.utime(path, ns=(clock, clock))
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@given(
+    st.lists(st.tuples(st.lists(CHANGES, max_size=4), st.integers(0, 30)), min_size=1, max_size=4),
+)
+def test_in_the_end_the_mirror_is_the_store_whatever_was_cut_off_before(rounds: list[tuple[list[Any], int]]) -> None:
+    with tempfile.TemporaryDirectory() as made:
+        where, mirror = Path(made) / "store", Path(made) / "mirror"
+        where.mkdir()
+        clock, gone = 1_700_000_000_000_000_000, set[tuple[str, str]]()
+        for changes, until in rounds:
+            for one in changes:
+                clock += 1
+                what, of, name = (*one, "")[:3]
+                if "attempt" in what or what == "only a log":
+                    if (of.id, name) in gone:
+                        continue  # an attempt's name holds its start and its Pod: it does not come back
+                    if what == "no attempt":
+                        gone.add((of.id, name))
+                change(where, clock, *one)
+            bring(where, mirror, until)
+        bring(where, mirror, None)
+        same(mirror, where)
+        assert bring(where, mirror, None) == 0
+
+
+def bring(where: Path, mirror: Path, until: int | None) -> int:
+    """One collect, in this process, killed at its step `until`; the number of trials that came."""
+    known = [(one.id, PROGRAM.fingerprint(str(folder(mirror, one)))) for one in TRIALS]
+    changed = [one for one, before in known if PROGRAM.fingerprint(str(store.folder(where, one))) != before]
+    steps = iter(range(1_000))
+
+    def counted(step: Callable[..., Any]) -> Callable[..., Any]:
+        def counting(*words: Any, **named: Any) -> Any:
+            if next(steps) == until:
+                raise Killed
+            return step(*words, **named)
+
+        return counting
+
+    with pytest.MonkeyPatch.context() as patch:
+        for of, name in [(Path, "write_bytes"), (Path, "rename"), (Path, "mkdir"), (os, "utime"), (shutil, "rmtree")]:
+            patch.setattr(of, name, counted(getattr(of, name)))
+        try:
+            for one in changed:
+                reader.keep(store.folder(mirror, one), PROGRAM.record(str(where), one))
+        except Killed:
+            pass
+    return len(changed)
+
+
+# ---- what travels ----
+
+
+def filled(where: Path) -> Path:
+    for n, one in enumerate(TRIALS):
+        put_attempt(where, one, log=f"log of {n}\n", history='{"epoch": 1}\n')
+        put_result(where, one, metrics={"val_accuracy": n})
+    return where
+
+
+def test_a_refresh_brings_what_has_changed_and_nothing_else(tmp_path: Path) -> None:
+    where, mirror = filled(tmp_path / "store"), tmp_path / "mirror"
+    cluster = Pods(where)
+    assert refresh(cluster, mirror) == Brought(3)
+    same(mirror, where)
+    assert refresh(cluster, mirror) == Brought(0)
+    put_result(where, TRIALS[1], metrics={"val_accuracy": 7})
+    assert refresh(cluster, mirror) == Brought(1)
+    same(mirror, where)
+    assert (cluster.count, cluster.made) == (3, {})
+
+
+def test_an_empty_store_is_found_and_empty(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    assert refresh(Pods(tmp_path / "store"), tmp_path / "mirror") == Brought(0)
+    assert store.read(tmp_path / "mirror", TRIALS).found
+
+
+def test_one_pod_prints_no_more_than_it_may_and_the_next_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where, mirror = filled(tmp_path / "store"), tmp_path / "mirror"
+    monkeypatch.setattr(reader, "PASS_BYTES", 1)
+    cluster = Pods(where)
+    assert refresh(cluster, mirror) == Brought(3)
+    assert cluster.count == 3
+    monkeypatch.setattr(reader, "PASS_TRIALS", 2)
+    monkeypatch.setattr(reader, "PASS_BYTES", 10**6)
+    assert refresh(cluster, mirror) == Brought(0)
+    assert cluster.count == 3 + 2
+    same(mirror, where)
+
+
+def test_a_pod_goes_with_the_release_and_is_deleted_whatever_happens(tmp_path: Path) -> None:
+    owners = []
+
+    class Kept(Pods):
+        def delete(self, kind: str, name: str, *, grace_seconds: int | None = None) -> None:
+            owners.append(self.made[name]["metadata"]["ownerReferences"])
+            super().delete(kind, name, grace_seconds=grace_seconds)
+
+    cluster = Kept(filled(tmp_path / "store"))
+    cluster.cut = 1
+    with pytest.raises(Unreachable, match="broke off after 1 records"):
+        refresh(cluster, tmp_path / "mirror")
+    assert cluster.made == {}
+    assert owners == [[{"apiVersion": "v1", "kind": "ConfigMap", "name": "toy-provenance", "uid": "u1"}]]
+    cluster.cut = None
+    assert refresh(cluster, tmp_path / "mirror") == Brought(2)  # what had arrived stays
+
+
+def test_only_readers_that_cannot_be_anybodys_any_more_are_removed(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    cluster = Pods(tmp_path / "store")
+    hour = reader.STALE_SECONDS
+    now = time.time()
+    names = {"theirs": hour - 60, "left": hour + 60}
+    cluster.listed = [{"metadata": {"name": name, "creationTimestamp": _utc(now - age)}} for name, age in names.items()]
+    refresh(cluster, tmp_path / "mirror")
+    assert [one["metadata"]["name"] for one in cluster.listed] == ["theirs"]
+
+
+def _utc(moment: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
+
+
+def test_a_pod_that_somebody_deletes_before_its_log_is_read_is_tried_again(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+
+    class Gone(Pods):
+        def log(self, pod: str, container: str, *, tail: int | None = None) -> Iterator[bytes]:
+            raise Refused(404, f'pods "{pod}" not found: {container} {tail}')
+
+    with pytest.raises(Unreachable, match="somebody deleted its Pod; try again"):
+        refresh(Gone(tmp_path / "store"), tmp_path / "mirror")
+
+
+STARTS: dict[str, tuple[Object | None, str]] = {
+    "failed": (
+        {
+            "status": {
+                "phase": "Failed",
+                "containerStatuses": [{"name": "reader", "state": ended(1, "reader: /x: no store")}],
+            }
+        },
+        "reader: /x: no store",
+    ),
+    "no image": (
+        {
+            "status": {
+                "phase": "Pending",
+                "conditions": [{"type": "PodScheduled", "status": "True"}],
+                "containerStatuses": [{"name": "reader", "state": waiting("ErrImagePull", "not found")}],
+            }
+        },
+        "image: ErrImagePull: not found",
+    ),
+    "deleted": (None, "its Pod was deleted"),
+    "no room": ({"status": {"phase": "Pending"}}, "its Pod has not started in -1 s: for the scheduler"),
+}
+
+
+@pytest.mark.parametrize("kind", STARTS)
+def test_a_pod_that_cannot_run_is_no_reader_with_its_reason(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "START_SECONDS", -1)
+    cluster = Pods(tmp_path)
+    cluster.end, reason = STARTS[kind]
+    with pytest.raises(NoReader) as raised:
+        refresh(cluster, tmp_path / "mirror")
+    assert str(raised.value) == reason
+    assert cluster.made == {}
+
+
+def test_a_pod_that_the_api_refuses_is_no_reader_with_its_reason(tmp_path: Path) -> None:
+    class Refusing(Pods):
+        def create(self, made: Object, *, dry_run: bool = False) -> Object:
+            raise Refused(403, f"cluster: exceeded quota {made['kind']} {dry_run}")
+
+    with pytest.raises(NoReader, match="exceeded quota"):
+        refresh(Refusing(tmp_path), tmp_path / "mirror")
+
+
+# ---- a log that did not arrive whole ----
+
+
+def test_a_log_cut_anywhere_is_refused_and_what_it_told_is_right(tmp_path: Path) -> None:
+    where = filled(tmp_path / "store")
+    whole = b"\n".join(printed(where, "1000000", *(f"{one.id}:x" for one in TRIALS)))
+    records = [*reader.parse(whole.split(b"\n"))]
+    assert [record.get("trial") for record in records] == [*(one.id for one in TRIALS), None]
+    for cut in range(len(whole)):
+        before: list[dict[str, Any]] = []
+        with pytest.raises(Unreachable, match="try again"):
+            before.extend(_each(whole[:cut], before))
+        assert before == records[: len(before)]
+    for cut in range(1, len(whole)):
+        if whole[cut:].startswith(b"{"):
+            break
+        with pytest.raises(Unreachable, match="try again"):
+            [*reader.parse(whole[cut:].split(b"\n"))]
+
+
+def _each(log: bytes, into: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for record in reader.parse(log.split(b"\n")):
+        into.append(record)
+    yield from ()
+
+
+@given(st.data())
+def test_a_log_with_a_byte_changed_is_refused(data: st.DataObject) -> None:
+    whole = LOG
+    place = data.draw(st.integers(0, len(whole) - 1))
+    wrong = (
+        whole[:place]
+        + bytes([data.draw(st.integers(32, 126).filter(lambda made: made != whole[place]))])
+        + whole[place + 1 :]
+    )
+    told: list[dict[str, Any]] = []
+    try:
+        [*_each(wrong, told)]
+    except Unreachable:
+        pass
+    else:  # a change in the end's own words that leaves its sum
+        assert told[:-1] == RECORDS[:-1]
+    assert told[: len(RECORDS) - 1] == RECORDS[: len(told)][: len(RECORDS) - 1]
+
+
+def test_records_out_of_order_or_missing_are_refused() -> None:
+    one, two, three, end = LOG.split(b"\n")
+    for lines in ([two, one, three, end], [one, three, end], [one, one, two, three, end], [end], []):
+        with pytest.raises(Unreachable):
+            [*reader.parse(lines)]
+
+
+def _log() -> bytes:
+    with tempfile.TemporaryDirectory() as made:
+        return b"\n".join(printed(filled(Path(made)), "1000000", *(f"{one.id}:x" for one in TRIALS)))
+
+
+LOG = _log()
+RECORDS = [*reader.parse(LOG.split(b"\n"))]
+
+
+# ---- what cannot be read, or is too much ----
+
+
+def test_what_cannot_be_read_is_told_and_stays_as_it_was(tmp_path: Path, capfdbinary: Any, monkeypatch: Any) -> None:
+    where, mirror = filled(tmp_path / "store"), tmp_path / "mirror"
+    refresh(Pods(where), mirror)
+    before = store.read(mirror, TRIALS)
+    broken = str(folder(where, TRIALS[1]) / "result.json")
+    real = os.stat
+
+    def stat(path: Any, *words: Any, **named: Any) -> Any:
+        if str(path) == broken:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+        return real(path, *words, **named)
+
+    monkeypatch.setattr(os, "stat", stat)
+    capfdbinary.readouterr()
+    lines = in_process(where, 10**6, [f"{one.id}:x" for one in TRIALS], lambda: capfdbinary.readouterr().out)
+    *told, end = reader.parse(lines)
+    assert [record["trial"] for record in told] == [TRIALS[0].id, TRIALS[2].id]
+    assert end["unread"] == [f"{broken}: Input/output error"]
+    monkeypatch.undo()
+    assert store.read(mirror, TRIALS).trials == before.trials
+
+
+@pytest.mark.parametrize("failures", [1, 5])
+def test_a_stale_handle_is_opened_again_and_one_that_stays_stale_is_an_error(failures: int) -> None:
+    left = [errno.ESTALE] * failures
+
+    def look(path: str) -> str:
+        if left:
+            raise OSError(left.pop(), "stale")
+        return path
+
+    assert PROGRAM.there(look, "x") == "x"
+    left += [errno.ESTALE] * (PROGRAM.STALE_RETRIES + 1)
+    with pytest.raises(OSError, match="stale"):
+        PROGRAM.there(look, "x")
+
+
+def test_a_file_that_is_too_large_comes_as_its_end_and_is_read_as_the_original(tmp_path: Path) -> None:
+    where, mirror = tmp_path / "store", tmp_path / "mirror"
+    lines = "".join(f'{{"epoch": {n}, "loss": 0.123456789}}\n' for n in range(20_000))
+    log = "".join(f"line {n}\n" for n in range(5_000))
+    put_attempt(where, TRIALS[0], "20260101T000000Z-a", log=log)
+    put_attempt(where, TRIALS[0], "20260102T000000Z-b", log=log, history=lines)
+    put_result(where, TRIALS[1]).write_bytes(b"x" * (PROGRAM.RECORD_BYTES + 1))
+    cluster = Pods(where)
+    assert refresh(cluster, mirror) == Brought(2)
+    assert refresh(cluster, mirror) == Brought(0)
+    assert store.read(mirror, TRIALS).problems == store.read(where, TRIALS).problems
+    newest = folder(mirror, TRIALS[0]) / "attempts" / "20260102T000000Z-b"
+    assert (newest / "output.log").stat().st_size == PROGRAM.LOG_BYTES
+    assert (newest / "history.jsonl").stat().st_size == PROGRAM.HISTORY_BYTES
+    assert store.history(mirror, TRIALS[0].id, newest.name)[-1]["epoch"] == 19_999
+    assert not (newest.with_name("20260101T000000Z-a") / "output.log").exists()
+
+
+def test_a_store_that_is_not_mounted_is_said_and_not_read_as_empty(tmp_path: Path) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as raised:
+        printed(tmp_path / "nothing", "1")
+    assert b"no such folder; the volume is not mounted" in raised.value.stderr
+
+
+def test_the_program_needs_the_standard_library_alone_and_writes_nothing() -> None:
+    tree = ast.parse(SCRIPT.read_text(), feature_version=(3, 9))
+    names = {
+        node.func.attr for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    }
+    assert not names & {"unlink", "remove", "rename", "replace", "mkdir", "makedirs", "rmtree", "utime", "chmod"}
+    modes = [node.args[1] for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "open"]
+    assert [ast.literal_eval(mode) for mode in modes] == ["rb"]
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    assert imported <= sys.stdlib_module_names
+
+
+# ---- without a reader ----
+
+
+def test_last_words_are_kept_where_they_are_a_valid_result(tmp_path: Path) -> None:
+    one, two, three = TRIALS
+    put_result(tmp_path, three, metrics={"val_accuracy": 0.5})
+
+    def last(of: Any, message: str) -> Object:
+        return pod("Succeeded", ended(0, message), job=a_job(trial=of.id), age=0)
+
+    pods = [
+        pod("Running", {"running": {"startedAt": at(1)}}, job=a_job(trial=one.id)),
+        last(one, json.dumps(result(one))),
+        last(two, json.dumps(result(one))),
+        last(two, json.dumps(result(two))[:-1]),
+        last(three, json.dumps(result(three))),
+        last(trial({"lr": 99}), json.dumps(result(trial({"lr": 99})))),
+    ]
+    assert reader.from_messages(pods, tmp_path, TRIALS) == 1
+    assert reader.from_messages(pods, tmp_path, TRIALS) == 0
+    kept = store.read(tmp_path, TRIALS).trials
+    assert kept[one.id].result is not None
+    assert kept[two.id].result is None
+    mine = kept[three.id].result
+    assert mine is not None
+    assert mine["metrics"] == {"val_accuracy": 0.5}  # what came from the store is not replaced

@@ -1,0 +1,80 @@
+"""What a submission would end, and the commits over which it is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from sweep import git, submission
+from sweep.cluster import Refused
+from sweep.errors import BadInput
+from sweep.render import Object
+from sweep.states import JobState
+from tests.unit.stores import trial
+
+
+def session(**parts: Any) -> Any:
+    clone = SimpleNamespace(root=Path("/clone"))
+    rendered = SimpleNamespace(trials=[trial({"lr": 1}), trial({"lr": 2})])
+    named = {"name": "toy", "shards": 1, "settings": {}, "files": SimpleNamespace(clone=clone), "rendered": rendered}
+    return SimpleNamespace(**(named | parts))
+
+
+def test_a_submission_ends_running_trials_whose_job_is_changed_or_listed_no_more() -> None:
+    one, two, three = trial({"lr": 1}), trial({"lr": 2}), trial({"lr": 3})
+    there = [
+        JobState(one.job, one.id, "Running"),
+        JobState(f"{two.job}-of-another-spec", two.id, "Running"),
+        JobState(three.job, three.id, "Running"),
+        JobState("waits", "w", "Pending"),
+        JobState("done", "d", "Complete"),
+    ]
+    assert submission.to_stop(session(), {state.name: state for state in there}) == [two.id, three.id]
+
+
+@pytest.mark.parametrize(
+    ("contained", "words"),
+    [(True, ""), (False, "which HEAD does not contain; merge it"), (None, "does not have; `git pull` first; merge it")],
+)
+def test_only_what_head_contains_is_submitted_over(
+    contained: bool | None, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(git, "is_ancestor", lambda *_: contained)
+    known = {"toy": {"commit": "0123456789abcdef", "author": "ann"}, "plain": {"commit": "unknown"}}
+    if not words:
+        submission.check_ancestors(session(), known)
+        return
+    with pytest.raises(BadInput) as raised:
+        submission.check_ancestors(session(), known)
+    assert str(raised.value).startswith("toy: runs commit 0123456789ab of ann, which ")
+    assert words in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "words"),
+    [
+        ('pods "x" is forbidden: exceeded quota: gpus', ""),
+        (
+            'pods "x" is forbidden: violates PodSecurity "restricted:latest": nfs',
+            'these Pods: "restricted:latest": nfs; in',
+        ),
+        ("admission webhook denied", "namespace ml: does not admit these Pods: admission webhook denied"),
+    ],
+)
+def test_a_pod_that_the_namespace_will_not_have_is_told_before_anything_is_changed(refusal: str, words: str) -> None:
+    def refuses(made: Object, *, dry_run: bool) -> Object:
+        assert dry_run
+        assert made["kind"] == "Pod"
+        raise Refused(403, refusal)
+
+    cluster: Any = SimpleNamespace(namespace="ml", create=refuses)
+    job: Object = {"spec": {"template": {"metadata": {"labels": {}}, "spec": {}}}}
+    if not words:
+        submission.check_pod(cluster, session(), job)
+        return
+    with pytest.raises(BadInput) as raised:
+        submission.check_pod(cluster, session(), job)
+    assert words in str(raised.value)

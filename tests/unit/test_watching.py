@@ -1,0 +1,341 @@
+"""Looking at a sweep until it ends, on a cluster that is a list of Jobs and Pods."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sweep import states, watching
+from sweep.cluster import Cluster, Patience
+from sweep.errors import Unreachable
+from sweep.render import Object
+from sweep.states import JobState
+from tests.unit.kube_objects import SCHEDULED, ended, job, pod, running, waiting
+
+COMPLETE = ("Complete", "CompletionsReached", "…")
+FAILED = ("Failed", "BackoffLimitExceeded", "…")
+
+
+class Lists(Cluster):
+    """A namespace of Jobs and Pods by their names, which selects as the API does."""
+
+    def __init__(self) -> None:
+        super().__init__("", "ns")
+        self.jobs: dict[str, Object] = {}
+        self.of: dict[str, list[Object]] = {}
+        """Pods by the name of their Job."""
+        self.away = 0
+        """Calls that will find nobody there."""
+        self.asked: list[tuple[str, str, str]] = []
+
+    def put(self, name: str, made: Object | None, *pods: Object) -> None:
+        """The Job `name` as of now, None for none, and its Pods."""
+        self.jobs.pop(name, None)
+        if made:
+            self.jobs[name] = made
+        self.of[name] = [*pods]
+
+    def list(self, kind: str, labels: str = "", fields: str = "", *, brief: bool = False) -> list[Object]:
+        assert not brief
+        if self.away:
+            self.away -= 1
+            raise Unreachable("cluster: refused")
+        self.asked.append((kind, labels, fields))
+        every = [*self.jobs.values()] if kind == "Job" else [made for pods in self.of.values() for made in pods]
+        if kind == "Event":
+            return []
+        assert labels.startswith("helm-sweep/sweep=toy,helm-sweep/trial")
+        if " in (" in labels:
+            wanted = labels.partition(" in (")[2].rstrip(")").split(",")
+            assert len(wanted) <= watching.AT_ONCE
+            every = [made for made in every if made["metadata"]["labels"]["helm-sweep/trial"] in wanted]
+        if fields == "status.successful=0":
+            return [made for made in every if not made["status"].get("succeeded")]
+        if fields == "status.phase!=Succeeded":
+            return [made for made in every if made["status"]["phase"] != "Succeeded"]
+        assert not fields
+        return every
+
+
+def made(name: str, *conditions: tuple[str, str, str], **told: Any) -> Object:
+    return job(*conditions, name=name, trial=f"trial-{name}", **told)
+
+
+def runs(cluster: Lists, name: str) -> None:
+    one = made(name, active=1)
+    cluster.put(name, one, pod("Running", running(), SCHEDULED, job=one, name=f"{name}-p"))
+
+
+def completes(cluster: Lists, name: str, words: str = '{"status": "succeeded"}') -> None:
+    one = made(name, COMPLETE, succeeded=1)
+    cluster.put(name, one, pod("Succeeded", ended(0, words), SCHEDULED, job=one, name=f"{name}-p"))
+
+
+def fails(cluster: Lists, name: str) -> None:
+    one = made(name, FAILED, failed=1)
+    cluster.put(name, one, pod("Failed", ended(64, "x: failed: bad"), SCHEDULED, job=one, name=f"{name}-p"))
+
+
+def watch(cluster: Lists, *steps: Callable[[], None], jobs: str = "ab") -> Iterator[dict[str, JobState]]:
+    """Looks between which the steps happen, one a sleep; more sleeps than steps fail."""
+    left = iter(steps)
+    patient = Patience(lambda _: None, 60, sleep=lambda _: None)
+    return watching.looks(cluster, "toy", set(jobs), patient, sleep=lambda _: next(left)())
+
+
+def conditions(known: dict[str, JobState]) -> dict[str, str]:
+    return {name: state.condition for name, state in sorted(known.items())}
+
+
+def test_looks_end_when_every_job_has_finished_with_what_the_last_pods_said() -> None:
+    cluster = Lists()
+    runs(cluster, "a")
+    runs(cluster, "b")
+    seen = [*watch(cluster, lambda: completes(cluster, "a"), lambda: fails(cluster, "b"))]
+    assert [conditions(known) for known in seen] == [
+        {"a": "Running", "b": "Running"},
+        {"a": "Complete", "b": "Running"},
+        {"a": "Complete", "b": "Failed"},
+    ]
+    assert seen[-1]["a"].message == '{"status": "succeeded"}'
+    assert seen[-1]["b"].reason == "bad input: bad"
+
+
+def test_only_the_first_look_lists_all_jobs() -> None:
+    cluster = Lists()
+    runs(cluster, "a")
+    completes(cluster, "b")
+    [*watch(cluster, lambda: None, lambda: completes(cluster, "a"))]
+    every = states.trials_of("toy")
+    assert cluster.asked == [
+        ("Job", every, ""),
+        ("Pod", every, ""),
+        *[("Job", every, "status.successful=0"), ("Pod", every, "status.phase!=Succeeded")] * 2,
+        ("Job", states.trials_of("toy", ["trial-a"]), ""),
+        ("Pod", states.trials_of("toy", ["trial-a"]), ""),
+    ]
+
+
+def test_many_jobs_that_end_at_once_are_asked_for_in_portions() -> None:
+    cluster = Lists()
+    names = [f"j{n}" for n in range(2 * watching.AT_ONCE + 1)]
+    for name in names:
+        runs(cluster, name)
+    steps = iter(names)
+
+    def end_all(_: float) -> None:
+        for name in steps:
+            completes(cluster, name)
+
+    *_, last = watching.looks(cluster, "toy", names, Patience(lambda _: None), end_all)
+    assert {state.condition for state in last.values()} == {"Complete"}
+    assert sum(kind == "Job" and " in (" in labels for kind, labels, _ in cluster.asked) == 3
+
+
+def test_a_job_that_was_deleted_goes_missing_and_one_that_comes_back_is_watched() -> None:
+    cluster = Lists()
+    runs(cluster, "a")
+    runs(cluster, "b")
+
+    def completes_a_and_deletes_b() -> None:
+        completes(cluster, "a")
+        cluster.put("b", None)
+
+    seen = [
+        *watch(
+            cluster,
+            lambda: cluster.put("a", None),
+            lambda: runs(cluster, "a"),
+            completes_a_and_deletes_b,
+        )
+    ]
+    assert [conditions(known) for known in seen[1:]] == [
+        {"b": "Running"},
+        {"a": "Running", "b": "Running"},
+        {"a": "Complete"},
+    ]
+
+
+def test_a_job_counted_as_successful_but_not_complete_yet_is_watched_on() -> None:
+    cluster = Lists()
+    runs(cluster, "a")
+    counted = made("a", succeeded=1)
+    done = pod("Succeeded", ended(0), SCHEDULED, job=counted)
+    seen = [*watch(cluster, lambda: cluster.put("a", counted, done), lambda: completes(cluster, "a"))]
+    assert [conditions(known)["a"] for known in seen] == ["Running", "Pending", "Complete"]
+    assert seen[1]["a"].cause == "ending"
+
+
+def test_a_pod_that_has_ended_while_the_controller_is_down_is_not_stuck() -> None:
+    cluster = Lists()
+    runs(cluster, "a")
+    behind = made("a", active=1, age=10_000)
+    done = pod("Succeeded", ended(0), SCHEDULED, job=behind)
+    seen = [*watch(cluster, lambda: cluster.put("a", behind, done), lambda: completes(cluster, "a"))]
+    assert seen[1]["a"].cause == "ending"
+
+
+def test_jobs_of_another_list_of_trials_are_not_waited_for() -> None:
+    cluster = Lists()
+    completes(cluster, "a")
+    runs(cluster, "old")
+    (known,) = watch(cluster, jobs="a")
+    assert conditions(known) == {"a": "Complete"}
+
+
+def test_a_finished_job_that_is_removed_stays_known() -> None:
+    cluster = Lists()
+    completes(cluster, "a")
+    runs(cluster, "b")
+
+    def deletes_a_and_completes_b() -> None:
+        cluster.put("a", None)
+        completes(cluster, "b")
+
+    *_, last = watch(cluster, deletes_a_and_completes_b)
+    assert conditions(last) == {"a": "Complete", "b": "Complete"}
+
+
+def test_a_cluster_that_is_away_is_waited_for() -> None:
+    cluster = Lists()
+    runs(cluster, "a")
+    cluster.away = 3
+
+    def away() -> None:
+        completes(cluster, "a")
+        cluster.away = 4
+
+    assert [conditions(known) for known in watch(cluster, away, jobs="a")] == [{"a": "Running"}, {"a": "Complete"}]
+
+
+def test_the_delay_grows_while_nothing_changes_and_begins_anew_when_something_does() -> None:
+    cluster, slept = Lists(), list[float]()
+    runs(cluster, "a")
+    runs(cluster, "b")
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 12:
+            completes(cluster, "a")
+        if len(slept) == 14:
+            completes(cluster, "b")
+
+    [*watching.looks(cluster, "toy", "ab", Patience(lambda _: None), sleep)]
+    assert slept[:3] == [watching.FIRST_DELAY, 1.5, 2.25]
+    assert slept[:12] == sorted(slept[:12])
+    assert slept[11:14] == [watching.LAST_DELAY, watching.FIRST_DELAY, 1.5]
+
+
+WORLD = st.lists(
+    st.tuples(st.sampled_from("ab"), st.sampled_from(["runs", "completes", "fails", "deleted", "away"])), max_size=12
+)
+
+
+@given(WORLD)
+def test_whatever_happens_the_last_look_tells_what_is_there(world: list[tuple[str, str]]) -> None:
+    cluster = Lists()
+    does: dict[str, Callable[[str], None]] = {
+        "runs": lambda name: runs(cluster, name),
+        "completes": lambda name: completes(cluster, name),
+        "fails": lambda name: fails(cluster, name),
+        "deleted": lambda name: cluster.put(name, None),
+        "away": lambda _: setattr(cluster, "away", 2),
+    }
+    finished = set[str]()
+
+    def step(name: str, what: str) -> None:
+        if name not in finished:  # a Job that has finished does not run again
+            does[what](name)
+        if what in ("completes", "fails"):
+            finished.add(name)
+
+    def end() -> None:
+        for name in [*cluster.jobs]:
+            step(name, "completes")
+
+    runs(cluster, "a")
+    runs(cluster, "b")
+    *_, last = watch(cluster, *(lambda one=one: step(*one) for one in world), end, *([lambda: None] * 3))
+    there = conditions(states.look(cluster, "toy"))
+    assert all(state.finished for state in last.values())
+    assert conditions(last) == {name: condition for name, condition in there.items() if name in last}
+    assert last.keys() == there.keys() or not cluster.jobs.keys() <= last.keys()
+
+
+# ---- when to give up ----
+
+
+def state(cause: str, condition: str = "Pending", name: str = "a") -> JobState:
+    return JobState(name, f"trial-{name}", condition, cause, f"{cause}: why {name}")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize("cause", ["image", "config", "mount", "refused", "stuck"])
+def test_gives_up_when_all_that_remains_has_failed_to_start_for_long(cause: str) -> None:
+    clock = Clock()
+    impatience = watching.Impatience(600, clock)
+    known = {"a": state(cause), "b": state("", "Complete", "b"), "c": state("mount", name="c")}
+    assert not impatience(known)
+    clock.now = 600 - 1
+    assert not impatience(known)
+    clock.now += 1
+    assert impatience(known)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [state(cause) for cause in ("queued", "unschedulable", "quota", "starting", "retrying", "ending", "suspended")]
+    + [state("", "Running")],
+    ids=lambda other: other.cause or other.condition,
+)
+def test_never_gives_up_while_something_runs_or_waits_its_turn(other: JobState) -> None:
+    clock = Clock()
+    impatience = watching.Impatience(600, clock)
+    assert not impatience({"b": state("image", name="b")})
+    clock.now += 600 - 1
+    assert not impatience({"b": state("image", name="b"), "a": other})
+    clock.now += 600
+    assert not impatience({"b": state("image", name="b")})  # from here the time counts anew
+
+
+def test_nothing_left_is_nothing_to_give_up() -> None:
+    clock = Clock()
+    impatience = watching.Impatience(600, clock)
+    for _ in range(2):
+        assert not impatience({"a": state("", "Complete")})
+        assert not impatience({})
+        clock.now += 600
+
+
+# ---- why it waits ----
+
+
+def test_waits_are_counted_by_cause_the_most_frequent_first_with_the_first_ones_reason() -> None:
+    known = {
+        "a": state("image", name="a"),
+        "b": state("queued", name="b"),
+        "c": state("queued", name="c"),
+        "d": state("", "Running", "d"),
+        "e": dataclasses.replace(state("exit 1", "Failed", "e")),
+    }
+    assert watching.waits(known) == [("queued", 2, "queued: why b"), ("image", 1, "image: why a")]
+    assert watching.waits({}) == []
+
+
+def test_a_wait_is_told_as_the_states_tell_it() -> None:
+    one = made("a", active=1)
+    creating = pod("Pending", waiting("ErrImagePull", "not found"), SCHEDULED, job=one)
+    known = states.read([one], [creating], [], 0)
+    assert watching.waits(known) == [("image", 1, "image: ErrImagePull: not found")]
