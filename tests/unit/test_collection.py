@@ -41,6 +41,7 @@ def brings(refresh: Callable[..., Brought], mirror: Path, monkeypatch: Any, **ch
 def test_what_was_brought_is_said_and_what_could_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     brought = Brought(2, ["/sweep/results/trials/x: Permission denied"])
     assert brings(lambda *_: brought, tmp_path, monkeypatch) == [
+        "toy: reading the result store in the cluster, through a Pod",
         "toy: 2 trials have changed in the result store",
         "toy: cannot be read in the cluster, and is left as it was: /sweep/results/trials/x: Permission denied",
     ]
@@ -52,7 +53,7 @@ def test_without_a_reader_results_come_from_last_words_and_it_is_said(
     def no_reader(*_: Any) -> Brought:
         raise NoReader("image: ErrImagePull: not found")
 
-    (said,) = brings(no_reader, tmp_path, monkeypatch)
+    said = brings(no_reader, tmp_path, monkeypatch)[-1]
     assert "cannot be read through the cluster (image: ErrImagePull: not found); 1 results came from" in said
     assert store.read(tmp_path, [ONE]).trials[ONE.id].result
 
