@@ -50,7 +50,9 @@ def main() -> int:
     is_enough = enough(session, args.quorum)
     with watcher:
         patient = Patience(watcher.say, NIGHT_SECONDS)
-        for known in watching.looks(session.cluster, session.name, jobs, patient):
+        for number, known in enumerate(watching.looks(session.cluster, session.name, jobs, patient)):
+            if not number:
+                watcher.say(f"{session.name}: watching {len(jobs)} trials in {session.cluster.namespace}")
             watcher(known)
             if impatience(known) or is_enough(known):
                 break

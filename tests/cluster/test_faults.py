@@ -94,8 +94,7 @@ def test_node_removed(sweep: ClusterSweep, real_node: Node, node_again: Callable
     real_node.kubelet.stop(signal.SIGKILL)
     sweep.kubectl("delete", "node", NODE)
     # The controller gives Pods of a lost node up after a minute or two; the trial then waits for a node.
-    words = "unschedulable: no nodes available"
-    until(lambda: words in sweep.run("status", "toy"), lambda: sweep.kubectl("describe", "jobs,pods"), 300)
+    until(lambda: "unschedulable: " in sweep.run("status", "toy"), lambda: sweep.kubectl("describe", "jobs,pods"), 300)
     node_again()
     finish(sweep)
 
@@ -146,6 +145,7 @@ def test_api_server_away_before_submit_in_watch_and_in_collect(sweep: ClusterSwe
     assert "cluster: answers again" in ended(submit)
     sweep.started(1, 2)
     watch = sweep.start("watch", "toy")
+    line_with(watch, "watching 2 trials")
     sweep.open_gate(1)
     line_with(watch, "score=")
     with control_plane.without("kube-apiserver"):
