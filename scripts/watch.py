@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import cli
 import display
-from sweep import history, results, search, valuesfile, watching
+from sweep import history, results, search, states, valuesfile, watching
 from sweep.cluster import Patience
 from sweep.errors import BadInput, TrialsFailed
 from sweep.session import Session
@@ -45,7 +45,8 @@ def main() -> int:
     watcher = display.Watcher(
         session.store_folder, trials, display.varying_names(trials), results.objectives(trials)[0]
     )
-    impatience, known = watching.Impatience(args.give_up), {}
+    impatience = watching.Impatience(args.give_up)
+    known: dict[str, states.JobState] = {}
     jobs = {trial.job for trial in trials}
     is_enough = enough(session, args.quorum)
     with watcher:
