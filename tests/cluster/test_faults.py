@@ -160,18 +160,21 @@ def test_api_server_away_before_submit_in_watch_and_in_collect(sweep: ClusterSwe
     finish(sweep, 2)
 
 
-def submitting(sweep: ClusterSweep) -> subprocess.Popen[str]:
-    """A submission of many trials that helm is in the middle of."""
+def submitting(sweep: ClusterSweep) -> tuple[subprocess.Popen[str], int]:
+    """A submission of many trials, and the pid of its helm, which is halted in the middle of them."""
     sweep.edit(*({"x": x} for x in range(MANY)), suspend=True)
     submit = sweep.start("submit", "toy")
     line_with(submit, "helm upgrade --install")
     until(lambda: sweep.kubectl("get", "jobs", "--output=name"), lambda: "no Job")
-    return submit
+    (helm,) = processes(f"--namespace {sweep.kubectl.namespace} --labels")
+    os.kill(helm, signal.SIGSTOP)
+    return submit, helm
 
 
 def test_api_server_away_in_the_middle_of_an_install(sweep: ClusterSweep, control_plane: Cluster) -> None:
-    submit = submitting(sweep)
+    submit, helm = submitting(sweep)
     with control_plane.without("kube-apiserver"):
+        os.kill(helm, signal.SIGCONT)
         line_with(submit, "trying again")
     ended(submit)
     assert len(sweep.jobs()) == MANY
@@ -180,11 +183,9 @@ def test_api_server_away_in_the_middle_of_an_install(sweep: ClusterSweep, contro
 
 
 def test_submit_killed_with_its_helm_is_finished_by_the_same_command(sweep: ClusterSweep) -> None:
-    submit = submitting(sweep)
+    submit, helm = submitting(sweep)
     submit.kill()
-    for pid in processes(f"--namespace {sweep.kubectl.namespace} --labels"):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    os.kill(helm, signal.SIGKILL)
     submit.communicate()
     before = sweep.uids()
     assert 0 < len(before) < MANY
@@ -196,9 +197,10 @@ def test_submit_killed_with_its_helm_is_finished_by_the_same_command(sweep: Clus
 
 
 def test_of_two_submissions_one_wins_and_the_other_says_who_holds_it(sweep: ClusterSweep) -> None:
-    first = submitting(sweep)
+    first, helm = submitting(sweep)
     said = sweep.run("submit", "toy", code=2)
-    assert "toy: is being submitted by process " in said
+    assert f"toy: is being submitted by process {helm} of this machine" in said
+    os.kill(helm, signal.SIGCONT)
     ended(first)
     assert len(sweep.jobs()) == MANY
 
