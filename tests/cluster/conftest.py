@@ -6,6 +6,7 @@ import contextlib
 import os
 import secrets
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from tests.cluster.cluster import FAKE_GPUS, NODE, Cluster, kwok
 from tests.cluster.kubernetes import Kubectl, Refused, create_fake_nodes, create_namespace, create_user
 from tests.cluster.node import Node, what_lacks
 from tests.cluster.release import CHART, Helm, Release, local_claim
-from tests.cluster.sweeps import RIGHTS, ClusterSweep
+from tests.cluster.sweeps import RIGHTS, ClusterSweep, processes
 from tests.cluster.tools import helm_program, missing, tool_folder
 from tests.e2e.conftest import clone  # noqa: F401 - a fixture
 from tests.e2e.support import TestClone
@@ -157,3 +158,5 @@ def sweep(
         if launcher.poll() is None:
             launcher.kill()
             launcher.communicate()
+    for helm_of_it in processes(f"--namespace {kubectl.namespace} --labels"):
+        os.kill(helm_of_it, signal.SIGKILL)  # one that a test has halted

@@ -199,7 +199,7 @@ def test_submit_killed_with_its_helm_is_finished_by_the_same_command(sweep: Clus
 def test_of_two_submissions_one_wins_and_the_other_says_who_holds_it(sweep: ClusterSweep) -> None:
     first, helm = submitting(sweep)
     said = sweep.run("submit", "toy", code=2)
-    assert f"toy: is being submitted by process {helm} of this machine" in said
+    assert f"toy: is being submitted or removed by process {helm} of this machine" in said
     os.kill(helm, signal.SIGCONT)
     ended(first)
     assert len(sweep.jobs()) == MANY
