@@ -19,7 +19,7 @@ flags := $(if $(ALLOW_DIRTY),--allow-dirty) $(if $(PUSH),--push) $(if $(TAKEOVER
 ## ---- sweeps (SWEEP=quickstart unless told otherwise) ----
 
 .PHONY: sweep
-sweep: setup ## expand, plan, run, collect, report and pick the best; ENGINE=auto|local|cluster
+sweep: setup ## from space.yaml to a picked winner; ENGINE=auto|local|cluster
 	@$(RUN)/drive.py $(SWEEP) $(engine) $(if $(SLOTS),--slots $(SLOTS)) $(if $(QUORUM),--quorum $(QUORUM)) $(flags)
 
 .PHONY: new
@@ -27,11 +27,11 @@ new: setup ## start another sweep: make new SWEEP=name
 	@$(RUN)/new.py $(SWEEP)
 
 .PHONY: expand
-expand: setup ## write the trials that space.yaml describes into values.yaml, and commit them
+expand: setup ## write the trials of space.yaml into values.yaml, and commit them
 	@$(RUN)/expand.py $(SWEEP) $(engine) $(ARGS)
 
 .PHONY: replay
-replay: setup ## make every round again from the results in Git that it names, and show what differs
+replay: setup ## make every round of a search again, and show what differs
 	@$(RUN)/replay.py $(SWEEP)
 
 .PHONY: plan
@@ -47,7 +47,7 @@ submit: setup ## give the Jobs to the engine
 	@$(RUN)/submit.py $(SWEEP) $(engine) $(if $(SLOTS),--slots $(SLOTS)) $(flags) $(ARGS)
 
 .PHONY: watch
-watch: setup ## look on until a sweep on a cluster has ended; any time, as often as wanted
+watch: setup ## look on until a sweep on a cluster has ended
 	@$(RUN)/watch.py $(SWEEP) $(engine)
 
 .PHONY: status
@@ -59,11 +59,11 @@ logs: setup ## what a trial printed: make logs TRIAL=id
 	@$(RUN)/logs.py $(SWEEP) $(TRIAL) $(engine)
 
 .PHONY: trace
-trace: setup ## everything a result came from, with the commands that show it: make trace TRIAL=id
+trace: setup ## everything a result came from: make trace TRIAL=id
 	@$(RUN)/trace.py $(if $(TRIAL),$(TRIAL),"") $(named) $(ARGS)
 
 .PHONY: reproduce
-reproduce: setup ## run the same Job once more from a trial's id alone, and compare: make reproduce TRIAL=id
+reproduce: setup ## run a trial once more, and compare: make reproduce TRIAL=id
 	@$(RUN)/reproduce.py $(if $(TRIAL),$(TRIAL),"") $(named) $(target) $(ARGS)
 
 .PHONY: retry
@@ -79,11 +79,11 @@ resume: setup ## let it go on
 	@$(RUN)/stop.py $(SWEEP) $(engine) --resume
 
 .PHONY: uninstall
-uninstall: setup ## collect, then remove a sweep from its cluster; results stay; FORCE=1 does not collect
+uninstall: setup ## remove a sweep from its cluster; FORCE=1 does not collect
 	@$(RUN)/uninstall.py $(SWEEP) $(engine) $(if $(FORCE),--force) $(if $(YES),--yes)
 
 .PHONY: role
-role: setup ## the rights a person needs in a namespace: make role NAMESPACE=ml USER=ann
+role: setup ## the rights that are needed: make role NAMESPACE=ml USER=ann
 	@$(RUN)/role.py $(if $(NAMESPACE),--namespace $(NAMESPACE)) --user $(or $(USER),someone)
 
 .PHONY: collect
@@ -91,7 +91,7 @@ collect: setup ## gather results into values/<sweep>/results.csv, and commit it
 	@$(RUN)/collect.py $(SWEEP) $(engine)
 
 .PHONY: report
-report: setup ## leaderboard, out/<sweep>/report.html, and its charts as SVG in out/<sweep>/plots
+report: setup ## leaderboard, out/<sweep>/report.html, and its charts as SVG
 	@$(RUN)/report.py $(SWEEP) $(engine)
 
 .PHONY: best
@@ -99,19 +99,19 @@ best: setup ## write the winner to values/<sweep>/best.yaml
 	@$(RUN)/best.py $(SWEEP) $(engine)
 
 .PHONY: ledger
-ledger: setup ## hours by sweep, commit, author and status over all result stores, and what was wasted on what
+ledger: setup ## hours by sweep, commit, author and status, and what was wasted
 	@$(RUN)/ledger.py $(ARGS)
 
 .PHONY: gc
-gc: setup ## list what no values file in Git's history names; YES=1 removes it
+gc: setup ## list what no values file in Git's history names; YES=1: remove
 	@$(RUN)/tidy.py $(if $(YES),--yes) $(ARGS)
 
 .PHONY: dataset
-dataset: setup ## fill the data folder of a sweep, or the cluster's volume, and check it; ARGS="--source folder DIR" UPLOAD=dir
+dataset: setup ## fill and check the data set; ARGS="--source folder DIR" UPLOAD=
 	@$(RUN)/dataset.py $(engine) $(if $(UPLOAD),--upload $(UPLOAD)) $(SWEEP) -- $(ARGS)
 
 .PHONY: image
-image: ## build the trainer's image, where a stock PyTorch one will not do: make image IMAGE=registry.example.org/trainer:1
+image: ## build the trainer's image: make image IMAGE=host/trainer:1
 	@$(if $(IMAGE),,echo "error: IMAGE: is not set; name the image, as in \`make image IMAGE=registry.example.org/trainer:1\`" >&2; exit 2)
 	@builder=$$(command -v docker || command -v podman || command -v buildah) || { \
 	  echo "error: image: no docker, podman or buildah in PATH; install one of them" >&2; exit 2; }; \
@@ -140,7 +140,7 @@ test-trainer: .venv/.dev ## the trainer, in its own environment
 	@.venv/bin/python tools/trainer_python.py -m pytest tests/trainer $(ARGS)
 
 .PHONY: test-cluster
-test-cluster: .venv/.dev ## the chart and the runner on a real Kubernetes, built here; helm 3 and helm 4
+test-cluster: .venv/.dev ## whole sweeps on a real Kubernetes that it builds
 	@.venv/bin/python tests/cluster/build.py
 	@.venv/bin/pytest -n 2 --dist loadgroup tests/cluster $(ARGS)
 
@@ -166,11 +166,11 @@ bench-expand: .venv/.dev ## time and memory of expanding 10,000 and 100,000 tria
 	@.venv/bin/python bench/bench_expand.py
 
 .PHONY: bench-report
-bench-report: .venv/.dev ## time and size of a report of 1,000 and 10,000 trials, made and used in Chromium
+bench-report: .venv/.dev ## time and size of reports of 1,000 and 10,000 trials
 	@.venv/bin/python bench/bench_report.py
 
 .PHONY: bench-collect
-bench-collect: .venv/.dev ## time and memory of collecting 10,000 results, against plain json.loads
+bench-collect: .venv/.dev ## time and memory of collecting 10,000 results
 	@.venv/bin/python bench/bench_collect.py
 
 .PHONY: lint
@@ -195,4 +195,4 @@ lock: .venv/.dev ## make the lock files again from requirements/*.in
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^## /{print "\n" substr($$0, 4)} /^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^## /{print "\n" substr($$0, 4)} /^[a-z-]+:.*## /{gsub(/[$$][$$]/, "$$", $$2); printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

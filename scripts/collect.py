@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cli
 from sweep import collection, git, results
+from sweep.cluster import Patience
 
 
 def main() -> int:
@@ -16,7 +17,7 @@ def main() -> int:
     session = cli.open_sweep(args)
     clone, path = session.files.clone, session.files.results
     collection.bring(session, cli.say)
-    rows, snapshot = session.look()
+    rows, snapshot = session.look(Patience(cli.say)(session.job_states))
     if not snapshot.found:
         cli.say(
             f"{session.name}: no results in {clone.relative(session.store_folder)}; what was collected before is kept"

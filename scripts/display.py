@@ -107,10 +107,9 @@ class Watcher:
 
     def _result(self, state: JobState, trial: Trial) -> dict[str, Any] | None:
         """A trial's result, from its Pod's last words where the store is not at hand."""
-        message = getattr(state, "message", "")
-        if message.startswith("{"):
+        if state.message.startswith("{"):
             with contextlib.suppress(ValueError):
-                found: dict[str, Any] = json.loads(message)
+                found: dict[str, Any] = json.loads(state.message)
                 return found
         return store.read(self.store, [trial]).trials[trial.id].result
 

@@ -17,7 +17,7 @@ from sweep.session import Session
 def from_api(session: Session, trial: Trial) -> bool:
     """Print the newest Pod's log; False where there is no Pod or it has printed nothing that is still there."""
     state = session.job_states().get(trial.job)
-    for pod in reversed(getattr(state, "pods", ())):
+    for pod in reversed(state.pods if state else ()):
         try:
             lines = session.cluster.log(pod, "trial")
             first = next(lines, None)

@@ -18,6 +18,8 @@ from sweep.comparing import Compared
 from sweep.layout import Clone
 from sweep.session import Target
 
+WORST_FIRST = (comparing.OUTSIDE, comparing.UNKNOWN, comparing.WITHIN, comparing.EQUAL)
+
 
 def run(clone: Clone, trace: tracing.Trace, args: argparse.Namespace) -> tuple[int, dict[str, Any]]:
     """(number of the reproduction, its result)."""
@@ -73,12 +75,10 @@ def main() -> int:
         cli.put({"id": trace.id, "number": number, "verdict": worst, "metrics": metrics})
     else:
         show(made)
-        named = [one.metric for one in made if not one.good]
-        print(f"{trace.id}: {worst}{f': {chr(44).join(named)}' if named else ''}")
+        named = ",".join(one.metric for one in made if not one.good)
+        print(f"{trace.id}: {worst}{': ' if named else ''}{named}")
     return 0 if all(one.good for one in made) else 1
 
-
-WORST_FIRST = (comparing.OUTSIDE, comparing.UNKNOWN, comparing.WITHIN, comparing.EQUAL)
 
 if __name__ == "__main__":
     cli.run(main)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import cli
 import display
 from sweep import collection, environments, git, local, results, states, store, submission
+from sweep.cluster import Patience
 from sweep.errors import BadInput, TrialsFailed
 from sweep.session import Session
 
@@ -64,7 +65,7 @@ def check_failed(session: Session, found: Mapping[str, local.JobState]) -> None:
 def to_cluster(session: Session, *, takeover: bool, yes: bool, dry_run: bool) -> None:
     """Ask everything, keep what is there, then install. Raises BadInput with nothing changed, Unreachable."""
     submission.check(session, takeover=takeover, say=cli.say)
-    found = states.look(session.cluster, session.name)
+    found = Patience(cli.say)(lambda: states.look(session.cluster, session.name))
     if dry_run:
         cli.say(f"{session.name}: the cluster would take it; `make plan SWEEP={session.name}` says what would run")
         return

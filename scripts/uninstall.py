@@ -24,13 +24,14 @@ def main() -> int:
     if args.dry_run:
         cli.say(f"{session.name}: would uninstall {', '.join(sorted(known)) or 'nothing'}")
         return 0
-    running = [state for state in patient(session.job_states).values() if state.condition == "Running"]
+    jobs = patient(session.job_states)
+    running = [state for state in jobs.values() if state.condition == "Running"]
     if running and not args.yes:
         cli.confirm(f"{session.name}: this ends {len(running)} running trials")
     if not args.force:
         try:
             collection.bring(session, cli.say)
-            rows, _ = session.look()
+            rows, _ = session.look(jobs)
             results.write(session.files.results, rows)
         except SweepError as error:
             raise type(error)(f"{error}; nothing was removed: FORCE=1 removes without collecting") from error

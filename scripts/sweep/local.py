@@ -58,7 +58,8 @@ class JobState:
         return self.condition in ("Complete", "Failed")
 
     # What only a Job on a cluster has or can be.
-    node = image_id = cause = ""
+    node = image_id = cause = message = ""
+    pods = ()
     stuck = False
 
 

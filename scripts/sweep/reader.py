@@ -33,10 +33,10 @@ PASS_TRIALS = 20_000
 """Arguments of one Pod: 420 kB of an object that may have 1.5 MB."""
 STALE_SECONDS = 3600
 """A reader Pod that is older is nobody's any more: it may run for 15 minutes."""
-PASS_SECONDS = 900
-"""And to end, its start included."""
 START_SECONDS = 180
 """How long the Pod may take to start: its image lies on every node that ran a trial."""
+PASS_SECONDS = 900
+"""And how long to end, its start included."""
 SIGNS = ("attempt.json", "result.json")
 """The files that make a trial's fingerprint."""
 READER_LABEL = "helm-sweep/part=reader"

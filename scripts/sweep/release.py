@@ -117,9 +117,9 @@ def provenances(cluster: Cluster, sweep: str) -> dict[str, dict[str, Any]]:
 
 
 def pending(cluster: Cluster, release: str) -> Object | None:
-    """The Secret of a release that helm has begun and not finished."""
+    """Metadata of the Secret of a release that helm has begun and not finished."""
     wanted = f"owner=helm,name={release},status in (pending-install,pending-upgrade,pending-rollback,{UNINSTALLING})"
-    found = cluster.list("Secret", wanted)
+    found = cluster.list("Secret", wanted, brief=True)
     return found[-1] if found else None
 
 

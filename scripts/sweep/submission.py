@@ -41,9 +41,9 @@ def check(session: Session, *, takeover: bool, say: Say) -> None:
     if not takeover:
         check_ancestors(session, known)
     check_shards(session, known, patient)
-    objects = release.distinct([made for one in releases[:1] for made in one.rendered.objects])
-    objects += release.distinct([made for one in releases[1:] for made in one.rendered.jobs])
-    patient(lambda: release.try_out(cluster, session.name, release.distinct(objects)))
+    of_others = [job for one in releases[1:] for job in one.rendered.jobs]
+    objects = release.distinct([*releases[0].rendered.objects, *of_others])
+    patient(lambda: release.try_out(cluster, session.name, objects))
     patient(lambda: check_pod(cluster, session, releases[0].rendered.jobs[0]))
 
 
