@@ -24,6 +24,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "trainer"), str(ROOT / "tests" / "trainer")]
 
+import hardware  # noqa: E402
 import numpy as np  # noqa: E402
 import reference  # noqa: E402
 import torch  # noqa: E402
@@ -94,9 +95,9 @@ def spread(values: list[float]) -> dict[str, float]:
 
 def compare(arrays: dataset.Arrays, width: int, batch_size: int, args: argparse.Namespace) -> dict[str, Any]:
     """Images per second of both, their ratio and the share of augmentation: median, low and high over the rounds."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = hardware.device()
     hp = train.Hyperparameters(width=width, batch_size=batch_size, peak_epoch=5, stop_epoch=24)
-    half = train.choose_precision(hp, device)
+    half = hardware.precision(hp.precision, device)
     both, augment = ours(train.Images(arrays.train_images, arrays.train_labels, device, half), hp, device)
     alone = plain(arrays, hp, device)
     for work in (both, augment, alone):
@@ -148,7 +149,7 @@ def main() -> None:
     train.import_torch()
     torch.set_num_threads(args.threads)
     arrays = dataset.load(args.data, dataset.check(args.data))
-    facts = train.environment(torch.device("cuda" if torch.cuda.is_available() else "cpu"), torch.float32)
+    facts = hardware.environment(hardware.device(), torch.float32)
     del facts["precision"]
     print(*(f"{name} {value}" for name, value in facts.items()), platform.platform(), sep=", ")
     rows = [compare(arrays, width, batch_size, args) for width, batch_size in ((64, 128), (8, 128), (8, 512))]

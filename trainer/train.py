@@ -14,26 +14,24 @@ memory, 143 after SIGTERM, 1 anything else. The last line on stderr says why.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import difflib
-import hashlib
-import io
 import json
 import math
 import os
 import re
 import signal
 import sys
-import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import hardware
+import knobs
 import numpy as np
+from checkpoints import Checkpoints
+from knobs import BAD_HYPERPARAMETERS, TrialError, knob
 
 import dataset
 
@@ -43,15 +41,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 START = time.perf_counter()
-FAILED, BAD_HYPERPARAMETERS, BAD_DATA, OUT_OF_GPU_MEMORY, TERMINATED = 1, 64, 65, 67, 143
-
-
-class TrialError(Exception):
-    """An expected failure: the exit code, and one line for stderr."""
-
-    def __init__(self, code: int, message: str) -> None:
-        super().__init__(message)
-        self.code = code
+FAILED, BAD_DATA, OUT_OF_GPU_MEMORY, TERMINATED = 1, 65, 67, 143
 
 
 def import_torch() -> None:
@@ -66,11 +56,6 @@ def say(text: str) -> None:
 
 
 # ---- Hyperparameters ------------------------------------------------------------------------------------------------
-
-
-def knob(default: Any, low: float | None, high: float | None, meaning: str, *choices: str) -> Any:
-    """A declared hyperparameter: its default (None: see its meaning), bounds, both included, or choices."""
-    return dataclasses.field(default=default, metadata={"bounds": (low, high), "is": meaning, "choices": choices})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,42 +81,15 @@ class Hyperparameters:
     deterministic: bool = knob(False, None, None, "use only kernels that give the same bits every time")
     precision: str = knob("auto", None, None, "auto: half if native", "auto", "float32", "bfloat16", "float16")
 
-
-KNOBS = {knob.name: knob for knob in dataclasses.fields(Hyperparameters)}
-
-
-def refusal(name: str, value: Any) -> str:
-    """Why a hyperparameter is refused, or an empty string."""
-    if name not in KNOBS:
-        near = difflib.get_close_matches(name, KNOBS, 1)
-        return f"{name}: unknown hyperparameter" + (f"; did you mean {near[0]}?" if near else "")
-    kind, (low, high), choices = str(KNOBS[name].type), KNOBS[name].metadata["bounds"], KNOBS[name].metadata["choices"]
-    # By the type's name, because a bool is an instance of int. A whole number is a fine float.
-    if type(value).__name__ not in (("int", "float") if kind == "float" else (kind,)):
-        return f"{name}: {json.dumps(value)} is a {type(value).__name__}, should be a {kind}"
-    if choices and value not in choices:
-        return f"{name}: {value!r} is not one of {', '.join(choices)}"
-    outside = low is not None and not low <= value <= high  # true of NaN
-    return f"{name}: {value} is not between {low:,} and {high:,}" if outside else ""
-
-
-def read_hyperparameters(path: Path) -> Hyperparameters:
-    """The hyperparameters in a JSON file, each of its declared type and within its bounds; else TrialError 64."""
-    try:
-        if not isinstance(given := json.loads(path.read_text()), dict):
-            raise TypeError("it is no JSON object")
-    except (OSError, ValueError, TypeError) as error:
-        raise TrialError(BAD_HYPERPARAMETERS, f"{path}: not readable: {error}") from None
-    problems = [problem for name, value in given.items() if (problem := refusal(name, value))]
-    if not problems:
-        epochs = given.get("epochs", Hyperparameters.epochs)
-        given = {"stop_epoch": epochs, "peak_epoch": min(5, epochs * 5 / 24)} | given
-        late = [name for name in ("stop_epoch", "peak_epoch") if given[name] > epochs]
-        problems = [f"{name}: {given[name]} is more than epochs ({epochs})" for name in late]
-    if problems:
-        raise TrialError(BAD_HYPERPARAMETERS, "; ".join(problems))
-    cast: dict[str, Any] = {k: float(v) if KNOBS[k].type == "float" else v for k, v in given.items()}
-    return Hyperparameters(**cast)
+    def __post_init__(self) -> None:
+        """Fill in what follows from `epochs`. Raises ValueError."""
+        derived = {"stop_epoch": self.epochs, "peak_epoch": min(5.0, self.epochs * 5 / 24)}
+        for name, default in derived.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, default)
+        late = [name for name in derived if getattr(self, name) > self.epochs]
+        if late:
+            raise ValueError("; ".join(f"{n}: {getattr(self, n)} is more than epochs ({self.epochs})" for n in late))
 
 
 def split(hp: Hyperparameters, images: int) -> tuple[Tensor, Tensor]:
@@ -317,25 +275,12 @@ class Trainee:
             w.grad = None
 
     def captured_step(self) -> Callable[[Tensor, Tensor, Tensor], None]:
-        """`step` as one CUDA graph: one launch for some two hundred. Not yet tried on a GPU, nor measured."""
-        x = torch.zeros(self.hp.batch_size, 3, 32, 32, dtype=self.half, device=self.totals.device)
-        x, y = x.to(memory_format=torch.channels_last), torch.zeros_like(x[:, 0, 0, 0], dtype=torch.int64)
-        inputs = (x, y, torch.zeros_like(y[0], dtype=torch.float32))
-        before, side, graph = [t.clone() for t in self.state], torch.cuda.Stream(), torch.cuda.CUDAGraph()
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            for _ in range(3):  # here cuDNN chooses its kernels, which it cannot during a capture
-                self.step(*inputs)
-        torch.cuda.current_stream().wait_stream(side)
-        with torch.cuda.graph(graph):
-            self.step(*inputs)
+        """`step` for a GPU, as one CUDA graph; the state is afterwards as it was."""
+        before, x = [t.clone() for t in self.state], torch.zeros(self.hp.batch_size, 3, 32, 32).to(self.totals.device)
+        y, rate = torch.zeros_like(x[:, 0, 0, 0], dtype=torch.int64), torch.zeros_like(x[0, 0, 0, 0])
+        replay = hardware.captured(self.step, x.to(self.half, memory_format=torch.channels_last), y, rate)
         self.restore(before)
         self.totals.zero_()
-
-        def replay(*given: Tensor) -> None:
-            torch._foreach_copy_(inputs, given)
-            graph.replay()
-
         return replay
 
     def evaluate(self, images: Images, index: Tensor) -> tuple[float, float]:
@@ -352,82 +297,7 @@ class Trainee:
         return loss, right
 
 
-# ---- Checkpoints ----------------------------------------------------------------------------------------------------
-
-
-class Checkpoints:
-    """epoch-0003.pt and the one before it: a sha256 (torch.load checks none), then what torch.save writes.
-
-    Trials of one lineage share the directory: epochs beyond this trial's own belong to a longer one, and stay.
-    """
-
-    def __init__(self, folder: Path, fingerprint: str) -> None:
-        self.folder, self.fingerprint = folder, fingerprint
-        self.writer, self.pending = ThreadPoolExecutor(1), Future[None]()
-        self.pending.set_result(None)
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()  # raises now, not after an epoch, if it cannot be written
-
-    def epochs(self) -> list[tuple[int, Path]]:
-        """The checkpoints that there are, the newest first."""
-        named = [(re.fullmatch(r"epoch-(\d+)\.pt", path.name), path) for path in self.folder.iterdir()]
-        return sorted(((int(match[1]), path) for match, path in named if match), reverse=True)
-
-    def newest(self, last: int) -> dict[str, Any] | None:
-        """The newest usable one up to epoch `last`; says which ones are not usable."""
-        for path in [path for epoch, path in self.epochs() if epoch <= last]:
-            try:
-                content = path.read_bytes()
-                if hashlib.sha256(content[32:]).digest() != content[:32]:
-                    raise ValueError("its bytes do not have its hash")
-                saved: dict[str, Any] = torch.load(io.BytesIO(content[32:]), map_location="cpu", weights_only=True)
-                if saved["fingerprint"] != self.fingerprint:
-                    raise ValueError("it is of other hyperparameters, seed or data")
-                return saved
-            except (OSError, ValueError) as error:
-                say(f"checkpoint {path} is not usable, going back to the one before: {error}")
-        return None
-
-    def save(self, epoch: int, **content: Any) -> None:
-        """Copy now, write while the next epoch trains: a slow disk costs little. OSError if the last could not be."""
-        self.pending.result()
-        torch.save(content | {"fingerprint": self.fingerprint}, copy := io.BytesIO())
-        self.pending = self.writer.submit(self.write, epoch, copy.getbuffer())
-
-    def write(self, epoch: int, content: memoryview) -> None:
-        dataset.replace(self.folder / f"epoch-{epoch:04}.pt", hashlib.sha256(content).digest(), content)
-        with contextlib.suppress(OSError):  # another attempt tidies up too
-            killed = [path for path in self.folder.glob(".epoch-*") if path.stat().st_mtime < time.time() - 3600]
-            for path in [*killed, *(path for old, path in self.epochs() if old < epoch - 1)]:
-                path.unlink()
-
-
 # ---- The trial ------------------------------------------------------------------------------------------------------
-
-
-def choose_precision(hp: Hyperparameters, device: torch.device) -> torch.dtype:
-    """What to compute in: a half type that is not native is two to ten times slower than float32."""
-    if device.type == "cuda":
-        native = "float16" if torch.cuda.get_device_capability() >= (7, 0) else "float32"
-    else:
-        native = "bfloat16" if read_fact("/proc/cpuinfo", r"\b(avx512_bf16|amx_bf16)\b") else "float32"
-    return getattr(torch, native if hp.precision == "auto" else hp.precision)  # type: ignore[no-any-return]
-
-
-def environment(device: torch.device, half: torch.dtype) -> dict[str, str | int]:
-    """Where this trial trained, for its result."""
-    facts = {"device": device.type, "precision": str(half).removeprefix("torch."), "torch": torch.__version__}
-    facts |= {"python": sys.version.split()[0], "cpu": read_fact("/proc/cpuinfo", r"model name\s*: (.*)")}
-    if device.type == "cuda":
-        facts |= {"gpu": torch.cuda.get_device_name(), "cuda": str(torch.version.cuda)}
-        facts |= {"driver": read_fact("/proc/driver/nvidia/version", r"Kernel Module.*?  (\d[\d.]+)")}
-    return {**facts, "threads": torch.get_num_threads()}
-
-
-def read_fact(path: str, pattern: str) -> str:
-    """What the pattern's group matches in a file of the kernel's; empty if there is no such thing."""
-    match = re.search(pattern, Path(path).read_text()) if Path(path).exists() else None
-    return match[1] if match else ""
 
 
 NOTHING = (math.nan, math.nan)  # loss and accuracy of a network that diverged
@@ -440,24 +310,22 @@ def finite(row: dict[str, Any]) -> dict[str, Any]:
 
 def train(hp: Hyperparameters, seed: int, data: Path, manifest: dataset.Manifest) -> dict[str, Any]:
     """Train on from the newest checkpoint, if there is one, and return what METRICS_FILE is to hold."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch._C._set_deterministic_algorithms(hp.deterministic)  # the public function imports torch._dynamo
     torch.backends.cudnn.benchmark = not hp.deterministic
     validation, training = split(hp, manifest.train)
-    half, random, arrays = choose_precision(hp, device), torch.Generator(), dataset.load(data, manifest)
+    device, random, arrays = hardware.device(), torch.Generator(), dataset.load(data, manifest)
+    half = hardware.precision(hp.precision, device)
     trainee = Trainee(hp, random.manual_seed(seed), device, half)
     images = Images(arrays.train_images, arrays.train_labels, device, half)
     history: list[dict[str, Any]] = []
-    checkpoints = None
-    if folder := os.environ.get("CHECKPOINT_DIR"):
-        # What must agree for one trial to go on where another stopped: all but how far it goes.
-        same = dataclasses.asdict(hp) | {"stop_epoch": None, "seed": seed, "data": manifest.id}
-        checkpoints = Checkpoints(Path(folder), json.dumps(same))
-        if saved := checkpoints.newest(hp.stop_epoch):
-            trainee.restore(saved["state"])
-            random.set_state(saved["random"])
-            history = saved["history"]
-            say(f"going on after epoch {len(history)}, from {folder}")
+    # What must agree for one trial to go on where another stopped: all but how far it goes.
+    same = dataclasses.asdict(hp) | {"stop_epoch": None, "seed": seed, "data": manifest.id}
+    checkpoints = Checkpoints(os.environ.get("CHECKPOINT_DIR"), json.dumps(same))
+    if saved := checkpoints.newest(hp.stop_epoch):
+        trainee.restore(saved["state"])
+        random.set_state(saved["random"])
+        history = saved["history"]
+        say(f"going on after epoch {len(history)}, from {checkpoints.folder}")
     captured = device.type == "cuda" and len(history) < hp.stop_epoch
     step = trainee.captured_step() if captured else trainee.step
     setup_s, steps, diverged = time.perf_counter() - START, len(training) // hp.batch_size, False
@@ -477,31 +345,28 @@ def train(hp: Hyperparameters, seed: int, data: Path, manifest: dataset.Manifest
                 result = trainee.evaluate(images, validation) if math.isfinite(loss) else NOTHING
                 row["val_loss"], row["val_accuracy"] = result
             history.append(finite(row))
-            if checkpoints:
-                checkpoints.pending.result()  # an epoch is told once the one before is safe: at most one is lost
+            checkpoints.settle()  # an epoch is told once the one before is safe: at most one is lost
             print(json.dumps(history[-1]), file=lines, flush=True)
             print(*(f"{key} {value:.4g} " for key, value in row.items()), flush=True)
             if diverged := not all(map(math.isfinite, row.values())):
                 break
-            if checkpoints:
-                checkpoints.save(epoch + 1, state=trainee.state, random=random.get_state(), history=history)
+            checkpoints.save(epoch + 1, state=trainee.state, random=random.get_state(), history=history)
     metrics = {name: value for name, value in history[-1].items() if name.startswith(("train_", "val_"))}
     metrics["images_per_second"] = len(history) * steps * hp.batch_size / sum(row["seconds"] for row in history)
     test = Images(arrays.test_images, arrays.test_labels, device, half)
     result = NOTHING if diverged else trainee.evaluate(test, torch.arange(manifest.test))
     metrics["test_loss"], metrics["test_accuracy"] = result
     metrics = finite(metrics) | {"status": "succeeded" if math.isfinite(result[0]) else "diverged"}
-    if checkpoints:
-        checkpoints.pending.result()
+    checkpoints.settle()
     durations = {"setup_s": setup_s, "train_s": time.perf_counter() - START - setup_s}
-    return metrics | {"environment": environment(device, half), "durations": durations}
+    return metrics | {"environment": hardware.environment(device, half), "durations": durations}
 
 
 def main() -> None:
     codes = {"HYPERPARAMETERS_FILE": BAD_HYPERPARAMETERS, "DATA_DIR": BAD_DATA, "METRICS_FILE": FAILED}
     for name in [name for name in codes if not os.environ.get(name)]:
         raise TrialError(codes[name], f"{name} is not set in the environment")
-    hp = read_hyperparameters(Path(os.environ["HYPERPARAMETERS_FILE"]))
+    hp = knobs.read(Path(os.environ["HYPERPARAMETERS_FILE"]), Hyperparameters)
     if not re.fullmatch(r"\d{1,18}", seed := os.environ.get("SEED") or "0"):
         raise TrialError(BAD_HYPERPARAMETERS, f"SEED: {seed!r} is not a whole number from 0 on")
     manifest = dataset.check(data := Path(os.environ["DATA_DIR"]), os.environ.get("DATA_ID", ""))

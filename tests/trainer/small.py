@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -84,5 +85,5 @@ class Trial:
     def weights(self) -> list[train.Tensor]:
         """The state in the newest checkpoint, read without the trainer's help."""
         newest = max(self.checkpoints.glob("epoch-*.pt"))
-        state: list[train.Tensor] = train.torch.load(train.io.BytesIO(newest.read_bytes()[32:]))["state"]
+        state: list[train.Tensor] = train.torch.load(io.BytesIO(newest.read_bytes()[32:]))["state"]
         return state

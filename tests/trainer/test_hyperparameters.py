@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import knobs
 import pytest
 import train
 from small import SMALL, TRAINER, Trial
@@ -45,8 +46,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 def test_a_bad_hyperparameter_is_refused_with_its_name(given: dict[str, Any], message: str, tmp_path: Path) -> None:
     path = tmp_path / "hyperparameters.yaml"
     path.write_text(json.dumps(given))
-    with pytest.raises(train.TrialError) as refused:
-        train.read_hyperparameters(path)
+    with pytest.raises(knobs.TrialError) as refused:
+        knobs.read(path, train.Hyperparameters)
     assert (refused.value.code, str(refused.value)) == (64, message)
 
 
@@ -54,8 +55,8 @@ def test_a_bad_hyperparameter_is_refused_with_its_name(given: dict[str, Any], me
 def test_what_is_no_json_object_is_refused(text: str, tmp_path: Path) -> None:
     path = tmp_path / "hyperparameters.yaml"
     path.write_text(text)
-    with pytest.raises(train.TrialError) as refused:
-        train.read_hyperparameters(path)
+    with pytest.raises(knobs.TrialError) as refused:
+        knobs.read(path, train.Hyperparameters)
     assert refused.value.code == 64
     assert str(refused.value).startswith(f"{path}: ")
 
@@ -74,7 +75,7 @@ TOO_MANY = "train_examples: {} asked for, but {} of 320 images are left beside v
     ],
 )
 def test_more_images_than_there_are_is_refused(given: dict[str, Any], message: str) -> None:
-    with pytest.raises(train.TrialError) as refused:
+    with pytest.raises(knobs.TrialError) as refused:
         train.split(train.Hyperparameters(**{**SMALL, **given}), 320)
     assert (refused.value.code, str(refused.value)) == (64, message)
 
@@ -103,7 +104,7 @@ def test_a_bad_environment_is_refused(trial: Trial, name: str, value: str, code:
 def test_defaults_are_the_original_recipe(tmp_path: Path) -> None:
     path = tmp_path / "hyperparameters.yaml"
     path.write_text("{}")
-    hp = dataclasses.asdict(train.read_hyperparameters(path))
+    hp = dataclasses.asdict(knobs.read(path, train.Hyperparameters))
     recipe = {"epochs": 24, "stop_epoch": 24, "max_learning_rate": 0.4, "peak_epoch": 5, "batch_size": 512}
     recipe |= {"momentum": 0.9, "weight_decay": 5e-4, "data_aug_cutout_size": 8, "batch_norm": True, "width": 64}
     recipe |= {"classifier_scale": 0.125, "label_smoothing": 0, "ema": 0, "test_time_flip": False}
@@ -114,19 +115,19 @@ def test_defaults_are_the_original_recipe(tmp_path: Path) -> None:
 def test_the_peak_comes_at_epoch_5_and_earlier_in_shorter_schedules(epochs: int, peak: float, tmp_path: Path) -> None:
     path = tmp_path / "hyperparameters.yaml"
     path.write_text(json.dumps({"epochs": epochs}))
-    assert train.read_hyperparameters(path).peak_epoch == peak
+    assert knobs.read(path, train.Hyperparameters).peak_epoch == peak
 
 
 def test_a_whole_number_is_a_float_and_a_dotted_exponent_is_read(tmp_path: Path) -> None:
     path = tmp_path / "hyperparameters.yaml"
     path.write_text('{"max_learning_rate": 1, "weight_decay": 5.0e-05, "ema": 0}')
-    hp = train.read_hyperparameters(path)
+    hp = knobs.read(path, train.Hyperparameters)
     assert repr((hp.max_learning_rate, hp.weight_decay, hp.ema)) == "(1.0, 5e-05, 0.0)"
 
 
 def test_every_hyperparameter_says_what_it_means() -> None:
-    assert all(knob.metadata["is"] for knob in train.KNOBS.values())
-    assert all(knob.metadata["choices"] or knob.metadata["bounds"] for knob in train.KNOBS.values())
+    declared = [field.metadata for field in dataclasses.fields(train.Hyperparameters)]
+    assert all(knob["is"] and (knob["choices"] or knob["bounds"]) for knob in declared)
 
 
 def test_refusing_needs_no_torch() -> None:

@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import hardware
+import knobs
 import pytest
 import torch
 import train
@@ -165,13 +167,20 @@ def wait_for(path: Path, process: subprocess.Popen[str], content: str = "\n") ->
         time.sleep(0.01)
 
 
+def test_a_step_that_cannot_be_a_cuda_graph_runs_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("here it can")
+    assert hardware.captured(print, torch.zeros(1)) is print
+    assert capsys.readouterr().err.startswith("train: no CUDA graph, so a launch for every kernel: ")
+
+
 def test_out_of_gpu_memory_exits_67_with_batch_size_and_memory(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
     monkeypatch.setattr(train, "train", full)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (2**29, 80 * 2**30))
-    with pytest.raises(train.TrialError) as failed:
+    with pytest.raises(knobs.TrialError) as failed:
         trial.train(monkeypatch)
     message = "out of GPU memory with batch_size 32, width 4: 0.5 GiB of 80.0 GiB are free"
     assert (failed.value.code, str(failed.value)) == (67, message)
