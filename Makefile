@@ -157,6 +157,10 @@ cluster-down: .venv/.dev ## end it
 bench-trainer: .venv/.dev ## images/s of the trainer against a plain reference
 	@.venv/bin/python tools/trainer_python.py bench/bench_trainer.py $(ARGS)
 
+.PHONY: bench-grid
+bench-grid: .venv/.dev ## the 16-trial grid against the published one
+	@.venv/bin/python bench/bench_grid.py $(ARGS)
+
 .PHONY: bench-search
 bench-search: .venv/.dev ## regret of every sampler on known functions, against Optuna
 	@.venv/bin/python bench/bench_search.py $(ARGS)

@@ -1,0 +1,126 @@
+"""The 16-trial grid as this clone's results.csv has it, against the published one: ranking, effects, noise.
+
+    make bench-grid                    # of values/cifar10-narrow; ARGS=cifar10-grid for another sweep
+
+Every figure is of the accuracies that are there; a point with several seeds counts with its mean. Prints the tables of
+docs/reproduction.md.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
+from math import atanh, sqrt, tanh
+from pathlib import Path
+from statistics import fmean, stdev, variance
+
+from scipy import stats
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "scripts")]
+
+from sweep import results  # noqa: E402
+from sweep.layout import Clone  # noqa: E402
+
+Point = tuple[float, int, int, float]
+"""max_learning_rate, data_aug_cutout_size, batch_size, momentum."""
+NAMES = ("max_learning_rate", "data_aug_cutout_size", "batch_size", "momentum")
+LEVELS = ((0.4, 0.6), (5, 12), (128, 512), (0.9, 0.99))
+_ACCURACIES = """
+    .9347 .8285 .9426 .8883 .9301 .8129 .9397 .8737
+    .9274 .8182 .9419 .8741 .9213 .8042 .9376 .8634
+"""
+PUBLISHED: dict[Point, float] = dict(zip(product(*LEVELS), map(float, _ACCURACIES.split()), strict=True))
+"""Test accuracy after 24 epochs at full width on a V100, one run each (docs/reproduction.md)."""
+METRIC = "test_accuracy"
+
+
+def measured(sweep: str) -> dict[Point, list[float]]:
+    """Point -> the accuracies of its seeds, from the committed results.csv."""
+    found: dict[Point, list[float]] = {}
+    for row in results.read(Clone.here().sweep(sweep).results):
+        point = tuple(row.hyperparameters.get(name) for name in NAMES)
+        if row.status == "succeeded" and point in PUBLISHED:
+            found.setdefault(point, []).append(row.metrics[METRIC])
+    return found
+
+
+def rank_correlation(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float, float]:
+    """Spearman's rho and its 95 % interval: Fisher's z with the variance of Bonett and Wright (2000)."""
+    rho = float(stats.spearmanr(ours, theirs).statistic)
+    if len(ours) < 5 or abs(rho) > 0.9999:
+        return rho, float("nan"), float("nan")
+    half = stats.norm.ppf(0.975) * sqrt((1 + rho**2 / 2) / (len(ours) - 3))
+    return rho, tanh(atanh(rho) - half), tanh(atanh(rho) + half)
+
+
+def effect(of: Mapping[Point, float], name: str, keep: Callable[[Point], bool]) -> tuple[float, float]:
+    """(mean difference of the higher level to the lower, half of its 95 % interval), over the pairs that differ in
+    this hyperparameter alone; the interval is Student's, so it holds interactions and noise alike."""
+    place = NAMES.index(name)
+    low, high = LEVELS[place]
+    pairs = [
+        of[(*point[:place], high, *point[place + 1 :])] - value  # type: ignore[index]
+        for point, value in of.items()
+        if point[place] == low and keep(point) and (*point[:place], high, *point[place + 1 :]) in of
+    ]
+    if len(pairs) < 2:
+        return fmean(pairs) if pairs else float("nan"), float("nan")
+    return fmean(pairs), float(stats.t.ppf(0.975, len(pairs) - 1)) * stdev(pairs) / sqrt(len(pairs))
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    for cells in (header, ["---"] * len(header), *rows):
+        print(f"| {' | '.join(cells)} |")
+    print()
+
+
+def main() -> int:
+    sweep = sys.argv[1] if len(sys.argv) > 1 else "cifar10-narrow"
+    seeds = measured(sweep)
+    ours = {point: fmean(values) for point, values in seeds.items()}
+    if len(ours) < len(PUBLISHED):
+        told = f"error: {sweep}: has {len(ours)} of the {len(PUBLISHED)} points; `make sweep SWEEP={sweep}`"
+        print(told, file=sys.stderr)
+        return 2
+    counted = sorted({len(values) for values in seeds.values()})
+    print(f"{sweep}: {len(ours)} points, {' or '.join(map(str, counted))} seeds a point\n")
+
+    places = [{p: i for i, p in enumerate(sorted(of, key=lambda p: -of[p]), 1)} for of in (ours, PUBLISHED)]
+    rows = []
+    for point in sorted(PUBLISHED, key=lambda p: -PUBLISHED[p]):
+        cells = [f"{100 * of[point]:.2f} | {place[point]}" for of, place in zip((ours, PUBLISHED), places, strict=True)]
+        rows.append([*map(str, point), *cells])
+    table(["learning rate", "cutout", "batch", "momentum", "here, %", "rank", "published, %", "rank"], rows)
+
+    subsets: dict[str, Callable[[Point], bool]] = {"all": lambda _: True}
+    subsets |= {f"momentum {level}": lambda point, level=level: point[3] == level for level in LEVELS[3]}  # type: ignore[misc]
+    rows = []
+    for told, keep in subsets.items():
+        kept = [point for point in PUBLISHED if keep(point)]
+        rho, low, high = rank_correlation([ours[p] for p in kept], [PUBLISHED[p] for p in kept])
+        rows.append([told, str(len(kept)), f"{rho:.2f}", f"{low:.2f} to {high:.2f}"])
+    table(["points", "n", "Spearman's rho", "95 %"], rows)
+
+    rows = []
+    for told, keep in subsets.items():
+        for name in NAMES[: None if told == "all" else 3]:
+            both = [effect(of, name, keep) for of in (ours, PUBLISHED)]
+            low, high = LEVELS[NAMES.index(name)]
+            rows.append([told, f"{name} {low} → {high}", *(f"{100 * m:+.2f} ± {100 * h:.2f}" for m, h in both)])
+    table(["points", "change", "here, percentage points", "published"], rows)
+
+    repeated = {point: values for point, values in seeds.items() if len(values) > 1}
+    for told, keep in subsets.items():
+        kept_values = [values for point, values in repeated.items() if keep(point)]
+        if freedom := sum(len(values) - 1 for values in kept_values):
+            pooled = sqrt(sum(variance(values) * (len(values) - 1) for values in kept_values) / freedom)
+            print(f"seeds spread by {100 * pooled:.2f} points ({told}; {freedom} degrees of freedom)")
+    if not repeated:
+        print("one seed a point: nothing here tells the noise")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
