@@ -25,22 +25,21 @@ from tests.e2e.conftest import clone  # noqa: F401 - a fixture
 from tests.e2e.support import TestClone
 
 FAKE_NODES = 4
-ON_THE_NODE = {path.name for path in Path(__file__).parent.glob("test_*.py") if "xdist_group" in path.read_text()}
-"""Files with tests on the real node."""
 
 
-class OneNode(LoadScopeScheduling):
-    """One worker gets all files with tests on the real node, of which a machine has one; the rest go to any.
+class OneServer(LoadScopeScheduling):
+    """One worker gets the tests that stop the NFS server, of which there is one; all others go to any, one by one.
 
-    xdist's own `loadgroup` does nothing under pytest 9.2: it renames items, whose ids have become read-only.
+    Each worker has a cluster and a node of its own. xdist's own `loadgroup` does nothing under pytest 9.2: it renames
+    items, whose ids have become read-only.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return "real node" if Path(nodeid.split("::")[0]).name in ON_THE_NODE else nodeid
+        return "NFS server" if Path(nodeid.split("::")[0]).name == "test_nfs.py" else nodeid
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneNode:
-    return OneNode(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneServer:
+    return OneServer(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ It needs root, and Debian's containerd, runc and containernetworking-plugins. Wh
 (mounts, a bridge, an address, cgroups, processes of containers) is undone by a guard process of its own, also when the
 test process is killed.
 
-    python -m tests.cluster.node guard FOLDER      clean up as soon as stdin ends
+    python -m tests.cluster.node guard FOLDER SLOT      clean up as soon as stdin ends
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,15 +27,64 @@ from tests.cluster.cluster import NODE, Cluster, Daemon, free_port
 from tests.cluster.image import write_images
 from tests.cluster.kubernetes import Kubectl, is_true, until
 
-ADDRESS = "10.244.255.1"
-"""Of the node, put on lo: the kubelet refuses a loopback address. Only this machine reaches it."""
-POD_NETWORK = "10.244.254.0/24"
-BRIDGE = "helm-sweep0"
+SLOTS = 8
+"""Nodes at a time on a machine."""
 GPUS = 2
 PROGRAMS = ("containerd", "ctr", "runc", "ip")
 PLUGINS = Path("/usr/lib/cni")
 _CGROUPS = Path("/sys/fs/cgroup")
-_LOCK = Path("/run/helm-sweep-node.lock")
+
+
+@dataclass(frozen=True)
+class Slot:
+    """What a node takes of its machine, and no other node may have: network, cgroups."""
+
+    number: int
+
+    @property
+    def address(self) -> str:
+        """Of the node, put on lo: the kubelet refuses a loopback address. Only this machine reaches it."""
+        return f"10.244.255.{self.number + 1}"
+
+    @property
+    def pod_network(self) -> str:
+        return f"10.244.{self.number}.0/24"
+
+    @property
+    def bridge(self) -> str:
+        return f"helm-sweep{self.number}"
+
+    @property
+    def cgroup(self) -> str:
+        """Below which the kubelet has its Pods: it ends whatever it does not know there."""
+        return f"/helm-sweep{self.number}"
+
+    @property
+    def cgroups(self) -> list[Path]:
+        """The folders of `cgroup`: of each controller where they are apart (v1), else one (v2)."""
+        apart = not (_CGROUPS / "cgroup.controllers").exists()
+        return [place / self.cgroup[1:] for place in (_CGROUPS.iterdir() if apart else [_CGROUPS]) if place.is_dir()]
+
+    def make_cgroups(self) -> None:
+        if (listed := _CGROUPS / "cgroup.controllers").exists():
+            enabled = " ".join(f"+{name}" for name in listed.read_text().split())
+            (_CGROUPS / "cgroup.subtree_control").write_text(enabled)
+        for folder in self.cgroups:
+            with contextlib.suppress(PermissionError):  # not every folder there is a controller's
+                folder.mkdir(exist_ok=True)
+
+
+def take_slot() -> tuple[Slot, IO[str]]:
+    """The first free slot of this machine, and the lock that holds it; waits where all are taken."""
+    for number in range(SLOTS):
+        lock = Path(f"/run/helm-sweep-node-{number}.lock").open("w")  # noqa: SIM115 - held while the node lives
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | (fcntl.LOCK_NB if number < SLOTS - 1 else 0))
+        except BlockingIOError:
+            lock.close()
+        else:
+            return Slot(number), lock
+    raise AssertionError("the last slot is waited for")
 
 
 def what_lacks() -> str:
@@ -48,7 +98,7 @@ def what_lacks() -> str:
 
 
 class Node:
-    """The real node of a cluster. One at a time on a machine: a second one waits for the first to end."""
+    """The real node of a cluster."""
 
     def __init__(self, cluster: Cluster, folder: Path) -> None:
         self.folder = folder
@@ -56,28 +106,32 @@ class Node:
         self.socket = folder / "containerd.sock"
         words = ["containerd", "--config", str(folder / "containerd.toml")]
         self.containerd = Daemon("containerd", words, folder)
+        self._slot, self._lock = take_slot()
         self.kubelet = Daemon("kubelet", self._kubelet(), folder)
         self._guard: subprocess.Popen[bytes] | None = None
-        self._lock: IO[str] | None = None
 
     @property
     def kubectl(self) -> Kubectl:
         return self.cluster.kubectl
 
+    @property
+    def address(self) -> str:
+        """Where Pods reach this machine."""
+        return self._slot.address
+
     def start(self) -> None:
         """Start it; returns when it is ready and has GPUs. On failure prints the logs and cleans up."""
-        self._lock = _LOCK.open("w")
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
-        words = [sys.executable, "-m", "tests.cluster.node", "guard", str(self.folder)]
+        words = [sys.executable, "-m", "tests.cluster.node", "guard", str(self.folder), str(self._slot.number)]
         self._guard = subprocess.Popen(
             words,
             cwd=build.HERE.parents[1],
             stdin=subprocess.PIPE,
             start_new_session=True,
-            pass_fds=[self._lock.fileno()],  # the next node waits until this one is cleaned up, too
+            pass_fds=[self._lock.fileno()],  # the slot is taken until this node is cleaned up
         )
         try:
-            subprocess.run(["ip", "address", "replace", f"{ADDRESS}/32", "dev", "lo"], check=True)
+            subprocess.run(["ip", "address", "replace", f"{self.address}/32", "dev", "lo"], check=True)
+            self._slot.make_cgroups()
             self._configure()
             self.containerd.start()
             self._until(lambda: not self.ctr("version", check=False).returncode)
@@ -100,8 +154,7 @@ class Node:
             self._guard.wait(timeout=60)
         for daemon in (self.kubelet, self.containerd):
             daemon.stop(signal.SIGKILL)
-        if self._lock:
-            self._lock.close()
+        self._lock.close()
 
     def ready(self) -> bool:
         nodes = self.kubectl.items("nodes", "--field-selector", f"metadata.name={NODE}")
@@ -131,12 +184,12 @@ class Node:
             "plugins": [
                 {
                     "type": "bridge",
-                    "bridge": BRIDGE,
+                    "bridge": self._slot.bridge,
                     "isGateway": True,  # so that Pods reach servers on this machine
                     "ipam": {
                         "type": "host-local",
                         "dataDir": str(self.folder / "addresses"),
-                        "ranges": [[{"subnet": POD_NETWORK}]],
+                        "ranges": [[{"subnet": self._slot.pod_network}]],
                         "routes": [{"dst": "0.0.0.0/0"}],
                     },
                 }
@@ -186,7 +239,7 @@ conf_dir = "{self.folder}/cni"
             f"--root-dir={self.folder / 'kubelet'}",
             f"--cert-dir={self.folder / 'pki'}",
             f"--hostname-override={NODE}",
-            f"--node-ip={ADDRESS}",
+            f"--node-ip={self.address}",
             # Nothing lands here but what a test sends here.
             f"--node-labels=helm-sweep.test/node={NODE}",
             f"--register-with-taints=helm-sweep.test/node={NODE}:NoSchedule",
@@ -196,12 +249,13 @@ conf_dir = "{self.folder}/cni"
         return {
             "apiVersion": "kubelet.config.k8s.io/v1beta1",
             "kind": "KubeletConfiguration",
-            "address": ADDRESS,
+            "address": self.address,
             "port": free_port(),
             "healthzPort": 0,
             "authentication": {"anonymous": {"enabled": True}, "webhook": {"enabled": False}},
             "authorization": {"mode": "AlwaysAllow"},
             "cgroupDriver": "cgroupfs",
+            "cgroupRoot": self._slot.cgroup,
             "failCgroupV1": False,
             "failSwapOn": False,
             "containerRuntimeEndpoint": f"unix://{self.socket}",
@@ -223,7 +277,7 @@ ON_REAL_NODE: dict[str, Any] = {
 # ---- the guard ----
 
 
-def clean_up(folder: Path) -> None:
+def clean_up(folder: Path, slot: Slot) -> None:
     """Undo whatever a node in `folder` did to this machine, the folder included; harmless if there is nothing."""
     text = str(folder)
     for pid in sorted(descendants(processes_of(text)), reverse=True):
@@ -231,9 +285,9 @@ def clean_up(folder: Path) -> None:
             os.kill(pid, signal.SIGKILL)
     for mount in sorted(mounts_below(folder), reverse=True):
         subprocess.run(["umount", "--lazy", mount], capture_output=True, check=False)
-    for words in (["link", "delete", BRIDGE], ["address", "delete", f"{ADDRESS}/32", "dev", "lo"]):
+    for words in (["link", "delete", slot.bridge], ["address", "delete", f"{slot.address}/32", "dev", "lo"]):
         subprocess.run(["ip", *words], capture_output=True, check=False)
-    for group in (*_CGROUPS.glob("*/kubepods"), _CGROUPS / "kubepods"):
+    for group in slot.cgroups:
         for inner, _, _ in os.walk(group, topdown=False):
             with contextlib.suppress(OSError):
                 Path(inner).rmdir()
@@ -273,10 +327,10 @@ def descendants(roots: set[int]) -> set[int]:
 
 
 def main() -> int:
-    _, word, folder = sys.argv
+    _, word, folder, number = sys.argv
     assert word == "guard"
     sys.stdin.buffer.read()  # ends when the test process closes it, or dies
-    clean_up(Path(folder))
+    clean_up(Path(folder), Slot(int(number)))
     return 0
 
 

@@ -15,14 +15,13 @@ from sweep import render
 from tests.cluster.cluster import NODE
 from tests.cluster.image import GIT_IMAGE, TRIAL_IMAGE
 from tests.cluster.kubernetes import Kubectl, Object, is_true, until
-from tests.cluster.node import ADDRESS, ON_REAL_NODE, Node
+from tests.cluster.node import ON_REAL_NODE, Node
 from tests.cluster.release import MINIMAL, Release
 from tests.cluster.test_chart_on_cluster import lost, pod_of
 from tests.cluster.test_real_node import end_of
 from tests.unit import git_server
 from tests.unit.git_server import GitServer
 
-REAL_NODE = pytest.mark.xdist_group("real node")  # one at a time on a machine
 SMALL: dict[str, Any] = {
     "image": TRIAL_IMAGE,
     "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "512Mi"}},
@@ -83,7 +82,7 @@ def test_resources_of_one_trial_replace_its_job_alone(release: Release) -> None:
 def server(real_node: Node, tmp_path: Path) -> Iterator[GitServer]:
     """A git daemon that Pods reach."""
     assert real_node.ready()
-    made = git_server.serve(tmp_path, ADDRESS)
+    made = git_server.serve(tmp_path, real_node.address)
     yield made
     made.stop()
 
@@ -94,7 +93,6 @@ def from_git(server: GitServer, **changes: str) -> dict[str, Any]:
     return {**SMALL, "command": ["python3", "train.py"], "code": {**code, "image": GIT_IMAGE, **changes}}
 
 
-@REAL_NODE
 def test_a_pod_fetches_its_code_from_git(release: Release, kubectl: Kubectl, store: Path, server: GitServer) -> None:
     """With a deploy key, which this server does not ask for: uid 1000 without fsGroup must be able to read it."""
     key = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "deploy"}, "stringData": {"ssh-privatekey": "x"}}
@@ -106,7 +104,6 @@ def test_a_pod_fetches_its_code_from_git(release: Release, kubectl: Kubectl, sto
     assert "secret of git" in kubectl("logs", f"job/{trial.job}")
 
 
-@REAL_NODE
 @pytest.mark.parametrize(("wrong", "words"), [("tree", "tree of trainer at commit"), ("commit", "is not there; push")])
 def test_the_pod_says_why_there_is_no_code(
     release: Release, kubectl: Kubectl, store: Path, server: GitServer, wrong: str, words: str
@@ -146,7 +143,6 @@ def dataset(release: Release, **wanted: Any) -> tuple[Object, Object]:
     return files, job
 
 
-@REAL_NODE
 def test_the_dataset_job_fills_the_volume(release: Release, kubectl: Kubectl, store: Path) -> None:
     files, job = dataset(release)
     kubectl.create(files, job)
@@ -157,7 +153,6 @@ def test_the_dataset_job_fills_the_volume(release: Release, kubectl: Kubectl, st
     kubectl("delete", name, f"configmap/{files['metadata']['name']}")
 
 
-@REAL_NODE
 def test_what_is_sent_to_the_dataset_job_fills_the_volume(release: Release, kubectl: Kubectl, store: Path) -> None:
     files, job = dataset(release, upload=True)
     kubectl.create(files, job)

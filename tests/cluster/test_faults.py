@@ -17,7 +17,7 @@ from tests.cluster.kubernetes import until
 from tests.cluster.node import GPUS, Node
 from tests.cluster.sweeps import ClusterSweep, processes
 
-pytestmark = [pytest.mark.xdist_group("real node"), pytest.mark.parametrize("helm", ["helm4"], indirect=True)]
+pytestmark = pytest.mark.parametrize("helm", ["helm4"], indirect=True)
 MANY = 400
 """Trials of a submission that takes helm some seconds."""
 

@@ -17,7 +17,6 @@ from tests.cluster.release import Helm
 from tests.cluster.sweeps import RIGHTS, ClusterSweep
 from tests.e2e.support import TestClone
 
-pytestmark = pytest.mark.xdist_group("real node")
 on_helm4 = pytest.mark.parametrize("helm", ["helm4"], indirect=True)
 
 WRITERS, READERS = 3000, 4000

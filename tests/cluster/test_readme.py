@@ -6,12 +6,8 @@ import os
 import re
 import subprocess
 
-import pytest
-
 from tests.cluster.sweeps import ClusterSweep
 from tests.e2e.support import ROOT
-
-pytestmark = pytest.mark.xdist_group("real node")
 
 
 def commands() -> list[str]:

@@ -6,15 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.cluster.cluster import NODE
 from tests.cluster.image import TRIAL_IMAGE
 from tests.cluster.kubernetes import Kubectl, is_true, until
 from tests.cluster.node import ON_REAL_NODE
 from tests.cluster.release import Release
 
-pytestmark = pytest.mark.xdist_group("real node")  # one at a time on a machine
 TRAINER = """
 import json, os, sys
 told = json.load(open(os.environ["HYPERPARAMETERS_FILE"]))

@@ -13,7 +13,6 @@ from tests.cluster.kubernetes import until
 from tests.cluster.node import ON_REAL_NODE
 from tests.cluster.sweeps import ClusterSweep
 
-pytestmark = pytest.mark.xdist_group("real node")
 # What helm does differently from one version to the next is tried on both; the rest on one.
 
 
@@ -174,6 +173,57 @@ def test_nfs_in_a_restricted_namespace_is_refused_in_one_line(sweep: ClusterSwee
     assert "Pod Security does not admit these Pods" in line
     assert "nfs" in line
     assert ours(sweep, "jobs,configmaps,secrets") == []
+
+
+SPACE = """
+objective: {metric: score, direction: maximize}
+sampler: {name: tpe, rounds: 2, per_round: 2, seed: 0}
+space: {x: {type: int, low: 0, high: 9}}
+"""
+
+
+@pytest.mark.parametrize("helm", ["helm4"], indirect=True)
+def test_a_round_goes_ahead_while_its_straggler_still_trains(sweep: ClusterSweep) -> None:
+    sweep.edit({"x": 1})
+    folder = sweep.root / "values" / "toy"
+    (folder / "space.yaml").write_text(SPACE)
+    head = (folder / "values.yaml").read_text().partition("trials:")[0]
+    (folder / "values.yaml").write_text(f"{head}trials:\n  # expanded from space.yaml: not yet\n  # end\n")
+    sweep.run("expand", "toy")
+    straggler, quick = (json.loads(line.strip("- "))["x"] for line in block(folder / "values.yaml"))
+    sweep.open_gate(quick)
+    launcher = sweep.start("drive", "toy", "--quorum", "0.5")
+    until(lambda: "round 2 of 2" in (folder / "values.yaml").read_text(), lambda: sweep.kubectl("describe", "pods"))
+    assert str(straggler) in sweep.events("start")
+    assert str(straggler) not in sweep.events("end")
+    sweep.open_gate()
+    out, err = launcher.communicate(timeout=300)
+    assert launcher.returncode == 0, out + err
+    assert {row["status"] for row in sweep.table()} == {"succeeded"}
+    assert len(sweep.table()) == 4
+    assert len(sweep.events("start")) == 4
+
+
+def block(values: Path) -> list[str]:
+    """The lines of the trials in a values file, each JSON after its dash."""
+    return [line.strip() for line in values.read_text().splitlines() if line.strip().startswith("- {")]
+
+
+@pytest.mark.parametrize("helm", ["helm4"], indirect=True)
+def test_a_trial_is_reproduced_from_its_id_after_its_sweep_has_gone(sweep: ClusterSweep) -> None:
+    sweep.edit({"x": 1}, {"x": 4})
+    sweep.open_gate()
+    sweep.run("drive", "toy")
+    trial = sweep.ids()[4]
+    sweep.run("uninstall", "toy")
+    sweep.git("rm", "-r", "--quiet", "values/toy")
+    sweep.commit("the sweep is history")
+    assert f"{trial}: equal" in sweep.run("reproduce", trial)
+    (made,) = (sweep.store / "reproductions" / trial).iterdir()
+    (found,) = made.glob("trials/*/*/result.json")
+    assert json.loads(found.read_text())["metrics"] == {"score": -1}
+    assert sorted(sweep.events("start")) == ["1", "4", "4"]
+    assert not sweep.kubectl.items("jobs")
 
 
 def test_shards_share_the_trials_and_the_table(sweep: ClusterSweep) -> None:

@@ -19,7 +19,7 @@ from tests.cluster.release import local_claim
 from tests.cluster.sweeps import ClusterSweep
 from tests.e2e.support import ROOT
 
-pytestmark = [pytest.mark.xdist_group("real node"), pytest.mark.parametrize("helm", ["helm4"], indirect=True)]
+pytestmark = pytest.mark.parametrize("helm", ["helm4"], indirect=True)
 EPOCHS = 24
 TINY = {"epochs": EPOCHS, "width": 4, "train_examples": 2000, "validation_examples": 500, "batch_size": 500}
 
