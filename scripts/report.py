@@ -45,7 +45,9 @@ def material(session: Session) -> report.Material:
     snapshot = store.read(session.store_folder, trials, session.files.store_cache)
     front = pareto.front(rows, objectives, session.engine) if len(objectives) > 1 else None
     budget = str(session.settings.get("budget") or "")
-    return report.Material(session.name, session.engine, rows, choice, snapshot, session.store_folder, front, budget)
+    command = verdict.settle_command(choice, session.name) if session.files.space.exists() else ""
+    store_folder = session.store_folder
+    return report.Material(session.name, session.engine, rows, choice, snapshot, store_folder, front, budget, command)
 
 
 def main() -> int:
@@ -73,7 +75,8 @@ def main() -> int:
     else:
         width = min(120, shutil.get_terminal_size((80, 24)).columns)
         spent = report.spent(made.rows, made.snapshot)
-        print(leaderboard.text(made.choice, made.rows, spent, max(1, args.top), width, made.front), end="")
+        top = max(1, args.top)
+        print(leaderboard.text(made.choice, made.rows, spent, top, width, made.front, made.command), end="")
     if not args.dry_run:
         cli.say(f"{session.name}: {clone.relative(path)} ({path.stat().st_size / 1e6:.1f} MB, opens from disk)")
     return 0

@@ -29,10 +29,12 @@ def text(
     top: int = 10,
     width: int = 80,
     front: Front | None = None,
+    command: str = "",
 ) -> str:
     """The `top` points and what can be said about them, at most `width` cells wide, with a newline at the end.
 
-    Of a sweep with several objectives the Pareto front comes first, all of it.
+    Of a sweep with several objectives the Pareto front comes first, all of it. `command` is what would settle the
+    choice, on a line of its own that is never broken.
 
     `rows` is the whole table. Nothing of a trial can act on the terminal: values are quoted as in values.yaml.
     """
@@ -55,7 +57,8 @@ def text(
         console.print(*map(Text, notes), "", sep="\n")
     for sentence in said:
         console.print(Text(sentence))
-    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+    text = "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+    return f"{text}More seeds for the best, which `make sweep` then runs:\n  {command}\n" if command else text
 
 
 def _caption(front: Front) -> str:

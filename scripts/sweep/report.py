@@ -62,6 +62,8 @@ class Material:
     """Of a sweep with several objectives."""
     budget: str = ""
     """The hyperparameter that says for how long a trial trains, of a sweep that has one."""
+    command: str = ""
+    """What to type for the seeds that would settle the choice; "" where none would, or there is no space.yaml."""
 
 
 def spent(rows: Sequence[Row], snapshot: Snapshot) -> verdict.Spent:
@@ -120,6 +122,7 @@ def html(material: Material, charts: str = "", data: dict[str, Any] | None = Non
         best_value=verdict.value(choice, choice.points[0]) if choice.points else "",
         fixed=_fixed(rows, names),
         sentences=verdict.sentences(choice, names),
+        command=material.command,
         replicates=verdict.replicate_lines(choice),
         on_test=is_test_metric(choice.objective.metric),
         spent=spent(rows, material.snapshot),

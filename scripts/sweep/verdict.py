@@ -30,7 +30,9 @@ class Spent:
 
 
 def hours(seconds: float) -> str:
-    """Seconds as hours with two decimals, or as whole hours from ten on."""
+    """Seconds as hours: two digits below a tenth, two decimals below ten, whole ones from there on."""
+    if seconds < 360:
+        return f"{seconds / 3600:.2g}"
     return f"{seconds / 3600:.2f}" if seconds < 36_000 else f"{seconds / 3600:,.0f}"
 
 
@@ -106,7 +108,7 @@ def _how_sure(choice: Choice, best: Point) -> list[str]:
     if not choice.noise:
         return [
             f"Every point ran with one seed, so nothing here tells how much of its lead of {gap:.2g} is luck; "
-            "run replicates (replicates: 3 in space.yaml) before you believe it.",
+            "run replicates before you believe it.",
             f"It was picked as the best of {count}, which by itself makes it look better than it is (winner's curse).",
         ]
     noise = choice.noise
@@ -132,14 +134,29 @@ def _how_sure(choice: Choice, best: Point) -> list[str]:
     return [*said, f"If that lead is real, {seeds} for each of the best two points would show it (power 0.8)."]
 
 
+def _more_would_settle(choice: Choice) -> bool:
+    settled = bool(choice.p_best) and choice.p_best[0] >= SETTLED
+    return bool(choice.more) and (choice.more or 0) <= TOO_MANY and not settled
+
+
+def settle_command(choice: Choice, sweep: str) -> str:
+    """What to paste for the seeds that `sentences` ask for, of a sweep with a space.yaml; "" if they ask for none."""
+    seeds = 0
+    if len(choice.points) > 1 and not choice.noise:
+        top, seeds = min(5, len(choice.points)), 3
+    elif _more_would_settle(choice):
+        top, seeds = 2, max(max(point.values) for point in choice.points[:2]) + 1 + (choice.more or 0)
+    return f'make expand SWEEP={sweep} ARGS="--replicate-top {top} --replicates {seeds}"' if seeds else ""
+
+
 def replicate_lines(choice: Choice) -> list[str]:
     """Lines for `trials:` in values.yaml that give the best two points the seeds `more` asks for; [] for none."""
-    if not choice.more or choice.more > TOO_MANY or (choice.p_best and choice.p_best[0] >= SETTLED):
+    if not _more_would_settle(choice):
         return []
     return [
         f"  - {flow_trial(point.hyperparameters, max(point.values) + further)}"
         for point in choice.points[:2]
-        for further in range(1, choice.more + 1)
+        for further in range(1, (choice.more or 0) + 1)
     ]
 
 

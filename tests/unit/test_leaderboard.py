@@ -143,6 +143,34 @@ def test_only_hyperparameters_that_differ_are_shown() -> None:
     assert verdict.varied([]) == []
 
 
+def test_a_command_asks_for_the_seeds_that_would_settle_it() -> None:
+    rows = [row({"lr": n}, s, 0.9 + n / 1000 + (0.001, -0.001, 0.0)[(s + n) % 3]) for n in range(8) for s in range(3)]
+    choice = stats.choose(rows, Objective("val_accuracy", "maximize"), "local")
+    command = f'make expand SWEEP=toy ARGS="--replicate-top 2 --replicates {3 + (choice.more or 0)}"'
+    assert verdict.settle_command(choice, "toy") == command
+    assert shown(rows, command=command).endswith(f"which `make sweep` then runs:\n  {command}\n")
+    assert "make expand" not in shown(rows)
+
+
+def test_a_command_asks_for_replicates_where_nothing_is_known_of_the_noise() -> None:
+    choice = stats.choose([row({"lr": n}, value=n) for n in range(3)], Objective("val_accuracy", "maximize"), "local")
+    assert verdict.settle_command(choice, "toy") == 'make expand SWEEP=toy ARGS="--replicate-top 3 --replicates 3"'
+
+
+def test_no_command_where_nothing_is_left_to_settle() -> None:
+    rows = [row({"lr": n}, s, n + (0.001, -0.001, 0.0)[(s + n) % 3]) for n in range(3) for s in range(3)]
+    settled = stats.choose(rows, Objective("val_accuracy", "maximize"), "local")
+    alone = stats.choose(rows[:3], Objective("val_accuracy", "maximize"), "local")
+    assert [verdict.settle_command(choice, "toy") for choice in (settled, alone)] == ["", ""]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"), [(0, "0"), (8.2, "0.0023"), (360, "0.10"), (3600, "1.00"), (36_000, "10"), (7.2e6, "2,000")]
+)
+def test_hours_keep_two_digits_however_few(seconds: float, told: str) -> None:
+    assert verdict.hours(seconds) == told
+
+
 def test_lines_to_settle_it_give_new_seeds_to_the_best_two() -> None:
     rows = [
         row({"lr": n, "x": 1e-7}, s, 0.9 + n / 1000 + (0.001, -0.001, 0.0)[(s + n) % 3])

@@ -215,7 +215,7 @@ def test_failures_by_class_with_the_ends_of_their_logs(tmp_path: Path) -> None:
     snapshot = store.read(tmp_path, trials)
     made = report._failures(material([], snapshot, tmp_path))
     told = [(one["name"], one["attempts"], one["trials"], one["hours"], len(one["examples"])) for one in made]
-    assert told == [("exit 1: KeyError: …", 4, 4, "0.07", 3), ("out of GPU memory", 1, 1, "0.02", 1)]
+    assert told == [("exit 1: KeyError: …", 4, 4, "0.067", 3), ("out of GPU memory", 1, 1, "0.017", 1)]
     text = page([row({"lr": 9})], snapshot, tmp_path).text
     assert "last line of 3" in text
     assert "exit 1: KeyError: …" in text
@@ -240,7 +240,7 @@ def test_hours_by_cause(tmp_path: Path) -> None:
         one["cause"]: (one["attempts"], one["hours"], one["gpu_hours"])
         for one in report._ledger(material([], snapshot))
     }
-    assert told == {"useful": (1, "0.02", "0.03"), "failed": (1, "0.02", "0.03"), "duplicate": (1, "1.00", "1.00")}
+    assert told == {"useful": (1, "0.017", "0.033"), "failed": (1, "0.017", "0.033"), "duplicate": (1, "1.00", "1.00")}
     assert list(told) == ["useful", "failed", "duplicate"]
     spent = report.spent([row({"lr": 0.1}, gpu_seconds=240.0), row({"lr": 99}, setup_s=10.0, train_s=50.0)], snapshot)
     assert (spent.trial_seconds, spent.gpu_seconds) == (180.0, 301.0)
