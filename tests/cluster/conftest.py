@@ -16,7 +16,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.cluster.cluster import FAKE_GPUS, NODE, Cluster, kwok
-from tests.cluster.kubernetes import Kubectl, Refused, create_fake_nodes, create_namespace, create_user
+from tests.cluster.kubernetes import Kubectl, Refused, clear, create_fake_nodes, create_namespace, create_user
 from tests.cluster.node import Node, what_lacks
 from tests.cluster.release import CHART, Helm, Release, local_claim
 from tests.cluster.sweeps import RIGHTS, ClusterSweep, processes
@@ -137,7 +137,7 @@ def store(real_node: Node, kubectl: Kubectl) -> Iterator[Path]:
     folder.chmod(0o777)
     kubectl.create(*local_claim(kubectl.namespace, folder, NODE))
     yield folder
-    kubectl("delete", "jobs,pods", "--all", "--grace-period=1")  # a volume in use cannot be unmounted
+    clear(kubectl)  # a volume in use cannot be unmounted
 
 
 @pytest.fixture

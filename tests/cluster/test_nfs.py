@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.export import Export, mounted
-from tests.cluster.kubernetes import Kubectl, Object, create_user, is_true, until
+from tests.cluster.kubernetes import Kubectl, Object, clear, create_user, is_true, until
 from tests.cluster.node import Node
 from tests.cluster.release import Helm
 from tests.cluster.sweeps import RIGHTS, ClusterSweep
@@ -136,7 +136,7 @@ def sweep(
     made = NfsSweep(clone, export, kubectl, user, helm.program)
     yield made
     made.open_gate()
-    kubectl("delete", "jobs,pods", "--all", "--grace-period=1")  # while the server is there to unmount from
+    clear(kubectl)  # while the server is there to unmount from
 
 
 def ended(launcher: subprocess.Popen[str], code: int = 0) -> str:
