@@ -56,7 +56,7 @@ status: setup ## where every trial stands
 
 .PHONY: logs
 logs: setup ## what a trial printed: make logs TRIAL=id
-	@$(RUN)/logs.py $(SWEEP) $(TRIAL) $(engine)
+	@$(RUN)/logs.py $(SWEEP) $(if $(TRIAL),$(TRIAL),"") $(engine)
 
 .PHONY: trace
 trace: setup ## everything a result came from: make trace TRIAL=id

@@ -34,7 +34,7 @@ def from_api(session: Session, trial: Trial) -> bool:
 
 def main() -> int:
     parser = cli.parser(__doc__)
-    parser.add_argument("trial", help="id of the trial, or the beginning of one")
+    cli.trial_argument(parser)
     cli.engine_argument(parser)
     parser.add_argument("--attempt", help="name of an attempt; default: the newest")
     args = parser.parse_args()
