@@ -84,6 +84,6 @@ def test_the_trainers_own_loader_sees_it(tmp_path: Path, monkeypatch: Any) -> No
     (arrived,) = through_the_chart(tmp_path, [point])
     path = tmp_path / "hyperparameters.yaml"
     path.write_text(RUNNER.hyperparameters_text(arrived))
-    read = train.read_hyperparameters(path)
+    read = train.knobs.read(path, train.Hyperparameters)
     assert {name: getattr(read, name) for name in point} == point
     assert read.batch_norm is False
