@@ -6,6 +6,7 @@ waiting state, its end, and events). This is the only module that knows them.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ _IMAGE = frozenset(
 )
 _BOOKING = "its Pod has ended, and its Job's controller has not booked that yet"
 _STARTING = frozenset({"ContainerCreating", "PodInitializing", ""})
+_REPRODUCTION = re.compile(r"-p\d+$")
+"""How the name of a reproduction's Job ends (reproducing.py); a trial's ends in hex digits or `-r1`."""
 _EXITS = {64: "bad input", 65: "bad data", 66: "limit", 67: "OOM", 75: "try again", 143: "ended"}
 """What the runner's exit codes mean; docs/design.md."""
 
@@ -89,9 +92,13 @@ def trials_of(sweep: str, trials: Sequence[str] = ()) -> str:
 
 
 def look(cluster: Cluster, sweep: str) -> dict[str, JobState]:
-    """All Jobs of a sweep, with what the API knows of their Pods; events only where a Pod or Job waits."""
+    """All Jobs of a sweep, with what the API knows of their Pods; events only where a Pod or Job waits.
+
+    A reproduction's Job is labelled like its trial's, and is none of the sweep's: nothing submits, stops or ends it.
+    """
     label = trials_of(sweep)
-    return explained(cluster, cluster.list("Job", label), cluster.list("Pod", label))
+    jobs = [job for job in cluster.list("Job", label) if not _REPRODUCTION.search(job["metadata"]["name"])]
+    return explained(cluster, jobs, cluster.list("Pod", label))
 
 
 def explained(cluster: Cluster, jobs: Sequence[Object], pods: Sequence[Object]) -> dict[str, JobState]:

@@ -440,3 +440,10 @@ def test_a_mount_that_failed_is_told_by_its_source_and_reason() -> None:
         'MountVolume.SetUp failed for volume "results" : mount failed: exit status 32 nfs.example.org:/wrong: '
         "mount.nfs: access denied by server",
     )
+
+
+def test_a_reproduction_is_none_of_its_sweeps_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [NAME, f"{NAME}-r1", f"toy-{TRIAL}-p12"]
+    listed = {"Job": [job(name=name, succeeded=1) for name in names]}
+    monkeypatch.setattr(Cluster, "list", lambda _, kind, *__: listed.get(kind, []))
+    assert set(states.look(Cluster("", "ml"), "toy")) == {NAME, f"{NAME}-r1"}
