@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from itertools import product
-from math import atanh, sqrt, tanh
+from math import atanh, isnan, sqrt, tanh
 from pathlib import Path
 from statistics import fmean, stdev, variance
 
@@ -85,7 +85,7 @@ def main() -> int:
         print(told, file=sys.stderr)
         return 2
     counted = sorted({len(values) for values in seeds.values()})
-    print(f"{sweep}: {len(ours)} points, {' or '.join(map(str, counted))} seeds a point\n")
+    print(f"{sweep}: {len(ours)} points, seeds a point: {' or '.join(map(str, counted))}\n")
 
     places = [{p: i for i, p in enumerate(sorted(of, key=lambda p: -of[p]), 1)} for of in (ours, PUBLISHED)]
     rows = []
@@ -100,7 +100,8 @@ def main() -> int:
     for told, keep in subsets.items():
         kept = [point for point in PUBLISHED if keep(point)]
         rho, low, high = rank_correlation([ours[p] for p in kept], [PUBLISHED[p] for p in kept])
-        rows.append([told, str(len(kept)), f"{rho:.2f}", f"{low:.2f} to {high:.2f}"])
+        interval = "the same order" if isnan(low) else f"{low:.2f} to {high:.2f}"
+        rows.append([told, str(len(kept)), f"{rho:.2f}", interval])
     table(["points", "n", "Spearman's rho", "95 %"], rows)
 
     rows = []
