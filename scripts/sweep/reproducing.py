@@ -51,7 +51,7 @@ def again(session: Session, trial: str, number: int) -> Rendered:
             "`make trace` says what is known"
         )
     job = copy.deepcopy(found[0])
-    job["metadata"]["name"] = f"{session.name}-{trial}-p{number}"
+    job["metadata"]["name"] = f"{session.name}-{trial}{states.REPRODUCTION}{number}"
     container_of(job)["env"].append({"name": VARIABLE, "value": str(number)})
     needed = _needed(job)
     objects = [made for made in session.rendered.objects if made["metadata"]["name"] in needed]

@@ -31,8 +31,8 @@ _IMAGE = frozenset(
 )
 _BOOKING = "its Pod has ended, and its Job's controller has not booked that yet"
 _STARTING = frozenset({"ContainerCreating", "PodInitializing", ""})
-_REPRODUCTION = re.compile(r"-p\d+$")
-"""How the name of a reproduction's Job ends (reproducing.py); a trial's ends in hex digits or `-r1`."""
+REPRODUCTION = "-p"
+"""With its number after it, how the name of a reproduction's Job ends; a trial's ends in hex digits or `-r1`."""
 _EXITS = {64: "bad input", 65: "bad data", 66: "limit", 67: "OOM", 75: "try again", 143: "ended"}
 """What the runner's exit codes mean; docs/design.md."""
 
@@ -97,7 +97,7 @@ def look(cluster: Cluster, sweep: str) -> dict[str, JobState]:
     A reproduction's Job is labelled like its trial's, and is none of the sweep's: nothing submits, stops or ends it.
     """
     label = trials_of(sweep)
-    jobs = [job for job in cluster.list("Job", label) if not _REPRODUCTION.search(job["metadata"]["name"])]
+    jobs = [job for job in cluster.list("Job", label) if not re.search(rf"{REPRODUCTION}\d+$", job["metadata"]["name"])]
     return explained(cluster, jobs, cluster.list("Pod", label))
 
 

@@ -134,29 +134,30 @@ def _how_sure(choice: Choice, best: Point) -> list[str]:
     return [*said, f"If that lead is real, {seeds} for each of the best two points would show it (power 0.8)."]
 
 
-def _more_would_settle(choice: Choice) -> bool:
-    settled = bool(choice.p_best) and choice.p_best[0] >= SETTLED
-    return bool(choice.more) and (choice.more or 0) <= TOO_MANY and not settled
+def _more_to_settle(choice: Choice) -> int:
+    """Seeds for each of the best two points that would settle it; 0 where none are needed, or too many."""
+    if not choice.more or choice.more > TOO_MANY or (choice.p_best and choice.p_best[0] >= SETTLED):
+        return 0
+    return choice.more
 
 
 def settle_command(choice: Choice, sweep: str) -> str:
     """What to paste for the seeds that `sentences` ask for, of a sweep with a space.yaml; "" if they ask for none."""
-    seeds = 0
     if len(choice.points) > 1 and not choice.noise:
         top, seeds = min(5, len(choice.points)), 3
-    elif _more_would_settle(choice):
-        top, seeds = 2, max(max(point.values) for point in choice.points[:2]) + 1 + (choice.more or 0)
-    return f'make expand SWEEP={sweep} ARGS="--replicate-top {top} --replicates {seeds}"' if seeds else ""
+    elif more := _more_to_settle(choice):
+        top, seeds = 2, max(max(point.values) for point in choice.points[:2]) + 1 + more
+    else:
+        return ""
+    return f'make expand SWEEP={sweep} ARGS="--replicate-top {top} --replicates {seeds}"'
 
 
 def replicate_lines(choice: Choice) -> list[str]:
     """Lines for `trials:` in values.yaml that give the best two points the seeds `more` asks for; [] for none."""
-    if not _more_would_settle(choice):
-        return []
     return [
         f"  - {flow_trial(point.hyperparameters, max(point.values) + further)}"
         for point in choice.points[:2]
-        for further in range(1, (choice.more or 0) + 1)
+        for further in range(1, _more_to_settle(choice) + 1)
     ]
 
 
