@@ -11,9 +11,12 @@ import tempfile
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dataset
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Checkpoints:
@@ -57,22 +60,23 @@ class Checkpoints:
                 print(told, file=sys.stderr, flush=True)
         return None
 
-    def save(self, epoch: int, **content: Any) -> None:
+    def save(self, epoch: int, state: list[Tensor], random: Tensor, history: list[dict[str, Any]]) -> None:
         """Copy now, write while the next epoch trains: a slow disk costs little. Raises as `settle`."""
-        import torch
-
         self.settle()
         if self.folder:
-            torch.save(content | {"fingerprint": self.fingerprint}, copy := io.BytesIO())
+            content = {"state": [t.to("cpu", copy=True) for t in state], "random": random, "history": [*history]}
             path = self.folder / f"epoch-{epoch:04}.pt"
-            self.pending = self.writer.submit(self._write, path, epoch, copy.getbuffer())
+            self.pending = self.writer.submit(self._write, path, epoch, content | {"fingerprint": self.fingerprint})
 
     def settle(self) -> None:
         """Wait until what was saved is on disk. Raises OSError if it could not be written."""
         self.pending.result()
 
-    def _write(self, path: Path, epoch: int, content: memoryview) -> None:
-        dataset.replace(path, hashlib.sha256(content).digest(), content)
+    def _write(self, path: Path, epoch: int, saved: dict[str, Any]) -> None:
+        import torch
+
+        torch.save(saved, content := io.BytesIO())
+        dataset.replace(path, hashlib.sha256(content.getbuffer()).digest(), content.getbuffer())
         with contextlib.suppress(OSError):  # another attempt tidies up too
             killed = [left for left in path.parent.glob(".epoch-*") if left.stat().st_mtime < time.time() - 3600]
             for old in [*killed, *(one for number, one in self.epochs() if number < epoch - 1)]:

@@ -36,7 +36,7 @@ def precision(wanted: str, on: torch.device) -> torch.dtype:
 def captured(step: Step, *inputs: Tensor) -> Step:
     """`step` as one CUDA graph: one launch for some two hundred. It runs a few times here, on `inputs` as they are.
 
-    Where it cannot be captured, it is `step` itself, more slowly, and stderr says so. Not yet tried on a GPU.
+    Where it cannot be captured, it is `step` itself, more slowly, and stderr says so.
     """
     import torch
 

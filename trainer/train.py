@@ -256,6 +256,8 @@ class Trainee:
     def step(self, x: Tensor, y: Tensor, rate: Tensor) -> None:
         """Train on images (B, 3, 32, 32) and labels (B,), at a learning rate per image, (). Never waits for a GPU."""
         hp = self.hp
+        for w in self.trained:
+            w.grad = None
         logits = forward(self.live, x, hp.classifier_scale, train=True)
         loss = F.cross_entropy(logits, y, reduction="sum", label_smoothing=hp.label_smoothing)
         loss.backward()
@@ -271,8 +273,6 @@ class Trainee:
             if self.average:
                 torch._foreach_lerp_(list(self.average.values()), list(self.network.values()), 1 - hp.ema)
             self.totals += torch.stack((loss, (logits.argmax(1) == y).sum()))
-        for w in self.trained:
-            w.grad = None
 
     def captured_step(self) -> Callable[[Tensor, Tensor, Tensor], None]:
         """`step` for a GPU, as one CUDA graph; the state is afterwards as it was."""
@@ -287,7 +287,7 @@ class Trainee:
         """(mean loss, accuracy as a fraction) on the images at `index`, not augmented."""
         network, totals = to_half(self.average or self.network, self.half), torch.zeros_like(self.totals)
         with torch.inference_mode():
-            for part in index.to(totals.device).split(4000 if totals.is_cuda else 500):
+            for part in index.to(totals.device).split(2500 if totals.is_cuda else 500):
                 x, y = images.pick(part, images.side[None], images.side[None]), images.labels[part]
                 logits = forward(network, x, self.hp.classifier_scale, train=False)
                 if self.hp.test_time_flip:
@@ -350,7 +350,7 @@ def train(hp: Hyperparameters, seed: int, data: Path, manifest: dataset.Manifest
             print(*(f"{key} {value:.4g} " for key, value in row.items()), flush=True)
             if diverged := not all(map(math.isfinite, row.values())):
                 break
-            checkpoints.save(epoch + 1, state=trainee.state, random=random.get_state(), history=history)
+            checkpoints.save(epoch + 1, trainee.state, random.get_state(), history)
     metrics = {name: value for name, value in history[-1].items() if name.startswith(("train_", "val_"))}
     metrics["images_per_second"] = len(history) * steps * hp.batch_size / sum(row["seconds"] for row in history)
     test = Images(arrays.test_images, arrays.test_labels, device, half)

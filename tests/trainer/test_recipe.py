@@ -9,14 +9,17 @@ import pytest
 import reference
 import torch
 import train
+from small import GPU
 
 import dataset
 
 SIZE, BATCH = 320, 32
+CPU = torch.device("cpu")
+DEVICES = [CPU, *([torch.device("cuda")] if GPU else [])]
 
 
 def trainee_and_reference(
-    dtype: torch.dtype = torch.float32, **kwargs: Any
+    dtype: torch.dtype = torch.float32, device: torch.device = CPU, **kwargs: Any
 ) -> tuple[train.Hyperparameters, train.Trainee, reference.ResNet9]:
     """Both with the same weights; of float64, both compute all but the logits in float64, and else the reference in
     float32."""
@@ -25,7 +28,7 @@ def trainee_and_reference(
     with pytest.MonkeyPatch.context() as patch:
         if dtype == torch.float64:
             patch.setattr(train, "new_network", lambda *a: {k: t.double() for k, t in new_network(*a).items()})
-        trainee = train.Trainee(hp, torch.Generator().manual_seed(0), torch.device("cpu"), dtype)
+        trainee = train.Trainee(hp, torch.Generator().manual_seed(0), device, dtype)
     model = reference.ResNet9(hp.width, hp.batch_norm, hp.classifier_scale)
     if dtype == torch.float64:
         model.double()
@@ -35,18 +38,21 @@ def trainee_and_reference(
     return hp, trainee, model
 
 
-def ten_steps(arrays: dataset.Arrays, dtype: torch.dtype, **kwargs: Any) -> tuple[list[float], list[float], float]:
-    """Losses (mean of the batch) of ten steps of the trainer and of the reference, and how far the weights lie apart:
-    the norm of the difference over the norm of what training changed."""
-    hp, trainee, model = trainee_and_reference(dtype, **kwargs)
+def ten_steps(
+    arrays: dataset.Arrays, dtype: torch.dtype, device: torch.device, **kwargs: Any
+) -> tuple[list[float], list[float], float]:
+    """Losses (mean of the batch) of ten steps of the trainer, on the device, and of the reference, on the CPU; and how
+    far the weights lie apart: the norm of the difference over the norm of what training changed."""
+    hp, trainee, model = trainee_and_reference(dtype, device, **kwargs)
     before = {name: t.detach().clone() for name, t in model.named_as_the_trainer_does().items()}
-    images = train.Images(arrays.train_images, arrays.train_labels, torch.device("cpu"), trainee.half)
+    images = train.Images(arrays.train_images, arrays.train_labels, device, trainee.half)
+    step = trainee.captured_step() if device.type == "cuda" else trainee.step
     draws = train.draw(hp, torch.arange(SIZE), torch.Generator().manual_seed(1))
     sgd = reference.optimizer(model, BATCH, hp.momentum, hp.weight_decay)
     choices = np.stack([drawn.numpy() for drawn in draws], 1)
     ours, theirs = [], []
     for i, (x, y) in enumerate(images.batches(draws, hp)):
-        trainee.step(x, y, torch.tensor(train.learning_rate(hp, i / 10) / BATCH))
+        step(x, y, torch.tensor(train.learning_rate(hp, i / 10) / BATCH, device=device))
         ours.append(float(trainee.totals[0]) / BATCH)
         trainee.totals.zero_()
         part = choices[i * BATCH : (i + 1) * BATCH]
@@ -60,7 +66,7 @@ def ten_steps(arrays: dataset.Arrays, dtype: torch.dtype, **kwargs: Any) -> tupl
         theirs.append(loss / BATCH)
     apart = moved = 0.0
     for name, tensor in model.named_as_the_trainer_does().items():
-        apart += float((trainee.network[name] - tensor.detach()).square().sum())
+        apart += float((trainee.network[name].cpu() - tensor.detach()).square().sum())
         moved += float((tensor.detach() - before[name]).square().sum())
     return ours, theirs, (apart / moved) ** 0.5
 
@@ -74,26 +80,42 @@ VARIANTS: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.parametrize("device", DEVICES, ids=str)
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
-def test_ten_steps_agree_with_the_reference(arrays: dataset.Arrays, variant: dict[str, Any]) -> None:
+def test_ten_steps_agree_with_the_reference(
+    arrays: dataset.Arrays, variant: dict[str, Any], device: torch.device
+) -> None:
     """Computed in float64, so that the recipe is compared and not the rounding: to 1e-4 of the loss, and to 1e-2 of
     what training changed in the weights."""
-    ours, theirs, apart = ten_steps(arrays, torch.float64, **variant)
+    ours, theirs, apart = ten_steps(arrays, torch.float64, device, **variant)
     assert ours == pytest.approx(theirs, rel=1e-4)
     assert apart < 1e-2
     assert max(theirs) - min(theirs) > 1e-3  # something was learned, so something was compared
 
 
+@pytest.mark.parametrize("device", DEVICES, ids=str)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("variant", VARIANTS[:2], ids=str)
 def test_ten_steps_stay_near_a_float32_reference(
-    arrays: dataset.Arrays, variant: dict[str, Any], dtype: torch.dtype
+    arrays: dataset.Arrays, variant: dict[str, Any], dtype: torch.dtype, device: torch.device
 ) -> None:
     """To 2 % of the loss, and 30 % of what training changed. Not nearer, even in float32: the rounding of another
     memory layout (5e-6) pushes an activation over the ReLU's edge, and that one moves a gradient by 1 %."""
-    ours, theirs, apart = ten_steps(arrays, dtype, **variant)
+    ours, theirs, apart = ten_steps(arrays, dtype, device, **variant)
     assert ours == pytest.approx(theirs, rel=0.02)
     assert apart < 0.3
+
+
+def test_a_step_takes_nothing_from_one_that_was_cut_short(arrays: dataset.Arrays) -> None:
+    """As when a CUDA graph could not be captured."""
+    (hp, clean, _), (_, left, _) = trainee_and_reference(), trainee_and_reference()
+    for w in left.trained:
+        w.grad = torch.ones_like(w)
+    images = train.Images(arrays.train_images, arrays.train_labels, CPU, torch.float32)
+    x, y = next(images.batches(train.draw(hp, torch.arange(SIZE), torch.Generator().manual_seed(1)), hp))
+    for trainee in (clean, left):
+        trainee.step(x, y, torch.tensor(0.001))
+    assert all(map(torch.equal, clean.state, left.state))
 
 
 def test_evaluation_agrees_with_the_reference(arrays: dataset.Arrays) -> None:

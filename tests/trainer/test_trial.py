@@ -116,7 +116,7 @@ def test_the_seed_decides_everything(whole: Trial, tmp_path: Path, data: Path, m
 
 
 def test_deterministic_trials_are_bit_equal(tmp_path: Path, data: Path) -> None:
-    trials = [Trial(tmp_path / name, data, **SMALL, deterministic=True) for name in "ab"]
+    trials = [Trial(tmp_path / name, data, **SMALL | {"deterministic": True}) for name in "ab"]
     for trial in trials:
         assert trial.run()[0] == 0
     assert_same_end(*trials)
@@ -245,14 +245,15 @@ class Killed(BaseException):
 def interrupt(after_steps: int) -> Any:
     """Let the next trial of this process die after so many steps; returns the patch to undo."""
     patch = pytest.MonkeyPatch()
-    step, count = train.Trainee.step, iter(range(after_steps))
+    batches, count = train.Images.batches, iter(range(after_steps))
 
-    def dying(self: train.Trainee, *inputs: torch.Tensor) -> None:
-        if next(count, None) is None:
-            raise Killed
-        step(self, *inputs)
+    def dying(self: train.Images, *epoch: Any) -> Any:
+        for batch in batches(self, *epoch):
+            if next(count, None) is None:
+                raise Killed
+            yield batch
 
-    patch.setattr(train.Trainee, "step", dying)
+    patch.setattr(train.Images, "batches", dying)
     return patch
 
 
@@ -292,7 +293,7 @@ def test_a_process_killed_outright_twice_ends_as_the_whole_one(trial: Trial, who
 SLOW = """
 import sys, threading, time
 def slow(frame, event, arg):
-    if event == "call" and frame.f_code.co_name == "step" and frame.f_code.co_filename.endswith("train.py"):
+    if event == "call" and frame.f_code.co_name == "batches" and frame.f_code.co_filename.endswith("train.py"):
         time.sleep(0.05)
 sys.setprofile(slow)
 """
