@@ -34,7 +34,6 @@ def run_locally(session: Session, slots: int | None) -> dict[str, local.JobState
     rendered = session.rendered
     ready(session)
     path = [environments.ensure(session.requirements)] if session.requirements else []
-    places = local.slots_for(max(trial.gpus for trial in rendered.trials), slots)
     objective = results.objectives(rendered.trials)[0]
     with local.only_one(session.files.jobs, session.name):
         watcher = display.Watcher(
@@ -42,6 +41,8 @@ def run_locally(session: Session, slots: int | None) -> dict[str, local.JobState
         )
         found = store.read(session.store_folder, rendered.trials, session.files.store_cache).trials
         done = {trial for trial, stored in found.items() if stored.result}
+        gpus = max((trial.gpus for trial in rendered.trials if trial.id not in done), default=0)
+        places = local.slots_for(gpus, slots)
         engine = local.LocalEngine(rendered, session.files.jobs, places, path, done=done, on_tick=watcher)
         to_run = sum(not state.finished for state in engine.states.values())
         if to_run:

@@ -114,9 +114,10 @@ def kernels() -> dict[str, Launch]:
     """Both kernels for the GPU that is there; none, and a line on stderr, where they cannot be had."""
     try:
         cubin = compiled("sm_{}{}".format(*torch.cuda.get_device_capability()))
-        driver, module = ctypes.CDLL("libcuda.so.1"), ctypes.c_void_p()
+        driver, module, context = ctypes.CDLL("libcuda.so.1"), ctypes.c_void_p(), ctypes.c_void_p()
+        _check(driver.cuCtxGetCurrent(ctypes.byref(context)))
         _check(driver.cuModuleLoadData(ctypes.byref(module), cubin))
-        return {name: _launcher(driver, module, name) for name in ("pool", "unpool")}
+        return {name: _launcher(driver, context, module, name) for name in ("pool", "unpool")}
     except (OSError, RuntimeError) as error:
         print(f"train: max pooling is torch's own, as its kernels cannot be had: {error}", file=sys.stderr, flush=True)
         return {}
@@ -138,7 +139,7 @@ def compiled(architecture: str) -> bytes:
     return cubin.raw
 
 
-def _launcher(driver: ctypes.CDLL, module: ctypes.c_void_p, name: str) -> Launch:
+def _launcher(driver: ctypes.CDLL, context: ctypes.c_void_p, module: ctypes.c_void_p, name: str) -> Launch:
     function = ctypes.c_void_p()
     _check(driver.cuModuleGetFunction(ctypes.byref(function), module, name.encode()))
 
@@ -148,6 +149,7 @@ def _launcher(driver: ctypes.CDLL, module: ctypes.c_void_p, name: str) -> Launch
         addresses = (ctypes.c_void_p * len(given))(*map(ctypes.addressof, given))
         stream = ctypes.c_void_p(torch.cuda.current_stream().cuda_stream)
         grid = (-(-count // THREADS), 1, 1)
+        _check(driver.cuCtxSetCurrent(context))  # backward has a thread of its own, which may have none yet
         _check(driver.cuLaunchKernel(function, *grid, THREADS, 1, 1, 0, stream, addresses, None))
 
     return launch

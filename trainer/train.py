@@ -256,13 +256,11 @@ class Trainee:
     def step(self, x: Tensor, y: Tensor, rate: Tensor) -> None:
         """Train on images (B, 3, 32, 32) and labels (B,), at a learning rate per image, (). Never waits for a GPU."""
         hp = self.hp
-        for w in self.trained:
-            w.grad = None
         logits = forward(self.live, x, hp.classifier_scale, train=True)
         loss = F.cross_entropy(logits, y, reduction="sum", label_smoothing=hp.label_smoothing)
-        loss.backward()
+        gradients = torch.autograd.grad(loss, self.trained)
         with torch.no_grad():
-            torch._foreach_copy_(self.gradients, [w.grad for w in self.trained if w.grad is not None])
+            torch._foreach_copy_(self.gradients, gradients)
             # What torch.optim.SGD(fused=True) calls; but to make one imports torch._dynamo, for more than a second.
             # Never the first step, as a momentum of 0 is as good as none.
             torch._fused_sgd_(

@@ -42,6 +42,19 @@ def test_sweep_runs_to_a_winner_and_a_second_run_starts_nothing(clone: TestClone
     assert clone.git("rev-parse", "HEAD") == head
 
 
+def test_results_of_a_gpu_machine_are_looked_at_on_one_without(
+    clone: TestClone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared(clone, {"x": 1}, gpu={"count": 1})
+    clone.open_gate()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert "gpu.count: a trial asks for 1 and this machine has 0" in clone.run("drive", "toy", code=2)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    clone.run("drive", "toy")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert "1 already done" in clone.run("drive", "toy")
+
+
 def test_hand_added_line_trains_exactly_one_trial_and_is_committed(clone: TestClone) -> None:
     prepared(clone)
     clone.open_gate()
