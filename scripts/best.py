@@ -22,7 +22,7 @@ def write(session: Session, text: str, rows: list[results.Row]) -> bool:
     return True
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     parser = cli.parser(__doc__)
     cli.engine_argument(parser)
     parser.add_argument("--top", type=int, default=1, metavar="K", help="the K best points instead of one")
@@ -30,7 +30,7 @@ def main() -> int:
     parser.add_argument("--no-commit", action="store_true", help="write best.yaml, but leave the commit to you")
     parser.add_argument("--dry-run", action="store_true", help="print best.yaml and write nothing")
     parser.add_argument("--json", action="store_true", help="the winning trials as JSON on stdout")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if args.top < 1:
         raise BadInput(f"--top {args.top}: ask for at least 1")
     session = cli.open_sweep(args)

@@ -7,13 +7,13 @@ from sweep import collection, git, results
 from sweep.cluster import Patience
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     parser = cli.parser(__doc__)
     cli.engine_argument(parser)
     parser.add_argument("--no-commit", action="store_true", help="write results.csv, but leave the commit to you")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be written")
     parser.add_argument("--json", action="store_true", help="counts and problems as JSON on stdout")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     session = cli.open_sweep(args)
     clone, path = session.files.clone, session.files.results
     collection.bring(session, cli.say)

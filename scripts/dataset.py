@@ -45,12 +45,12 @@ def prepare_on_cluster(session: Session, words: list[str], upload: Path | None) 
     return 0
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     parser = cli.parser(__doc__)
     cli.engine_argument(parser)
     parser.add_argument("--upload", type=Path, help="cluster: send this folder, where the cluster has no way out")
     parser.add_argument("words", nargs="*", help="further words for data.prepare, after --")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     session = cli.open_sweep(args)
     if session.engine == "cluster":
         return prepare_on_cluster(session, args.words, args.upload)

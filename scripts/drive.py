@@ -5,20 +5,23 @@ A search in rounds, or a race, is expanded, submitted and collected until expand
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
+from importlib import import_module
 
 import cli
 from sweep import search, spacefile, valuesfile
+from sweep.errors import SweepError
 from sweep.layout import Clone, SweepFiles
 
 
 def verb(name: str, *words: str) -> int:
-    """Run one verb as a person would; a failure that stops the sweep ends this process with the same code."""
-    code = subprocess.run([sys.executable, str(Path(__file__).with_name(f"{name}.py")), *words], check=False).returncode
-    if code not in (0, 1):
-        sys.exit(code)
+    """Run one verb as if it had been typed; returns 0, or 1 where trials failed. Any other failure is raised."""
+    try:
+        code: int = import_module(name).main(list(words))
+    except SweepError as error:
+        if error.exit_code != 1:
+            raise
+        cli.say(f"error: {error}")
+        return 1
     return code
 
 

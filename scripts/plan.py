@@ -56,12 +56,12 @@ def show(session: Session, made: plan.Plan) -> None:
         cli.say(f"  first installs {session.files.clone.relative(lock)}, once a machine")
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     parser = cli.parser(__doc__)
     cli.engine_argument(parser)
     parser.add_argument("--store", action="store_true", help="read the result store too, not only results.csv")
     parser.add_argument("--json", action="store_true", help="the plan as JSON on stdout")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     session = cli.open_sweep(args)
     made = make_plan(session, args.store)
     if args.json:

@@ -50,14 +50,14 @@ def material(session: Session) -> report.Material:
     return report.Material(session.name, session.engine, rows, choice, snapshot, store_folder, front, budget, command)
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     parser = cli.parser(__doc__)
     cli.engine_argument(parser)
     parser.add_argument("--top", type=int, default=10, metavar="K", help="rows of the ranking in the terminal")
     parser.add_argument("--plots", type=Path, metavar="DIR", help="write the charts as SVG there")
     parser.add_argument("--dry-run", action="store_true", help="only show the ranking")
     parser.add_argument("--json", action="store_true", help="the ranking as JSON on stdout instead of as text")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     session = cli.open_sweep(args)
     clone, path = session.files.clone, session.files.report
     made = material(session)

@@ -79,11 +79,11 @@ def to_cluster(session: Session, *, takeover: bool, yes: bool, dry_run: bool) ->
     submission.install(session, cli.say)
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     parser = cli.parser(__doc__)
     cli.submit_arguments(parser)
     parser.add_argument("--dry-run", action="store_true", help="check everything, run nothing")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     session = cli.open_sweep(args)
     if args.dry_run and session.engine == "local":
         session.rendered  # noqa: B018 - refuses what the chart refuses

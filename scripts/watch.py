@@ -26,7 +26,7 @@ def enough(session: Session, quorum: float) -> Callable[[Mapping[str, watching.W
     return lambda known: sum(name in jobs and state.finished for name, state in known.items()) >= needed
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     parser = cli.parser(__doc__)
     cli.engine_argument(parser)
     cli.quorum_argument(parser)
@@ -37,7 +37,7 @@ def main() -> int:
         metavar="SECONDS",
         help="how long all that remains may fail to start; default: %(default)s",
     )
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     session = cli.open_sweep(args)
     if session.engine != "cluster":
         raise BadInput("watch: the local engine shows what it runs, and ends with it; this is for ENGINE=cluster")
@@ -53,7 +53,8 @@ def main() -> int:
         patient = Patience(watcher.say, NIGHT_SECONDS)
         for number, known in enumerate(watching.looks(session.cluster, session.name, jobs, patient)):
             if not number:
-                watcher.say(f"{session.name}: watching {len(jobs)} trials in {session.cluster.namespace}")
+                them = f"{len(jobs)} trial{'s' * (len(jobs) != 1)}"
+                watcher.say(f"{session.name}: watching {them} in {session.cluster.namespace}")
             watcher(known)
             if impatience(known) or is_enough(known):
                 break

@@ -8,6 +8,7 @@ import secrets
 import shutil
 import signal
 import tempfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -107,9 +108,18 @@ def kubectl(admin: Kubectl, pod_security: str) -> Iterator[Kubectl]:
         admin("delete", "persistentvolume", *volumes, "--ignore-not-found", "--wait=false")
 
 
-@pytest.fixture(params=["helm3", "helm4"])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each helm in turn; for a test marked `one_helm`, in whose point helm has no part, one of the two by its name."""
+    if "helm" in metafunc.fixturenames:
+        helms = ["helm3", "helm4"]
+        if metafunc.definition.get_closest_marker("one_helm"):
+            helms = [helms[zlib.crc32(metafunc.definition.name.encode()) % 2]]
+        metafunc.parametrize("helm", helms, indirect=True)
+
+
+@pytest.fixture
 def helm(request: pytest.FixtureRequest, kubectl: Kubectl, monkeypatch: pytest.MonkeyPatch) -> Helm:
-    """Each helm in turn. Scripts that the test calls use the same one: they read $HELM and $KUBECONFIG too."""
+    """A helm. Scripts that the test calls use the same one: they read $HELM and $KUBECONFIG too."""
     made = Helm(helm_program(request.param), kubectl)
     monkeypatch.setenv("HELM", str(made.program))
     monkeypatch.setenv("KUBECONFIG", str(kubectl.kubeconfig))

@@ -10,18 +10,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 Object = dict[str, Any]
 """A Kubernetes object as plain JSON."""
 Found = TypeVar("Found")
+PATHS = {"jobs": "apis/batch/v1/namespaces/{}/jobs", "pods": "api/v1/namespaces/{}/pods"}
 
 
 class Refused(Exception):
     """The API, or kubectl, said no; the text is its reason."""
 
 
-def until(condition: Callable[[], Found], state: Callable[[], object], seconds: float = 120) -> Found:
-    """Wait for `condition` to return something true, and return that; at the deadline fail with what `state` says."""
+def until(
+    condition: Callable[[], Found], state: Callable[[], object], seconds: float = 120, *, slowest: float = 2
+) -> Found:
+    """Wait for `condition` to return something true, and return that; at the deadline fail with what `state` says.
+
+    It is asked ever less often, at the slowest every `slowest` seconds.
+    """
     end, delay = time.monotonic() + seconds, 0.05
     while True:
         found = condition()
@@ -30,7 +37,7 @@ def until(condition: Callable[[], Found], state: Callable[[], object], seconds: 
         if time.monotonic() > end:
             raise AssertionError(f"not within {seconds:g} s; now:\n{state()}")
         time.sleep(delay)
-        delay = min(2, delay * 1.5)  # asking has its price: a LIST of a thousand Jobs is megabytes
+        delay = min(slowest, delay * 1.5)  # asking has its price: a LIST of a thousand Jobs is megabytes
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,14 @@ class Kubectl:
         listed: list[Object] = self.json("get", *words)["items"]
         return listed
 
+    def any(self, kind: str, **query: str) -> bool:
+        """Whether there are Jobs or Pods (`kind`) that meet a query (labelSelector, fieldSelector).
+
+        One of them is sent at most: what is polled must not be a LIST of a thousand.
+        """
+        path = f"/{PATHS[kind].format(self.namespace)}?{urlencode(query | {'limit': '1'})}"
+        return bool(json.loads(self("get", "--raw", path))["items"])
+
     def create(self, *objects: Object, dry_run: bool = False) -> None:
         """POST objects. With `dry_run` the API server checks them, admission included, and keeps nothing."""
         text = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
@@ -83,10 +98,10 @@ def create_namespace(kubectl: Kubectl, name: str, pod_security: str) -> Kubectl:
 
 def clear(kubectl: Kubectl) -> None:
     """End all Jobs and Pods of the namespace, by two requests where `kubectl delete --all` sends one for each."""
-    for kind in ("apis/batch/v1/namespaces/{}/jobs", "api/v1/namespaces/{}/pods"):
+    for path in PATHS.values():
         how = "propagationPolicy=Background&gracePeriodSeconds=1"
-        kubectl("delete", "--raw", f"/{kind.format(kubectl.namespace)}?{how}")
-    until(lambda: not kubectl.items("pods"), lambda: kubectl("describe", "pods"))
+        kubectl("delete", "--raw", f"/{path.format(kubectl.namespace)}?{how}")
+    until(lambda: not kubectl.any("pods"), lambda: kubectl("describe", "pods"))
 
 
 def create_user(kubectl: Kubectl, name: str, rules: Sequence[Object], kubeconfig: Path) -> Kubectl:

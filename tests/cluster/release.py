@@ -12,7 +12,7 @@ from typing import Any
 
 from sweep import render
 from sweep.layout import Clone
-from tests.cluster.kubernetes import FAKE_NODE_LABEL, FAKE_NODE_TAINT, Kubectl, Object, is_true, until
+from tests.cluster.kubernetes import FAKE_NODE_LABEL, FAKE_NODE_TAINT, PATHS, Kubectl, Object, is_true, until
 
 CHART = Clone.here().chart
 """For reading; tests install a copy (fixture `chart`), lest an edit of a template in mid-run changes every Job."""
@@ -142,14 +142,23 @@ class Release:
 
     def wait_complete(self, seconds: float = 120) -> list[Object]:
         """Wait until every Job has succeeded; returns them."""
-        waited_for = ("jobs", "--selector", SWEEP, "--field-selector", "status.successful!=1")
         until(
-            lambda: not self.kubectl("get", *waited_for, "--output=name"),
+            lambda: not self.kubectl.any("jobs", labelSelector=SWEEP, fieldSelector="status.successful!=1"),
             lambda: self.kubectl("get", "jobs,pods,events", "--output=wide"),
             seconds,
         )
         until(lambda: all(is_true(job, "Complete") for job in self.jobs()), lambda: self.kubectl("get", "jobs"))
         return self.jobs()
+
+    def wait_gone(self, seconds: float = 120) -> None:
+        """Wait until nothing in the namespace bears the sweep's label or belongs to helm."""
+        for kind in PATHS:
+            until(
+                lambda kind=kind: not self.kubectl.any(kind, labelSelector=SWEEP),  # type: ignore[misc]
+                lambda: self.kubectl("get", "jobs,pods"),
+                seconds,
+            )
+        until(lambda: not self.remains(), self.remains, seconds)
 
     def stored_bytes(self) -> int:
         """Size of the newest release's record, as the API server counts it against a Secret's limit."""

@@ -319,7 +319,7 @@ def test_uninstall_leaves_nothing(release: Release, kubectl: Kubectl) -> None:
     release.install([A, C], code={"source": "bundle", "files": {"train.py": "#"}}, **ON_FAKE_NODES)
     assert {what.split()[0] for what in release.remains()} >= {"Job", "ConfigMap", "Secret"}
     release.uninstall()
-    until(lambda: not release.remains(), release.remains)
+    release.wait_gone()
     assert kubectl.items("persistentvolumeclaims")  # not of the chart: results and data stay
 
 
@@ -340,7 +340,7 @@ def test_both_helms_render_the_same_and_take_over_each_others_releases(
         release.install([A, B])
         assert release.uids() == uids
     new.uninstall()
-    until(lambda: not new.remains(), new.remains)
+    new.wait_gone()
 
 
 # ---- size ----
@@ -404,5 +404,5 @@ def test_a_thousand_trials_install_complete_and_leave(release: Release, kubectl:
     assert len(release.uids()) == 1000
     release.uninstall()
     lap("uninstalled")
-    until(lambda: not release.remains(), lambda: len(release.remains()), 600)
+    release.wait_gone(600)
     lap("gone")

@@ -17,7 +17,6 @@ from tests.cluster.kubernetes import until
 from tests.cluster.node import GPUS, Node
 from tests.cluster.sweeps import ClusterSweep, processes
 
-pytestmark = pytest.mark.parametrize("helm", ["helm4"], indirect=True)
 MANY = 400
 """Trials of a submission that takes helm some seconds."""
 
@@ -59,6 +58,7 @@ def ended(launcher: subprocess.Popen[str], code: int = 0) -> str:
 # ---- Pods and nodes ----
 
 
+@pytest.mark.one_helm
 def test_pod_deleted_in_training(sweep: ClusterSweep) -> None:
     training(sweep)
     sweep.kubectl("delete", "pods", "--all", "--wait=false")
@@ -66,6 +66,7 @@ def test_pod_deleted_in_training(sweep: ClusterSweep) -> None:
     assert finish(sweep)["attempts"] == "2"
 
 
+@pytest.mark.one_helm
 def test_kubelet_restarted(sweep: ClusterSweep, real_node: Node) -> None:
     training(sweep)
     real_node.kubelet.stop(signal.SIGKILL)
@@ -89,6 +90,7 @@ def node_again(sweep: ClusterSweep, real_node: Node) -> Iterator[Callable[[], No
         back()
 
 
+@pytest.mark.one_helm
 def test_node_removed(sweep: ClusterSweep, real_node: Node, node_again: Callable[[], None]) -> None:
     training(sweep, backoffLimit=0)
     real_node.kubelet.stop(signal.SIGKILL)
@@ -99,6 +101,7 @@ def test_node_removed(sweep: ClusterSweep, real_node: Node, node_again: Callable
     finish(sweep)
 
 
+@pytest.mark.one_helm
 def test_eviction_does_not_use_up_retries(sweep: ClusterSweep) -> None:
     training(sweep, backoffLimit=0)
     (pod,) = sweep.kubectl.items("pods")
@@ -117,6 +120,7 @@ json.dump({"score": len(eaten)}, open(os.environ["METRICS_FILE"], "w"))
 """
 
 
+@pytest.mark.one_helm
 def test_out_of_memory_is_said(sweep: ClusterSweep) -> None:
     (sweep.root / "toy" / "train.py").write_text(EATER)
     sweep.commit("another trainer")
@@ -126,6 +130,7 @@ def test_out_of_memory_is_said(sweep: ClusterSweep) -> None:
     assert "memory" in sweep.table()[0]["reason"], sweep.table()[0]
 
 
+@pytest.mark.one_helm
 def test_time_limit_ends_a_trial_for_good(sweep: ClusterSweep) -> None:
     sweep.edit({"x": 1}, limit_seconds=3)
     said = sweep.run("drive", "toy", code=1)
@@ -137,6 +142,7 @@ def test_time_limit_ends_a_trial_for_good(sweep: ClusterSweep) -> None:
 # ---- the control plane ----
 
 
+@pytest.mark.one_helm
 def test_api_server_away_before_submit_in_watch_and_in_collect(sweep: ClusterSweep, control_plane: Cluster) -> None:
     sweep.edit({"x": 1}, {"x": 2})
     with control_plane.without("kube-apiserver"):
@@ -165,7 +171,7 @@ def submitting(sweep: ClusterSweep) -> tuple[subprocess.Popen[str], int]:
     sweep.edit(*({"x": x} for x in range(MANY)), suspend=True)
     submit = sweep.start("submit", "toy")
     line_with(submit, "helm upgrade --install")
-    until(lambda: sweep.kubectl("get", "jobs", "--output=name"), lambda: "no Job")
+    until(lambda: sweep.kubectl.any("jobs"), lambda: "no Job", slowest=0.1)
     (helm,) = processes(f"--namespace {sweep.kubectl.namespace} --labels")
     os.kill(helm, signal.SIGSTOP)
     return submit, helm
@@ -205,6 +211,7 @@ def test_of_two_submissions_one_wins_and_the_other_says_who_holds_it(sweep: Clus
     assert len(sweep.jobs()) == MANY
 
 
+@pytest.mark.one_helm
 def test_controller_manager_away(sweep: ClusterSweep, control_plane: Cluster) -> None:
     sweep.edit({"x": 1})
     with control_plane.without("kube-controller-manager"):
@@ -213,6 +220,7 @@ def test_controller_manager_away(sweep: ClusterSweep, control_plane: Cluster) ->
     assert finish(sweep)["attempts"] == "1"
 
 
+@pytest.mark.one_helm
 def test_a_stuck_job_is_retried(sweep: ClusterSweep, control_plane: Cluster) -> None:
     sweep.edit({"x": 1})
     with control_plane.without("kube-controller-manager"):
@@ -226,13 +234,13 @@ def test_a_stuck_job_is_retried(sweep: ClusterSweep, control_plane: Cluster) -> 
 # ---- the launcher, and people ----
 
 
+@pytest.mark.one_helm
 def test_launcher_killed_in_watch_and_in_collect(sweep: ClusterSweep) -> None:
     training(sweep)
     drive = sweep.start("drive", "toy")
     line_with(drive, "helm upgrade --install")
-    until(lambda: processes(f"{sweep.root}/scripts/watch.py") or processes("scripts/watch.py toy"), lambda: "no watch")
-    for pid in [drive.pid, *processes("scripts/watch.py toy")]:
-        os.kill(pid, signal.SIGKILL)
+    line_with(drive, ": watching ")
+    drive.kill()
     drive.communicate()
     sweep.open_gate()
     sweep.run("watch", "toy")
@@ -271,6 +279,7 @@ def test_submit_waits_for_what_is_still_being_deleted(sweep: ClusterSweep) -> No
 # ---- what cannot work says why ----
 
 
+@pytest.mark.one_helm
 def test_an_image_that_does_not_exist(sweep: ClusterSweep) -> None:
     image = {"repository": "helm-sweep.test/nothing", "tag": "1", "pullPolicy": "IfNotPresent"}
     sweep.edit({"x": 1}, image=image)
@@ -281,6 +290,7 @@ def test_an_image_that_does_not_exist(sweep: ClusterSweep) -> None:
     assert "helm-sweep.test/nothing:1" in said
 
 
+@pytest.mark.one_helm
 def test_no_gpu_anywhere_waits_and_says_so(sweep: ClusterSweep) -> None:
     sweep.edit({"x": 1}, gpu={"count": GPUS + 1})
     sweep.run("submit", "toy")
@@ -302,6 +312,7 @@ def volume(store: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(store)], check=True)
 
 
+@pytest.mark.one_helm
 @pytest.mark.parametrize("fault", ["full", "read-only", "not ours"])
 def test_a_store_that_cannot_be_written(volume: Path, sweep: ClusterSweep, fault: str) -> None:
     sweep.open_gate()
@@ -325,6 +336,7 @@ def test_a_store_that_cannot_be_written(volume: Path, sweep: ClusterSweep, fault
     finish(sweep)
 
 
+@pytest.mark.one_helm
 def test_garbage_in_the_store_is_set_aside(sweep: ClusterSweep) -> None:
     sweep.edit({"x": 1}, {"x": 2}, suspend=True)
     sweep.run("submit", "toy")

@@ -17,8 +17,6 @@ from tests.cluster.release import Helm
 from tests.cluster.sweeps import RIGHTS, ClusterSweep
 from tests.e2e.support import TestClone
 
-on_helm4 = pytest.mark.parametrize("helm", ["helm4"], indirect=True)
-
 WRITERS, READERS = 3000, 4000
 """Groups that may write to either folder. Pods get the first by fsGroup, the second by supplementalGroups."""
 OUTAGE_SECONDS = 30
@@ -166,7 +164,7 @@ def test_a_sweep_with_data_and_results_on_nfs(sweep: NfsSweep) -> None:
     assert sweep.events("start") == ["1", "3", "4"]
 
 
-@on_helm4
+@pytest.mark.one_helm
 def test_collect_while_trials_write(sweep: NfsSweep) -> None:
     trials = [{"x": 0}, {"x": 1}]
     sweep.edit(*trials)
@@ -204,7 +202,7 @@ def twin(job: Object) -> Object:
     }
 
 
-@on_helm4
+@pytest.mark.one_helm
 def test_two_pods_finish_the_same_trial(sweep: NfsSweep) -> None:
     sweep.edit(*({"x": x} for x in range(3)))
     sweep.run("submit", "toy")
@@ -234,7 +232,7 @@ def reader_cannot_mount(kubectl: Kubectl) -> bool:
     return any("-reader-" in event["involvedObject"]["name"] for event in said)
 
 
-@on_helm4
+@pytest.mark.one_helm
 def test_server_away_in_training_and_in_collect(sweep: NfsSweep) -> None:
     trials = [{"x": 1}, {"x": 2}]
     sweep.edit(*trials)
@@ -266,7 +264,7 @@ def test_server_away_in_training_and_in_collect(sweep: NfsSweep) -> None:
     assert sweep.events("start") == ["1", "2"]
 
 
-@on_helm4
+@pytest.mark.one_helm
 def test_a_wrong_export_path_is_said(sweep: NfsSweep) -> None:
     sweep.edit({"x": 1}, results={"volume": sweep.export.volume(f"{sweep.place}/nothing")})
     sweep.run("submit", "toy")
@@ -280,7 +278,7 @@ def test_a_wrong_export_path_is_said(sweep: NfsSweep) -> None:
     assert "1 succeeded" in sweep.run("drive", "toy", YES="1")
 
 
-@on_helm4
+@pytest.mark.one_helm
 def test_a_store_that_the_uid_may_not_write(sweep: NfsSweep) -> None:
     closed = f"{sweep.place}/closed"
     sweep.export.as_owner(f"mkdir {closed}; chmod 755 {closed}")
@@ -292,7 +290,7 @@ def test_a_store_that_the_uid_may_not_write(sweep: NfsSweep) -> None:
     assert not sweep.events("start")
 
 
-@on_helm4
+@pytest.mark.one_helm
 def test_the_dataset_job_fills_the_export_that_trials_only_read(sweep: NfsSweep) -> None:
     (sweep.root / "toy" / "prepare.py").write_text(PREPARE)
     sweep.commit("with a data set")

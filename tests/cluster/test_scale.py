@@ -19,12 +19,12 @@ from tests.cluster.sweeps import RIGHTS, ClusterSweep
 from tests.e2e.support import TestClone
 from tests.unit.stores import put_result
 
-TRIALS = 600
+TRIALS = 520
 """More than a page of a LIST."""
 
 
+@pytest.mark.one_helm
 @pytest.mark.usefixtures("fake_nodes")
-@pytest.mark.parametrize("helm", ["helm4"], indirect=True)
 def test_a_sharded_sweep_of_many_trials(clone: TestClone, kubectl: Kubectl, helm: Helm, tmp_path: Path) -> None:
     kubectl.create(*bound_claim(kubectl.namespace))
     user = create_user(kubectl, "ann", RIGHTS, tmp_path / "ann.kubeconfig")

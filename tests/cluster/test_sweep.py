@@ -82,7 +82,6 @@ def test_an_edit_reverted_at_once_finishes(sweep: ClusterSweep) -> None:
     assert "2 succeeded" in sweep.run("drive", "toy")
 
 
-@pytest.mark.parametrize("helm", ["helm4"], indirect=True)
 def test_stop_and_resume(sweep: ClusterSweep) -> None:
     sweep.edit({"x": 1}, {"x": 2})
     sweep.run("submit", "toy")
@@ -95,7 +94,6 @@ def test_stop_and_resume(sweep: ClusterSweep) -> None:
     assert "2 succeeded" in sweep.run("drive", "toy")
 
 
-@pytest.mark.parametrize("helm", ["helm4"], indirect=True)
 def test_retry_gives_new_jobs_to_exactly_the_failed(sweep: ClusterSweep) -> None:
     sweep.edit({"x": 1}, {"x": -1}, backoffLimit=0)
     sweep.open_gate()
@@ -141,7 +139,6 @@ def ours(sweep: ClusterSweep, kinds: str) -> list[str]:
     return [made["metadata"]["name"] for made in sweep.kubectl.items(kinds) if made["metadata"]["name"] not in given]
 
 
-@pytest.mark.parametrize("helm", ["helm4"], indirect=True)
 def test_a_commit_that_head_does_not_contain_is_not_overwritten(sweep: ClusterSweep) -> None:
     sweep.edit({"x": 1})
     base = sweep.git("rev-parse", "HEAD").strip()
@@ -156,7 +153,6 @@ def test_a_commit_that_head_does_not_contain_is_not_overwritten(sweep: ClusterSw
     assert told["commit"] == sweep.git("rev-parse", "HEAD").strip()
 
 
-@pytest.mark.parametrize("helm", ["helm4"], indirect=True)
 def test_what_the_api_refuses_changes_nothing(sweep: ClusterSweep) -> None:
     sweep.edit({"x": 1}, podLabels={"team": "not a label!"})
     refused = sweep.run("submit", "toy", code=2)
@@ -165,7 +161,6 @@ def test_what_the_api_refuses_changes_nothing(sweep: ClusterSweep) -> None:
     assert ours(sweep, "jobs,configmaps,secrets") == []
 
 
-@pytest.mark.parametrize("helm", ["helm4"], indirect=True)
 def test_nfs_in_a_restricted_namespace_is_refused_in_one_line(sweep: ClusterSweep) -> None:
     sweep.edit({"x": 1}, results={"volume": {"nfs": {"server": "nfs.example.org", "path": "/results"}}})
     refused = sweep.run("submit", "toy", code=2)
@@ -183,7 +178,6 @@ space: {x: {type: int, low: 0, high: 9}}
 """
 
 
-@pytest.mark.parametrize("helm", ["helm4"], indirect=True)
 def test_a_round_goes_ahead_while_its_straggler_still_trains(sweep: ClusterSweep) -> None:
     sweep.edit({"x": 1})
     folder = sweep.root / "values" / "toy"
@@ -210,7 +204,6 @@ def block(values: Path) -> list[str]:
     return [line.strip() for line in values.read_text().splitlines() if line.strip().startswith("- {")]
 
 
-@pytest.mark.parametrize("helm", ["helm4"], indirect=True)
 def test_a_trial_is_reproduced_from_its_id_after_its_sweep_has_gone(sweep: ClusterSweep) -> None:
     sweep.edit({"x": 1}, {"x": 4})
     sweep.open_gate()
@@ -260,7 +253,6 @@ print("made", len(data), "bytes")
 """
 
 
-@pytest.mark.parametrize("helm", ["helm4"], indirect=True)
 @pytest.mark.parametrize("upload", [False, True])
 def test_dataset_is_filled_by_a_job_and_left_alone_when_it_is_there(
     sweep: ClusterSweep, tmp_path: Path, upload: bool

@@ -19,7 +19,6 @@ from tests.cluster.release import local_claim
 from tests.cluster.sweeps import ClusterSweep
 from tests.e2e.support import ROOT
 
-pytestmark = pytest.mark.parametrize("helm", ["helm4"], indirect=True)
 EPOCHS = 24
 TINY = {"epochs": EPOCHS, "width": 4, "train_examples": 2000, "validation_examples": 500, "batch_size": 500}
 
@@ -65,6 +64,7 @@ def history(attempt: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
+@pytest.mark.one_helm
 def test_preempted_it_goes_on_and_loses_at_most_one_epoch(trainer: ClusterSweep, quickstart: Session) -> None:
     edit(trainer, quickstart.data_id, {"max_learning_rate": 0.4})
     trainer.run("submit", "toy")
@@ -102,6 +102,7 @@ def test_preempted_it_goes_on_and_loses_at_most_one_epoch(trainer: ClusterSweep,
     assert not list((trainer.store / "checkpoints").glob("*/*/*"))  # nobody needs them any more
 
 
+@pytest.mark.one_helm
 def test_a_sweep_of_the_real_trainer(trainer: ClusterSweep, quickstart: Session) -> None:
     edit(trainer, quickstart.data_id, {"max_learning_rate": 0.4, "epochs": 4}, {"max_learning_rate": 0.1, "epochs": 4})
     said = trainer.run("drive", "toy")
