@@ -106,9 +106,19 @@ class Release:
         return self.install_file(self.values)
 
     def install_file(self, values: Path) -> render.Rendered:
-        """`helm upgrade --install` of a values file."""
+        """`helm upgrade --install` of a values file.
+
+        helm posts all Jobs at once, and the API server closes a connection whose first frame comes later than two
+        seconds, which a busy machine can be. The same command again finishes it, for a person too.
+        """
         self.values = values
-        self.helm("upgrade", "--install", self.name, str(self.chart), "--values", str(values))
+        words = ("upgrade", "--install", self.name, str(self.chart), "--values", str(values))
+        try:
+            self.helm(*words)
+        except HelmFailed as error:
+            if "unexpected EOF" not in str(error):
+                raise
+            self.helm(*words)
         manifest = self.helm("template", self.name, str(self.chart), "--values", str(values))
         objects = list(render.read_manifest(manifest))
         return render.Rendered(objects, [render.trial_of(made) for made in objects if made["kind"] == "Job"])
