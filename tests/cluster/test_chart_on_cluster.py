@@ -386,23 +386,26 @@ def test_a_release_holds_the_chart_and_nothing_that_lies_about_in_it(release: Re
 
 
 @pytest.mark.usefixtures("fake_nodes")
-def test_a_thousand_trials_install_complete_and_leave(release: Release, kubectl: Kubectl) -> None:
+def test_a_thousand_trials_install_complete_and_leave(kubectl: Kubectl, tmp_path: Path, chart: Path) -> None:
+    """helm 3 installs them, helm 4 exchanges one and removes them."""
     kubectl.create(*bound_claim(kubectl.namespace))
+    old, new = (
+        Release("demo", Helm(helm_program(name), kubectl), kubectl, tmp_path, chart) for name in ("helm3", "helm4")
+    )
     start = time.monotonic()
 
     def lap(what: str) -> None:
-        print(f"1,000 trials, {release.helm.program.name}: {what} after {time.monotonic() - start:.1f} s")
+        print(f"1,000 trials: {what} after {time.monotonic() - start:.1f} s")
 
-    rendered = release.install(random_trials(1000), **ON_FAKE_NODES)
+    check_size(old, old.install(random_trials(1000), **ON_FAKE_NODES))
     lap("installed")
-    assert len(release.uids()) == 1000
-    check_size(release, rendered)
-    release.wait_complete(600)
+    assert len(old.uids()) == 1000
+    old.wait_complete(600)
     lap("complete")
-    release.install([*random_trials(1000)[1:], A], **ON_FAKE_NODES)
+    check_size(new, new.install([*random_trials(1000)[1:], A], **ON_FAKE_NODES))
     lap("one trial exchanged")
-    assert len(release.uids()) == 1000
-    release.uninstall()
+    assert len(new.uids()) == 1000
+    new.uninstall()
     lap("uninstalled")
-    release.wait_gone(600)
+    new.wait_gone(600)
     lap("gone")

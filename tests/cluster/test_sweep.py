@@ -253,6 +253,7 @@ print("made", len(data), "bytes")
 """
 
 
+@pytest.mark.one_helm
 @pytest.mark.parametrize("upload", [False, True])
 def test_dataset_is_filled_by_a_job_and_left_alone_when_it_is_there(
     sweep: ClusterSweep, tmp_path: Path, upload: bool
