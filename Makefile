@@ -111,10 +111,10 @@ dataset: setup ## fill and check the data set; ARGS="--source folder DIR" UPLOAD
 	@$(RUN)/dataset.py $(engine) $(if $(UPLOAD),--upload $(UPLOAD)) $(SWEEP) -- $(ARGS)
 
 .PHONY: image
-image: ## build the trainer's image: make image IMAGE=host/trainer:1
+image: ## build the trainer's image: IMAGE=host/name:1 [BUILDER=buildah]
 	@$(if $(IMAGE),,echo "error: IMAGE: is not set; name the image, as in \`make image IMAGE=registry.example.org/trainer:1\`" >&2; exit 2)
-	@builder=$$(command -v docker || command -v podman || command -v buildah) || { \
-	  echo "error: image: no docker, podman or buildah in PATH; install one of them" >&2; exit 2; }; \
+	@builder="$(BUILDER)"; builder=$${builder:-$$(command -v docker || command -v podman || command -v buildah || true)}; \
+	  [ -n "$$builder" ] || { echo "error: image: no docker, podman or buildah in PATH; install one of them" >&2; exit 2; }; \
 	  "$$builder" build --file trainer/Dockerfile --tag "$(IMAGE)" .
 
 ## ---- development ----
