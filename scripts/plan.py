@@ -36,7 +36,7 @@ def make_plan(session: Session, read_store: bool) -> plan.Plan:
 
 def show(session: Session, made: plan.Plan) -> None:
     listed = len(session.rendered.trials)
-    cli.say(f"{session.name}: {listed} trials on the {session.engine} engine")
+    cli.say(f"{session.name}: {listed} trial{'s' * (listed != 1)} on the {session.engine} engine")
     cli.say(f"  because {session.why}")
     for action, meaning in plan.ACTIONS.items():
         found = made.of(action)

@@ -73,7 +73,8 @@ def to_cluster(session: Session, *, takeover: bool, yes: bool, dry_run: bool) ->
     ending = submission.to_stop(session, found)
     if ending and not yes:
         more = " …" if len(ending) > 5 else ""
-        cli.confirm(f"{session.name}: this ends the Pods of {len(ending)} running trials: {' '.join(ending[:5])}{more}")
+        them = f"{len(ending)} running trial{'s' * (len(ending) != 1)}"
+        cli.confirm(f"{session.name}: this ends the Pods of {them}: {' '.join(ending[:5])}{more}")
     if any(state.condition == "Failed" for state in found.values()):
         collection.bring(session, cli.say)  # before the Pods of failed Jobs go, and what they can tell with them
     submission.install(session, cli.say)

@@ -27,7 +27,7 @@ def main() -> int:
     jobs = patient(session.job_states)
     running = [state for state in jobs.values() if state.condition == "Running"]
     if running and not args.yes:
-        cli.confirm(f"{session.name}: this ends {len(running)} running trials")
+        cli.confirm(f"{session.name}: this ends {len(running)} running trial{'s' * (len(running) != 1)}")
     if not args.force:
         try:
             collection.bring(session, cli.say)

@@ -39,6 +39,8 @@ def mixed_images(rows: Iterable[results.Row]) -> str:
             pulled.setdefault(row.image, Counter())[row.image_id.rpartition("@")[2]] += 1
     for image, found in pulled.items():
         if len(found) > 1:
-            told = ", ".join(f"{count} trials ran {digest[:19]}…" for digest, count in found.most_common())
+            told = ", ".join(
+                f"{count} trial{'s' * (count != 1)} ran {digest[:19]}…" for digest, count in found.most_common()
+            )
             return f"{image}: one tag, several images: {told}; pin one by image.digest"
     return ""

@@ -78,8 +78,9 @@ def check_budget(plan: Plan, budget_gpu_hours: float | None) -> None:
     listed = len(plan.actions) - len(plan.of("removed"))
     if budget_gpu_hours is not None and plan.ceiling_gpu_hours > budget_gpu_hours:
         raise BadInput(
-            f"budget_gpu_hours: {listed} trials may take up to {plan.ceiling_gpu_hours:.1f} GPU-hours and "
-            f"{budget_gpu_hours:g} are allowed; list fewer trials, lower limit_seconds, or raise the budget"
+            f"budget_gpu_hours: {listed} trial{'s' * (listed != 1)} may take up to {plan.ceiling_gpu_hours:.1f} "
+            f"GPU-hours and {budget_gpu_hours:g} are allowed; "
+            "list fewer trials, lower limit_seconds, or raise the budget"
         )
 
 

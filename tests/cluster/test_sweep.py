@@ -49,7 +49,7 @@ def test_hand_edits_touch_only_what_they_mean(sweep: ClusterSweep) -> None:
     said = sweep.run("plan", "toy")
     assert f"1 no longer listed: its Job would be removed, its result stays  [{of_x[5]}]" in said
     refused = sweep.run("submit", "toy", code=2)
-    assert f"this ends the Pods of 1 running trials: {of_x[5]}; say YES=1 to do it" in refused
+    assert f"this ends the Pods of 1 running trial: {of_x[5]}; say YES=1 to do it" in refused
     assert sweep.uids() == before
     sweep.run("submit", "toy", "--yes")
     after, of_x = sweep.uids(), sweep.ids()
@@ -122,7 +122,7 @@ def test_uninstall_leaves_nothing_but_results_and_the_next_install_trains_nothin
     sweep.open_gate(1)
     until(lambda: "1" in sweep.events("end"), lambda: sweep.kubectl("describe", "jobs,pods"))
     refused = sweep.run("uninstall", "toy", code=2)
-    assert "this ends 1 running trials; say YES=1" in refused
+    assert "this ends 1 running trial; say YES=1" in refused
     sweep.run("uninstall", "toy", "--yes")
     assert {row["hp.x"]: row["status"] for row in sweep.table()}["1"] == "succeeded"
     kinds = "jobs,pods,configmaps,secrets,resourceclaimtemplates"

@@ -196,7 +196,7 @@ def test_uncommitted_chart_is_refused_or_recorded(clone: TestClone) -> None:
 def test_budget_refuses_before_anything_runs(clone: TestClone) -> None:
     prepared(clone, {"x": 1}, gpu={"count": 1}, budget_gpu_hours=0.01)
     said = clone.run("plan", "toy", code=2)
-    assert "budget_gpu_hours: 1 trials may take up to 0.1 GPU-hours and 0.01 are allowed" in said
+    assert "budget_gpu_hours: 1 trial may take up to 0.1 GPU-hours and 0.01 are allowed" in said
 
 
 def test_error_names_the_line_of_the_values_file(clone: TestClone) -> None:

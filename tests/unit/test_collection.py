@@ -73,7 +73,7 @@ def pulled(digest: str, image: str = "torch:2.9", x: int = 0) -> Any:
 def test_one_tag_that_stood_for_several_images_is_told_with_their_digests() -> None:
     rows = [pulled("a" * 64), pulled("b" * 64, x=1), pulled("b" * 64, x=2)]
     assert collection.mixed_images(rows) == (
-        "torch:2.9: one tag, several images: 2 trials ran sha256:bbbbbbbbbbbb…, 1 trials ran sha256:aaaaaaaaaaaa…; "
+        "torch:2.9: one tag, several images: 2 trials ran sha256:bbbbbbbbbbbb…, 1 trial ran sha256:aaaaaaaaaaaa…; "
         "pin one by image.digest"
     )
 
