@@ -170,6 +170,8 @@ def parse(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
         except (ValueError, zlib.error) as error:
             raise Unreachable(f"reader: a record arrived damaged ({error}); try again") from error
         if "trial" not in record:
+            if not record.keys() >= {"left", "unread", "lines", "sha256"}:
+                raise Unreachable("reader: its last record arrived damaged; try again")
             if (record["lines"], record["sha256"]) != (count, digest.hexdigest()):
                 raise Unreachable(f"reader: {record['lines']} records were sent and {count} arrived whole; try again")
             yield record
