@@ -17,6 +17,7 @@ from sweep.files import write_atomic
 from sweep.layout import Clone
 from sweep.session import choose_engine, merged
 from sweep.valuesfile import ValuesFile
+from sweep.words import counted
 
 
 def arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -93,7 +94,7 @@ def summary(domain: space.Space | None, final: ValuesFile, trials: int) -> str:
         *([f"{sum(len(one.trials) for one in added)} added: {added[-1].what}"] if added else []),
         *([f"{own} by hand"] if own else []),
     ]
-    return f"{trials} trial{'s' * (trials != 1)} ({'; '.join(parts)})"
+    return f"{counted(trials, 'trial')} ({'; '.join(parts)})"
 
 
 def main(argv: list[str] | None = None, clone: Clone | None = None) -> int:

@@ -9,6 +9,7 @@ import cli
 from sweep import environments, helm, plan, release, results, store
 from sweep.errors import Unreachable
 from sweep.session import JobState, Session
+from sweep.words import counted
 
 
 def known_jobs(session: Session) -> Mapping[str, JobState]:
@@ -36,7 +37,7 @@ def make_plan(session: Session, read_store: bool) -> plan.Plan:
 
 def show(session: Session, made: plan.Plan) -> None:
     listed = len(session.rendered.trials)
-    cli.say(f"{session.name}: {listed} trial{'s' * (listed != 1)} on the {session.engine} engine")
+    cli.say(f"{session.name}: {counted(listed, 'trial')} on the {session.engine} engine")
     cli.say(f"  because {session.why}")
     for action, meaning in plan.ACTIONS.items():
         found = made.of(action)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import cli
 from sweep import replaying
 from sweep.layout import Clone
+from sweep.words import counted
 
 
 def main(argv: list[str] | None = None, clone: Clone | None = None) -> int:
@@ -18,7 +19,7 @@ def main(argv: list[str] | None = None, clone: Clone | None = None) -> int:
     made = replaying.replay(files)
     for again in made:
         same = "equal" if not again.difference else "differs"
-        cli.say(f"{args.sweep}: {again.what}: {same} ({again.trials} trial{'s' * (again.trials != 1)}{again.source})")
+        cli.say(f"{args.sweep}: {again.what}: {same} ({counted(again.trials, 'trial')}{again.source})")
         if again.difference and again.versions:
             cli.say(f"  made by {again.versions[0]}, here are {again.versions[1]}")
         for line in again.difference:

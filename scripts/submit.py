@@ -10,6 +10,7 @@ from sweep import collection, environments, git, local, results, states, store, 
 from sweep.cluster import Patience
 from sweep.errors import BadInput, TrialsFailed
 from sweep.session import Session
+from sweep.words import counted
 
 
 def publish(session: Session, push: bool) -> None:
@@ -47,9 +48,7 @@ def run_locally(session: Session, slots: int | None) -> dict[str, local.JobState
         to_run = sum(not state.finished for state in engine.states.values())
         if to_run:
             kind = "GPU slots" if places[0] else "cores, one thread each"
-            cli.say(
-                f"{session.name}: running {to_run} Job{'s' * (to_run != 1)} as local processes on {len(places)} {kind}"
-            )
+            cli.say(f"{session.name}: running {counted(to_run, 'Job')} as local processes on {len(places)} {kind}")
         with watcher:
             return engine.run()
 
@@ -73,7 +72,7 @@ def to_cluster(session: Session, *, takeover: bool, yes: bool, dry_run: bool) ->
     ending = submission.to_stop(session, found)
     if ending and not yes:
         more = " …" if len(ending) > 5 else ""
-        them = f"{len(ending)} running trial{'s' * (len(ending) != 1)}"
+        them = counted(len(ending), "running trial")
         cli.confirm(f"{session.name}: this ends the Pods of {them}: {' '.join(ending[:5])}{more}")
     if any(state.condition == "Failed" for state in found.values()):
         collection.bring(session, cli.say)  # before the Pods of failed Jobs go, and what they can tell with them

@@ -6,6 +6,7 @@ import cli
 from sweep import collection, release, results, states
 from sweep.cluster import Patience
 from sweep.errors import BadInput, SweepError
+from sweep.words import counted
 
 
 def main() -> int:
@@ -27,7 +28,7 @@ def main() -> int:
     jobs = patient(session.job_states)
     running = [state for state in jobs.values() if state.condition == "Running"]
     if running and not args.yes:
-        cli.confirm(f"{session.name}: this ends {len(running)} running trial{'s' * (len(running) != 1)}")
+        cli.confirm(f"{session.name}: this ends {counted(len(running), 'running trial')}")
     if not args.force:
         try:
             collection.bring(session, cli.say)

@@ -10,6 +10,7 @@ from sweep import history, results, search, states, valuesfile, watching
 from sweep.cluster import Patience
 from sweep.errors import BadInput, TrialsFailed
 from sweep.session import Session
+from sweep.words import counted
 
 NIGHT_SECONDS = 12 * 3600
 """Patience with a cluster that does not answer: a laptop that was closed over night goes on in the morning."""
@@ -53,8 +54,7 @@ def main(argv: list[str] | None = None) -> int:
         patient = Patience(watcher.say, NIGHT_SECONDS)
         for number, known in enumerate(watching.looks(session.cluster, session.name, jobs, patient)):
             if not number:
-                them = f"{len(jobs)} trial{'s' * (len(jobs) != 1)}"
-                watcher.say(f"{session.name}: watching {them} in {session.cluster.namespace}")
+                watcher.say(f"{session.name}: watching {counted(len(jobs), 'trial')} in {session.cluster.namespace}")
             watcher(known)
             if impatience(known) or is_enough(known):
                 break

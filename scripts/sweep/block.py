@@ -23,6 +23,7 @@ from typing import Any
 
 from sweep import yamlfile
 from sweep.errors import BadInput
+from sweep.words import counted
 
 BEGIN = re.compile(
     r"( *)# expanded from space\.yaml"
@@ -141,5 +142,5 @@ def render(space: str, made: Iterable[Section], indent: str, ending: str) -> lis
     """The lines of a block, markers and all; `space` is the digest of the space."""
     lines = [line for section in made for line in section.lines]
     count = sum(line.startswith("- ") for line in lines)
-    begin = f"# expanded from space.yaml sha256:{space} ({count} trial{'s' * (count != 1)}, sha256:{digest(lines)})"
+    begin = f"# expanded from space.yaml sha256:{space} ({counted(count, 'trial')}, sha256:{digest(lines)})"
     return [f"{indent}{line}{ending}" for line in (begin, *lines, "# end")]

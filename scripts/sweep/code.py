@@ -17,6 +17,7 @@ from typing import Any
 
 from sweep import git, yamlfile
 from sweep.errors import BadInput
+from sweep.words import counted
 
 LIMIT = 100_000  # bytes compressed: the code lies twice in the release, which is one Secret of at most 1 MiB
 # For people and for images; no trial reads them. A module may well be called requirements_check.py.
@@ -36,7 +37,7 @@ class Bundle:
 
     @property
     def told(self) -> str:
-        return f"frozen from {self.path} ({len(self.files)} file{'s' * (len(self.files) != 1)})"
+        return f"frozen from {self.path} ({counted(len(self.files), 'file')})"
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from sweep import reader, results, states
 from sweep.cluster import Patience
 from sweep.session import Session
+from sweep.words import counted
 
 
 def bring(session: Session, say: Callable[[str], None]) -> None:
@@ -39,8 +40,6 @@ def mixed_images(rows: Iterable[results.Row]) -> str:
             pulled.setdefault(row.image, Counter())[row.image_id.rpartition("@")[2]] += 1
     for image, found in pulled.items():
         if len(found) > 1:
-            told = ", ".join(
-                f"{count} trial{'s' * (count != 1)} ran {digest[:19]}…" for digest, count in found.most_common()
-            )
+            told = ", ".join(f"{counted(count, 'trial')} ran {digest[:19]}…" for digest, count in found.most_common())
             return f"{image}: one tag, several images: {told}; pin one by image.digest"
     return ""
