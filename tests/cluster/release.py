@@ -106,19 +106,9 @@ class Release:
         return self.install_file(self.values)
 
     def install_file(self, values: Path) -> render.Rendered:
-        """`helm upgrade --install` of a values file.
-
-        helm posts all Jobs at once, and the API server closes a connection whose first frame comes later than two
-        seconds, which a busy machine can be. The same command again finishes it, for a person too.
-        """
+        """`helm upgrade --install` of a values file."""
         self.values = values
-        words = ("upgrade", "--install", self.name, str(self.chart), "--values", str(values))
-        try:
-            self.helm(*words)
-        except HelmFailed as error:
-            if "unexpected EOF" not in str(error):
-                raise
-            self.helm(*words)
+        self.helm("upgrade", "--install", self.name, str(self.chart), "--values", str(values))
         manifest = self.helm("template", self.name, str(self.chart), "--values", str(values))
         objects = list(render.read_manifest(manifest))
         return render.Rendered(objects, [render.trial_of(made) for made in objects if made["kind"] == "Job"])
@@ -162,12 +152,11 @@ class Release:
 
     def wait_gone(self, seconds: float = 120) -> None:
         """Wait until nothing in the namespace bears the sweep's label or belongs to helm."""
-        for kind in PATHS:
-            until(
-                lambda kind=kind: not self.kubectl.any(kind, labelSelector=SWEEP),  # type: ignore[misc]
-                lambda: self.kubectl("get", "jobs,pods"),
-                seconds,
-            )
+        until(
+            lambda: not any(self.kubectl.any(kind, labelSelector=SWEEP) for kind in PATHS),
+            lambda: self.kubectl("get", "jobs,pods"),
+            seconds,
+        )
         until(lambda: not self.remains(), self.remains, seconds)
 
     def stored_bytes(self) -> int:

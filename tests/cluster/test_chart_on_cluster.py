@@ -15,7 +15,7 @@ import pytest
 
 from sweep import plan, render
 from tests.cluster.kubernetes import Kubectl, Refused, until
-from tests.cluster.release import CHART, ON_FAKE_NODES, SWEEP, TRIAL, Helm, Release, bound_claim
+from tests.cluster.release import CHART, ON_FAKE_NODES, SWEEP, TRIAL, Helm, HelmFailed, Release, bound_claim
 from tests.cluster.tools import helm_program
 
 CI_VALUES = sorted((CHART / "ci").glob("*-values.yaml"))
@@ -397,7 +397,15 @@ def test_a_thousand_trials_install_complete_and_leave(kubectl: Kubectl, tmp_path
     def lap(what: str) -> None:
         print(f"1,000 trials: {what} after {time.monotonic() - start:.1f} s")
 
-    check_size(old, old.install(random_trials(1000), **ON_FAKE_NODES))
+    try:
+        rendered = old.install(random_trials(1000), **ON_FAKE_NODES)
+    except HelmFailed as error:
+        # helm posts all at once, and the API server closes a connection whose first frame comes later than two seconds,
+        # as it can on a busy machine. The same command again finishes it, for a person too.
+        if "unexpected EOF" not in str(error):
+            raise
+        rendered = old.install(random_trials(1000), **ON_FAKE_NODES)
+    check_size(old, rendered)
     lap("installed")
     assert len(old.uids()) == 1000
     old.wait_complete(600)

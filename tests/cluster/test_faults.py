@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -231,7 +232,7 @@ def test_a_stuck_job_is_retried(sweep: ClusterSweep, control_plane: Cluster) -> 
     sweep.edit({"x": 1})
     with control_plane.without("kube-controller-manager"):
         sweep.run("submit", "toy")
-        told = lambda: sweep.run("status", "toy")  # noqa: E731
+        told = partial(sweep.run, "status", "toy")
         until(lambda: "stuck: no Pod for a minute" in told(), told, slowest=10)
         assert "1 to retry" in sweep.run("retry", "toy")
     sweep.run("submit", "toy", "--yes")  # by now the old Job may have its Pod
