@@ -386,6 +386,13 @@ def test_a_log_with_a_byte_changed_is_refused(data: st.DataObject) -> None:
     assert told[: len(RECORDS) - 1] == RECORDS[: len(told)][: len(RECORDS) - 1]
 
 
+@pytest.mark.parametrize("key", [b"left", b"unread", b"lines", b"sha256"])
+def test_a_last_record_without_one_of_its_words_is_refused(key: bytes) -> None:
+    assert key in LOG
+    with pytest.raises(Unreachable, match="last record arrived damaged"):
+        [*reader.parse(LOG.replace(key, b"other").split(b"\n"))]
+
+
 def test_records_out_of_order_or_missing_are_refused() -> None:
     one, two, three, end = LOG.split(b"\n")
     for lines in ([two, one, three, end], [one, three, end], [one, one, two, three, end], [end], []):
