@@ -91,7 +91,8 @@ def summary(domain: space.Space | None, final: ValuesFile, trials: int) -> str:
     parts = [
         *([str(domain.sampler)] if domain else []),
         *([f"round {done} of {rounds}"] if rounds else []),
-        *([f"{sum(len(one.trials) for one in added)} added: {added[-1].what}"] if added else []),
+        *([f"{sum(len(one.trials) for one in added[:-1])} added before"] if added[1:] else []),
+        *([f"{len(added[-1].trials)} added: {added[-1].what}"] if added else []),
         *([f"{own} by hand"] if own else []),
     ]
     return f"{counted(trials, 'trial')} ({'; '.join(parts)})"

@@ -333,7 +333,10 @@ def test_more_seeds_for_the_best_points_only(clone: Clone) -> None:
     best = sorted(trials(clone), key=lambda trial: noisy(trial, 0)["loss"])[:2]
     run(clone, "--replicate-top", "2", "--replicates", "3")
     assert trials(clone)[16:] == [{**trial, "seed": seed} for trial in best for seed in (1, 2)]
-    assert "4 added: top 2, 3 replicates each" in message(clone)
+    assert "; 4 added: top 2, 3 replicates each)" in message(clone)
+    collect(clone, noisy)
+    run(clone, "--replicate-top", "2", "--replicates", "4")
+    assert "; 4 added before; 2 added: top 2, 4 replicates each)" in message(clone)
 
 
 def test_around_the_best_means_within_the_shrunk_ranges(clone: Clone) -> None:
