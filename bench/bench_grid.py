@@ -13,14 +13,14 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from math import atanh, isnan, sqrt, tanh
 from pathlib import Path
-from statistics import fmean, stdev, variance
+from statistics import fmean, stdev
 
-from scipy import stats
+from scipy.stats import chi2, norm, spearmanr, t
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "scripts")]
 
-from sweep import results  # noqa: E402
+from sweep import results, stats  # noqa: E402
 from sweep.layout import Clone  # noqa: E402
 
 Point = tuple[float, int, int, float]
@@ -33,25 +33,22 @@ _ACCURACIES = """
 """
 PUBLISHED: dict[Point, float] = dict(zip(product(*LEVELS), map(float, _ACCURACIES.split()), strict=True))
 """Test accuracy after 24 epochs at full width on a V100, one run each (docs/reproduction.md)."""
-METRIC = "test_accuracy"
+OBJECTIVE = results.Objective("test_accuracy", "maximize")
 
 
-def measured(sweep: str) -> dict[Point, list[float]]:
-    """Point -> the accuracies of its seeds, from the committed results.csv."""
-    found: dict[Point, list[float]] = {}
-    for row in results.read(Clone.here().sweep(sweep).results):
-        point = tuple(row.hyperparameters.get(name) for name in NAMES)
-        if row.status == "succeeded" and point in PUBLISHED:
-            found.setdefault(point, []).append(row.metrics[METRIC])
-    return found
+def measured(sweep: str) -> dict[Point, stats.Point]:
+    """Point -> its seeds' accuracies, from the committed results.csv; points of another grid are left out."""
+    made = stats.points(results.read(Clone.here().sweep(sweep).results), OBJECTIVE, "local")
+    found = {tuple(point.hyperparameters.get(name) for name in NAMES): point for point in made if point.n}
+    return {point: found[point] for point in PUBLISHED if point in found}
 
 
 def rank_correlation(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float, float]:
     """Spearman's rho and its 95 % interval: Fisher's z with the variance of Bonett and Wright (2000)."""
-    rho = float(stats.spearmanr(ours, theirs).statistic)
+    rho = float(spearmanr(ours, theirs).statistic)
     if len(ours) < 5 or abs(rho) > 0.9999:
         return rho, float("nan"), float("nan")
-    half = stats.norm.ppf(0.975) * sqrt((1 + rho**2 / 2) / (len(ours) - 3))
+    half = norm.ppf(0.975) * sqrt((1 + rho**2 / 2) / (len(ours) - 3))
     return rho, tanh(atanh(rho) - half), tanh(atanh(rho) + half)
 
 
@@ -67,7 +64,7 @@ def effect(of: Mapping[Point, float], name: str, keep: Callable[[Point], bool]) 
     ]
     if len(pairs) < 2:
         return fmean(pairs) if pairs else float("nan"), float("nan")
-    return fmean(pairs), float(stats.t.ppf(0.975, len(pairs) - 1)) * stdev(pairs) / sqrt(len(pairs))
+    return fmean(pairs), float(t.ppf(0.975, len(pairs) - 1)) * stdev(pairs) / sqrt(len(pairs))
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -79,12 +76,12 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 def main() -> int:
     sweep = sys.argv[1] if len(sys.argv) > 1 else "cifar10-narrow"
     seeds = measured(sweep)
-    ours = {point: fmean(values) for point, values in seeds.items()}
+    ours = {point: found.mean for point, found in seeds.items()}
     if len(ours) < len(PUBLISHED):
         told = f"error: {sweep}: has {len(ours)} of the {len(PUBLISHED)} points; `make sweep SWEEP={sweep}`"
         print(told, file=sys.stderr)
         return 2
-    counted = sorted({len(values) for values in seeds.values()})
+    counted = sorted({found.n for found in seeds.values()})
     print(f"{sweep}: {len(ours)} points, seeds a point: {' or '.join(map(str, counted))}\n")
 
     places = [{p: i for i, p in enumerate(sorted(of, key=lambda p: -of[p]), 1)} for of in (ours, PUBLISHED)]
@@ -112,14 +109,13 @@ def main() -> int:
             rows.append([told, f"{name} {low} → {high}", *(f"{100 * m:+.2f} ± {100 * h:.2f}" for m, h in both)])
     table(["points", "change", "here, percentage points", "published"], rows)
 
-    repeated = {point: values for point, values in seeds.items() if len(values) > 1}
     for told, keep in subsets.items():
-        kept_values = [values for point, values in repeated.items() if keep(point)]
-        if freedom := sum(len(values) - 1 for values in kept_values):
-            pooled = sqrt(sum(variance(values) * (len(values) - 1) for values in kept_values) / freedom)
-            print(f"seeds spread by {100 * pooled:.2f} points ({told}; {freedom} degrees of freedom)")
-    if not repeated:
-        print("one seed a point: nothing here tells the noise")
+        if noise := stats.pooled([found for point, found in seeds.items() if keep(point)]):
+            low, high = (100 * noise.sd * sqrt(noise.df / chi2.ppf(q, noise.df)) for q in (0.975, 0.025))
+            sd = f"{100 * noise.sd:.2f} points, 95 %: {low:.2f} to {high:.2f}"
+            print(f"seeds spread by {sd} ({told}; {noise.df} degrees of freedom)")
+        else:
+            print(f"one seed a point: nothing here tells the noise ({told})")
     return 0
 
 

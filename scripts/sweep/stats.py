@@ -147,14 +147,16 @@ def _quiet(ranked: Sequence[Point]) -> Sequence[Point]:
     return ranked[: max(LEAST_QUIET, math.ceil(QUIET * len(ranked)))]
 
 
+def pooled(points: Sequence[Point]) -> Noise | None:
+    """Variance within points, sum (y - mean)^2 / sum (n - 1); None without replicates."""
+    df = sum(point.n - 1 for point in points)
+    squares = sum((value - point.mean) ** 2 for point in points for value in point.values.values())
+    return Noise(math.sqrt(squares / df), df) if df else None
+
+
 def noise_within(ranked: Sequence[Point]) -> Noise | None:
-    """Pooled variance within points, sum (y - mean)^2 / sum (n - 1), over the better half; None without replicates."""
-    for chosen in (_quiet(ranked), ranked):
-        df = sum(point.n - 1 for point in chosen)
-        if df:
-            squares = sum((value - point.mean) ** 2 for point in chosen for value in point.values.values())
-            return Noise(math.sqrt(squares / df), df)
-    return None
+    """Pooled over the better half, or over all points where that has no replicates; None without any."""
+    return pooled(_quiet(ranked)) or pooled(ranked)
 
 
 def noise_paired(ranked: Sequence[Point]) -> Noise | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -97,11 +96,8 @@ def test_where_nothing_can_be_learnt(made: list[dict[str, Any]], values: list[fl
     assert importance.importance(made, values, names) is None
 
 
-def test_of_many_points_an_even_sample_in_seconds() -> None:
-    start = time.perf_counter()
-    found = learnt(lambda point: point["a"], 10_000)
-    assert found.points == importance.MOST
-    assert time.perf_counter() - start < 20, "about a second, and room for a busy machine"
+def test_of_many_points_an_even_sample() -> None:
+    assert learnt(lambda point: point["a"], 10_000).points == importance.MOST
 
 
 def test_a_forest_learns_a_step_and_stays_within_what_it_saw() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import time
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -308,11 +307,9 @@ def test_a_thousand_trials_take_three_megabytes_at_most(tmp_path: Path) -> None:
     assert len(text.encode()) < 3_000_000
 
 
-def test_ten_thousand_trials_take_seconds() -> None:
+def test_ten_thousand_trials_are_all_on_the_page() -> None:
     rows = [row({"lr": n / 7, "momentum": n % 13 / 13}, value=n / 1e4) for n in range(10_000)]
-    start = time.perf_counter()
-    page(rows)
-    assert time.perf_counter() - start < 60
+    assert len(data(page(rows))["trials"]) == 10_000
 
 
 @pytest.mark.parametrize(

@@ -221,34 +221,6 @@ def test_times_that_make_no_sense_are_no_time(start: Any, end: Any) -> None:
     assert store.seconds_between(start, end) == 0
 
 
-def test_ten_thousand_results_are_read_within_five_times_plain_json(tmp_path: Path) -> None:
-    trials = [trial({"lr": n / 7, "momentum": 0.9, "batch_size": 512}) for n in range(10_000)]
-    for one in trials:
-        put_result(tmp_path, one)
-        put_attempt(tmp_path, one)
-    paths = sorted(tmp_path.glob("trials/*/*/result.json")) + sorted(
-        tmp_path.glob("trials/*/*/attempts/*/attempt.json")
-    )
-
-    def plain() -> float:
-        start = time.perf_counter()
-        for path in paths:
-            with open(path) as file:  # noqa: PTH123 - as plain as it gets
-                json.loads(file.read())
-        return time.perf_counter() - start
-
-    def ours() -> float:
-        start = time.perf_counter()
-        found = store.read(tmp_path, trials, tmp_path / "cache.json")
-        took = time.perf_counter() - start
-        assert sum(kept.result is not None for kept in found.trials.values()) == 10_000
-        (tmp_path / "cache.json").unlink()
-        return took
-
-    # The machine may be busy with other things: the best of a few tries each.
-    assert min(ours() for _ in range(2)) < 5 * min(plain() for _ in range(2))
-
-
 def test_errors_of_a_store_never_leave_as_exceptions(tmp_path: Path) -> None:
     one = trial()
     (tmp_path / "trials").write_text("not a folder")
