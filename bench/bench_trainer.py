@@ -9,6 +9,7 @@ of the rounds are told. The last line is one JSON object. Start-up is that of wh
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import json
 import os
 import platform
@@ -46,7 +47,7 @@ TO_IMPORT = "import time, torch; print(time.time())"
 def ours(images: train.Images, hp: train.Hyperparameters, device: torch.device) -> tuple[Callable[[int], None], ...]:
     """(train n steps, only augment n batches) of the trainer."""
     trainee = train.Trainee(hp, torch.Generator().manual_seed(0), device, images.half)
-    step = trainee.captured_step() if device.type == "cuda" else trainee.step
+    step = trainee.fastest_step()
     rate, random = torch.tensor(1e-4, device=device), torch.Generator().manual_seed(1)
 
     def batches(steps: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
@@ -147,7 +148,9 @@ def main() -> None:
     default = cache / dataset.CIFAR10_ID.removeprefix("sha256:")[:16]
     parser.add_argument("--data", type=Path, default=default, help="what dataset.py made")
     args = parser.parse_args()
+    faulthandler.enable()  # the bench crashed once, on an H100, and nothing told where
     train.import_torch()
+    hardware.choose_kernels(deterministic=False)
     torch.set_num_threads(args.threads)
     arrays = dataset.load(args.data, dataset.check(args.data))
     facts = hardware.environment(hardware.device(), torch.float32)

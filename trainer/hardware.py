@@ -33,6 +33,14 @@ def precision(wanted: str, on: torch.device) -> torch.dtype:
     return getattr(torch, native if wanted == "auto" else wanted)  # type: ignore[no-any-return]
 
 
+def choose_kernels(*, deterministic: bool) -> None:
+    """From now on the fastest kernels, or only those that give the same bits every time."""
+    import torch
+
+    torch._C._set_deterministic_algorithms(deterministic)  # the public function imports torch._dynamo
+    torch.backends.cudnn.benchmark = not deterministic
+
+
 def captured(step: Step, *inputs: Tensor) -> Step:
     """`step` as one CUDA graph: one launch for some two hundred. It runs a few times here, on `inputs` as they are.
 

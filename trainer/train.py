@@ -272,8 +272,10 @@ class Trainee:
                 torch._foreach_lerp_(list(self.average.values()), list(self.network.values()), 1 - hp.ema)
             self.totals += torch.stack((loss, (logits.argmax(1) == y).sum()))
 
-    def captured_step(self) -> Callable[[Tensor, Tensor, Tensor], None]:
-        """`step` for a GPU, as one CUDA graph; the state is afterwards as it was."""
+    def fastest_step(self) -> Callable[[Tensor, Tensor, Tensor], None]:
+        """`step`, on a GPU as one CUDA graph; the state is afterwards as it was."""
+        if not self.totals.is_cuda:
+            return self.step
         before, x = [t.clone() for t in self.state], torch.zeros(self.hp.batch_size, 3, 32, 32).to(self.totals.device)
         y, rate = torch.zeros_like(x[:, 0, 0, 0], dtype=torch.int64), torch.zeros_like(x[0, 0, 0, 0])
         replay = hardware.captured(self.step, x.to(self.half, memory_format=torch.channels_last), y, rate)
@@ -308,8 +310,7 @@ def finite(row: dict[str, Any]) -> dict[str, Any]:
 
 def train(hp: Hyperparameters, seed: int, data: Path, manifest: dataset.Manifest) -> dict[str, Any]:
     """Train on from the newest checkpoint, if there is one, and return what METRICS_FILE is to hold."""
-    torch._C._set_deterministic_algorithms(hp.deterministic)  # the public function imports torch._dynamo
-    torch.backends.cudnn.benchmark = not hp.deterministic
+    hardware.choose_kernels(deterministic=hp.deterministic)
     validation, training = split(hp, manifest.train)
     device, random, arrays = hardware.device(), torch.Generator(), dataset.load(data, manifest)
     half = hardware.precision(hp.precision, device)
@@ -324,9 +325,8 @@ def train(hp: Hyperparameters, seed: int, data: Path, manifest: dataset.Manifest
         random.set_state(saved["random"])
         history = saved["history"]
         say(f"going on after epoch {len(history)}, from {checkpoints.folder}")
-    captured = device.type == "cuda" and len(history) < hp.stop_epoch
-    step = trainee.captured_step() if captured else trainee.step
-    setup_s, steps, diverged = time.perf_counter() - START, len(training) // hp.batch_size, False
+    step, steps, diverged = trainee.fastest_step(), len(training) // hp.batch_size, False
+    setup_s = time.perf_counter() - START
     with Path(os.environ.get("HISTORY_FILE") or os.devnull).open("w") as lines:
         lines.writelines(json.dumps(row) + "\n" for row in history)
         for epoch in range(len(history), hp.stop_epoch):

@@ -96,7 +96,7 @@ def test_without_validation_images_there_are_no_val_metrics(trial: Trial, monkey
 def test_every_knob_trains(given: dict[str, Any], trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
     trial.write(SMALL | given | {"epochs": 1})
     assert trial.train(monkeypatch)["status"] == "succeeded"
-    train.torch._C._set_deterministic_algorithms(False)
+    hardware.choose_kernels(deterministic=False)
 
 
 def test_history_and_checkpoints_are_optional(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
