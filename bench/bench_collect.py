@@ -45,7 +45,8 @@ print(json.dumps([time.perf_counter() - start[0], time.process_time() - start[1]
 OURS = """\
 import json, pathlib, resource, sys, time
 sys.path.insert(0, {scripts!r})
-from sweep import results, session
+from sweep import session
+from sweep.records import results
 from sweep.layout import Clone
 opened = session.open_sweep(Clone(pathlib.Path({clone!r})), "big", session.Target("local"))
 opened.rendered

@@ -20,8 +20,9 @@ from scipy.stats import chi2, norm, spearmanr, t
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "scripts")]
 
-from sweep import results, stats  # noqa: E402
 from sweep.layout import Clone  # noqa: E402
+from sweep.records import results  # noqa: E402
+from sweep.reports import stats  # noqa: E402
 
 Point = tuple[float, int, int, float]
 """max_learning_rate, data_aug_cutout_size, batch_size, momentum."""

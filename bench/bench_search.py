@@ -25,9 +25,10 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 import optuna  # noqa: E402
 
-from sweep import samplers, spacefile, tpe, yamlfile  # noqa: E402
-from sweep.history import Told  # noqa: E402
-from sweep.space import Space  # noqa: E402
+from sweep import yamlfile  # noqa: E402
+from sweep.spaces import samplers, spacefile, tpe  # noqa: E402
+from sweep.spaces.history import Told  # noqa: E402
+from sweep.spaces.space import Space  # noqa: E402
 
 Point = dict[str, Any]
 BATCH = 8

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import cli
-from sweep import best, git, render, results, stats, valuesfile, verdict
+from sweep import git, render
 from sweep.errors import BadInput
 from sweep.files import write_atomic
+from sweep.records import results
+from sweep.reports import best, stats, verdict
 from sweep.session import Session
+from sweep.spaces import valuesfile
 
 
 def write(session: Session, text: str, rows: list[results.Row]) -> bool:

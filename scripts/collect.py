@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import cli
-from sweep import collection, git, results
-from sweep.cluster import Patience
+from sweep import collection, git
+from sweep.engines.cluster import Patience
+from sweep.records import results
 
 
 def main(argv: list[str] | None = None) -> int:

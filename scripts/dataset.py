@@ -7,7 +7,8 @@ import subprocess
 from pathlib import Path
 
 import cli
-from sweep import dataset_job, environments, render
+from sweep import render
+from sweep.engines import dataset_job, environments
 from sweep.errors import BadInput
 from sweep.session import Session
 

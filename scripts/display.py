@@ -15,9 +15,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from sweep import store, watching
+from sweep.engines import watching
+from sweep.records import store
+from sweep.records.results import Objective
 from sweep.render import Trial
-from sweep.results import Objective
 from sweep.session import JobState
 
 REMIND_SECONDS = 60

@@ -8,9 +8,9 @@ from __future__ import annotations
 from importlib import import_module
 
 import cli
-from sweep import search, spacefile, valuesfile
 from sweep.errors import SweepError
 from sweep.layout import Clone, SweepFiles
+from sweep.spaces import search, spacefile, valuesfile
 
 
 def verb(name: str, *words: str) -> int:

@@ -11,12 +11,13 @@ import json
 from typing import Any
 
 import cli
-from sweep import expansion, freezing, git, search, space, spacefile, valuesfile, yamlfile
+from sweep import freezing, git, yamlfile
 from sweep.errors import BadInput
 from sweep.files import write_atomic
 from sweep.layout import Clone
 from sweep.session import choose_engine, merged
-from sweep.valuesfile import ValuesFile
+from sweep.spaces import expansion, search, space, spacefile, valuesfile
+from sweep.spaces.valuesfile import ValuesFile
 from sweep.words import counted
 
 

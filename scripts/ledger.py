@@ -10,10 +10,11 @@ from rich.console import Console
 from rich.table import Table
 
 import cli
-from sweep import booking, ledger
+from sweep.audit import ledger
+from sweep.audit.ledger import Account, Ledger
 from sweep.layout import Clone
-from sweep.ledger import Account, Ledger
-from sweep.verdict import hours
+from sweep.records import booking
+from sweep.reports.verdict import hours
 
 GROUPS = ("sweep", "commit", "author", "status")
 SHOWN = 12

@@ -7,9 +7,9 @@ import sys
 from itertools import chain
 
 import cli
-from sweep import store
-from sweep.cluster import Refused
+from sweep.engines.cluster import Refused
 from sweep.errors import BadInput
+from sweep.records import store
 from sweep.render import Trial
 from sweep.session import Session
 

@@ -6,8 +6,10 @@ import dataclasses
 from collections.abc import Mapping
 
 import cli
-from sweep import environments, helm, plan, release, results, store
+from sweep import helm, plan
+from sweep.engines import environments, release
 from sweep.errors import Unreachable
+from sweep.records import results, store
 from sweep.session import JobState, Session
 from sweep.words import counted
 

@@ -6,8 +6,8 @@ Ends with 1 where a round differs: its trials were edited, or libraries of other
 from __future__ import annotations
 
 import cli
-from sweep import replaying
 from sweep.layout import Clone
+from sweep.spaces import replaying
 from sweep.words import counted
 
 

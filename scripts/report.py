@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import cli
-from sweep import leaderboard, pareto, plots, report, results, stats, store, vendor, verdict
 from sweep.errors import BadInput, Unreachable
 from sweep.files import write_atomic
 from sweep.layout import Clone
+from sweep.records import results, store
+from sweep.reports import leaderboard, pareto, plots, report, stats, vendor, verdict
 from sweep.session import Session
 
 

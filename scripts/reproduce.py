@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 import cli
-from sweep import comparing, past, reproducing, tracing
-from sweep.comparing import Compared
+from sweep.audit import comparing, past, reproducing, tracing
+from sweep.audit.comparing import Compared
 from sweep.layout import Clone
 from sweep.session import Target
 

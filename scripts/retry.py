@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import cli
-from sweep import git, valuesfile
+from sweep import git
 from sweep.files import write_atomic
+from sweep.spaces import valuesfile
 
 
 def main() -> int:

@@ -6,7 +6,7 @@ import dataclasses
 
 import cli
 import display
-from sweep import results
+from sweep.records import results
 
 
 def main() -> int:

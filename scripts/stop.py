@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import cli
-from sweep import states
+from sweep.engines import states
 from sweep.errors import BadInput
 from sweep.session import Session
 

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 
 import cli
 import display
-from sweep import collection, environments, git, local, results, states, store, submission
-from sweep.cluster import Patience
+from sweep import collection, git, submission
+from sweep.engines import environments, local, states
+from sweep.engines.cluster import Patience
 from sweep.errors import BadInput, TrialsFailed
+from sweep.records import results, store
 from sweep.session import Session
 from sweep.words import counted
 

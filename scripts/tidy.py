@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import cli
-from sweep import garbage
+from sweep.audit import garbage
 from sweep.layout import Clone
 
 SHOWN = 20

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import cli
 import display
-from sweep import tracing
+from sweep.audit import tracing
 from sweep.layout import Clone
-from sweep.results import Row
+from sweep.records.results import Row
 
 
 def facts(made: tracing.Trace) -> Iterator[tuple[str, str]]:

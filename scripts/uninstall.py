@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import cli
-from sweep import collection, release, results, states
-from sweep.cluster import Patience
+from sweep import collection
+from sweep.engines import release, states
+from sweep.engines.cluster import Patience
 from sweep.errors import BadInput, SweepError
+from sweep.records import results
 from sweep.words import counted
 
 

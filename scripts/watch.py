@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 
 import cli
 import display
-from sweep import history, results, search, states, valuesfile, watching
-from sweep.cluster import Patience
+from sweep.engines import states, watching
+from sweep.engines.cluster import Patience
 from sweep.errors import BadInput, TrialsFailed
+from sweep.records import results
 from sweep.session import Session
+from sweep.spaces import history, search, valuesfile
 from sweep.words import counted
 
 NIGHT_SECONDS = 12 * 3600

@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from sweep import environments  # noqa: E402 - only now on the path
+from sweep.engines import environments  # noqa: E402 - only now on the path
 
 
 def main() -> int:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from sweep import reader, results, states
-from sweep.cluster import Patience
+from sweep.engines import reader, states
+from sweep.engines.cluster import Patience
+from sweep.records import results
 from sweep.session import Session
 from sweep.words import counted
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sweep import code, git, yamlfile
 from sweep.errors import BadInput
 from sweep.layout import SweepFiles
-from sweep.valuesfile import ValuesFile
+from sweep.spaces.valuesfile import ValuesFile
 
 
 def text(

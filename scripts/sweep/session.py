@@ -11,11 +11,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sweep import environments, helm, local, release, render, results, states, store, valuesfile, yamlfile
-from sweep.cluster import Cluster
+from sweep import helm, render, yamlfile
+from sweep.engines import environments, local, release, states
+from sweep.engines.cluster import Cluster
 from sweep.errors import BadInput
 from sweep.files import write_atomic
 from sweep.layout import Clone, SweepFiles, cache_dir
+from sweep.records import results, store
+from sweep.spaces import valuesfile
 
 JobState = local.JobState | states.JobState
 """Of either engine."""

@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sweep import git, release, states
-from sweep.cluster import Cluster, Patience, Refused
+from sweep import git
+from sweep.engines import release, states
+from sweep.engines.cluster import Cluster, Patience, Refused
 from sweep.errors import BadInput
 from sweep.render import Object
 from sweep.session import Session

@@ -18,8 +18,8 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
-from sweep import vendor
 from sweep.layout import Clone
+from sweep.reports import vendor
 
 SHOTS = Clone.here().root / "out" / "screenshots"
 

@@ -14,9 +14,10 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from sweep import pareto, report, results, stats, store, vendor
 from sweep.layout import Clone
-from sweep.results import Objective, Row
+from sweep.records import results, store
+from sweep.records.results import Objective, Row
+from sweep.reports import pareto, report, stats, vendor
 from tests.browser.page import brush, cells, complaints, count, header, open_page, shoot, show, until
 from tests.unit.stores import put_attempt, put_result, row, trial
 

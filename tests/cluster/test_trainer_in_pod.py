@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sweep import environments
+from sweep.engines import environments
 from sweep.layout import Clone
 from sweep.session import Session, Target, open_sweep
 from tests.cluster.cluster import NODE

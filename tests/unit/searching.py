@@ -9,10 +9,11 @@ from collections.abc import Callable
 from typing import Any
 
 import expand
-from sweep import results, spacefile, valuesfile
 from sweep.layout import Clone
-from sweep.results import Row
-from sweep.space import Space
+from sweep.records import results
+from sweep.records.results import Row
+from sweep.spaces import spacefile, valuesfile
+from sweep.spaces.space import Space
 
 Outcome = Callable[[dict[str, Any], int], dict[str, float] | str]
 """(hyperparameters, seed) -> metrics, or a status that has none."""

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sweep.records.results import Row
 from sweep.render import Trial
-from sweep.results import Row
 
 OBJECTIVE = {"metric": "val_accuracy", "direction": "maximize"}
 START, END = "2026-01-02T03:04:05Z", "2026-01-02T03:05:05Z"

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sweep import best, render, stats, yamlfile
+from sweep import render, yamlfile
 from sweep.errors import BadInput, TrialsFailed
 from sweep.layout import Clone
-from sweep.results import Objective, Row
+from sweep.records.results import Objective, Row
+from sweep.reports import best, stats
 from tests.unit.stores import row
 
 CHART = Clone.here().chart

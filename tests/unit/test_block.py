@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep import block
-from sweep.block import Section
 from sweep.errors import BadInput
+from sweep.spaces import block
+from sweep.spaces.block import Section
 from tests.unit.test_valuesfile import trials
 
 BLOB = "e643a65ed636509321f371c49aca957e85b45712"

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep import booking, results, store
-from sweep.store import Attempt, Stored
+from sweep.records import booking, results, store
+from sweep.records.store import Attempt, Stored
 from tests.unit.stores import result, trial
 
 BEGIN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

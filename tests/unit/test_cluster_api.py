@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep import cluster as module
-from sweep.cluster import Cluster, Patience, Refused
+from sweep.engines import cluster as module
+from sweep.engines.cluster import Cluster, Patience, Refused
 from sweep.errors import BadInput, NotSetUp, Unreachable
 
 Answer = Callable[["Handler"], None]

@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
-from sweep import collection, reader, store
+from sweep import collection
+from sweep.engines import reader
+from sweep.engines.reader import Brought, NoReader
 from sweep.errors import Unreachable
-from sweep.reader import Brought, NoReader
+from sweep.records import store
 from tests.unit.kube_objects import ended, job, pod
 from tests.unit.stores import result, row, trial
 

@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from sweep import comparing
-from sweep.comparing import EQUAL, OUTSIDE, UNKNOWN, WITHIN
+from sweep.audit import comparing
+from sweep.audit.comparing import EQUAL, OUTSIDE, UNKNOWN, WITHIN
 
 SEEDS = [{"a": 0.90}, {"a": 0.92}, {"a": 0.94}]
 

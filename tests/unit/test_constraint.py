@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.constraint import Unclear, parse
+from sweep.spaces.constraint import Unclear, parse
 
 KNOWN = dict.fromkeys(["a", "b", "flag", "name", "optimizer.lr"])
 POINT = {"a": 4, "b": 0.5, "flag": True, "name": "sgd", "optimizer.lr": 0.1}

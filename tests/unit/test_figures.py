@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from sweep import figures, pareto, plots, report, stats, store, vendor
 from sweep.errors import Unreachable
 from sweep.layout import Clone
-from sweep.results import Objective, Row
+from sweep.records import store
+from sweep.records.results import Objective, Row
+from sweep.reports import figures, pareto, plots, report, stats, vendor
 from tests.unit.stores import row
 
 ERROR, COST = Objective("error", "minimize"), Objective("cost", "minimize")

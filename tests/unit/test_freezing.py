@@ -6,10 +6,11 @@ import subprocess
 
 import pytest
 
-from sweep import code, freezing, valuesfile
+from sweep import code, freezing
 from sweep.code import Pin
 from sweep.errors import BadInput
 from sweep.layout import Clone, SweepFiles
+from sweep.spaces import valuesfile
 
 HEAD = "sweep: demo\ntrials: [{}]\n"
 FROM_GIT = "code: {source: git, url: 'ssh://git@h/r.git'}\n"

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep import halving
-from sweep.history import Told
-from sweep.space import Space
+from sweep.spaces import halving
+from sweep.spaces.history import Told
+from sweep.spaces.space import Space
 from tests.unit.test_space import read
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from sweep import history
-from sweep.history import Told
+from sweep.spaces import history
+from sweep.spaces.history import Told
 from tests.unit.searching import row
 from tests.unit.test_space import read
 

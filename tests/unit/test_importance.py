@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sweep import importance
-from sweep.importance import Forest
+from sweep.reports import importance
+from sweep.reports.importance import Forest
 
 Function = Callable[[dict[str, Any]], float]
 NAMES = ["a", "b", "c", "word"]

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from sweep import leaderboard, stats, verdict
-from sweep.results import Objective, Row
+from sweep.records.results import Objective, Row
+from sweep.reports import leaderboard, stats, verdict
 from tests.unit.stores import row
 
 HOSTILE = {

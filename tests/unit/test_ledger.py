@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from sweep import ledger, results, storage
+from sweep.audit import ledger, storage
 from sweep.layout import Clone
+from sweep.records import results
 from tests.unit.stores import put_attempt, put_result, row, trial
 from tests.unit.test_tables import call, commit, write
 

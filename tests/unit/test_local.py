@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 
-from sweep import local, render
+from sweep import render
+from sweep.engines import local
+from sweep.engines.local import JobState, LocalEngine
 from sweep.errors import BadInput
 from sweep.layout import Clone
-from sweep.local import JobState, LocalEngine
 from sweep.render import Rendered, Trial
 from tests.unit import git_server
 from tests.waiting import until

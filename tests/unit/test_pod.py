@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep import pod
+from sweep.engines import pod
 from sweep.errors import BadInput
 
 POD = {"metadata.name": "demo-x1", "metadata.uid": "u", "spec.nodeName": "laptop"}

@@ -20,11 +20,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep import reader, store
-from sweep.cluster import Cluster, Refused
+from sweep.engines import reader
+from sweep.engines.cluster import Cluster, Refused
+from sweep.engines.reader import Brought, NoReader
 from sweep.errors import Unreachable
 from sweep.layout import Clone
-from sweep.reader import Brought, NoReader
+from sweep.records import store
 from sweep.render import Object
 from tests.unit.kube_objects import at, ended, pod, waiting
 from tests.unit.kube_objects import job as a_job

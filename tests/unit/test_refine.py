@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 
-from sweep import refine, stats
-from sweep.results import Objective
+from sweep.records.results import Objective
+from sweep.reports import stats
+from sweep.spaces import refine
 from tests.unit.searching import row
 
 LOSS = Objective("loss", "minimize")

@@ -21,10 +21,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from sweep import helm, release
-from sweep.cluster import Cluster, Refused
+from sweep import helm
+from sweep.engines import release
+from sweep.engines.cluster import Cluster, Refused
+from sweep.engines.release import Held, Release
 from sweep.errors import BadInput
-from sweep.release import Held, Release
 from sweep.render import Object, Rendered, Trial
 from tests.unit.kube_objects import NOW, at
 from tests.unit.stores import trial
@@ -381,7 +382,7 @@ def terminating(*counts: int, monkeypatch: pytest.MonkeyPatch) -> tuple[Namespac
             return [there, *({"metadata": {"name": f"j{n}", "deletionTimestamp": at(1)}} for n in range(count))]
 
     clock = SimpleNamespace(sleep=slept.append, monotonic=lambda: 1000 + sum(slept))
-    monkeypatch.setattr("sweep.release.time", clock)
+    monkeypatch.setattr("sweep.engines.release.time", clock)
     return Ending(), slept
 
 

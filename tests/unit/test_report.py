@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sweep import report, results, stats, store, vendor
 from sweep.errors import Unreachable
 from sweep.layout import Clone
-from sweep.results import Objective, Row
+from sweep.records import results, store
+from sweep.records.results import Objective, Row
+from sweep.reports import report, stats, vendor
 from tests.unit.stores import END, START, put_attempt, put_result, row, trial
 
 HOSTILE = [

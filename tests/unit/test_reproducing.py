@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from sweep import reproducing, states
+from sweep.audit import reproducing
+from sweep.engines import states
 from sweep.errors import BadInput, TrialsFailed
 from sweep.render import Object, Rendered, trial_of
 from tests.unit.stores import result, trial

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sweep import results, store
 from sweep.errors import BadInput
-from sweep.results import Row
+from sweep.records import results, store
+from sweep.records.results import Row
 from tests.unit.stores import put_attempt, put_result, row, trial
 
 

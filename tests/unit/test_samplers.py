@@ -16,8 +16,9 @@ import yaml
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from sweep import samplers, space, yamlfile
+from sweep import yamlfile
 from sweep.errors import BadInput
+from sweep.spaces import samplers, space
 from tests.unit.test_space import read
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -338,7 +339,7 @@ def test_the_same_space_gives_the_same_bytes_under_the_locked_scipy(sampler: str
 
 def test_samplers_that_need_no_scipy_import_none() -> None:
     code = (
-        "import sys; sys.path[:0] = ['scripts', '.']; import expand; from sweep import samplers, search;"
+        "import sys; sys.path[:0] = ['scripts', '.']; import expand; from sweep.spaces import samplers, search;"
         "from tests.unit.test_space import read; search.first(read('{a: {type: bool}}', '{name: random, n: 2}'));"
         "print([name for name in ('numpy', 'optuna', 'scipy') if name in sys.modules])"
     )

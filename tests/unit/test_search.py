@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 import replay
-from sweep import results, search
-from sweep.block import Section
 from sweep.errors import BadInput, TrialsFailed
-from sweep.history import identity
 from sweep.layout import Clone
+from sweep.records import results
+from sweep.spaces import search
+from sweep.spaces.block import Section
+from sweep.spaces.history import identity
 from tests.unit import searching
 from tests.unit.searching import collect, git, message, put_space, run, text, trials
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from sweep import space, spacefile, yamlfile
-from sweep.domain import BITS, Choice, Parameter, Range
+from sweep import yamlfile
 from sweep.errors import BadInput
 from sweep.layout import Clone
+from sweep.spaces import space, spacefile
+from sweep.spaces.domain import BITS, Choice, Parameter, Range
 
 SCHEMA = json.loads((Clone.here().schemas / "space.schema.json").read_text())
 LAST = 2**BITS - 1

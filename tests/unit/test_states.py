@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep import states
-from sweep.cluster import Cluster
+from sweep.engines import states
+from sweep.engines.cluster import Cluster
+from sweep.engines.states import JobState
 from sweep.render import Object
-from sweep.states import JobState
 from tests.unit.kube_objects import (
     NAME,
     NOW,

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep import stats, verdict
-from sweep.results import Objective, Row
+from sweep.records.results import Objective, Row
+from sweep.reports import stats, verdict
 from tests.unit.stores import row
 
 MORE = Objective("val_accuracy", "maximize")

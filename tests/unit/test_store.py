@@ -13,9 +13,9 @@ from typing import Any
 import jsonschema
 import pytest
 
-from sweep import store
 from sweep.errors import SweepError
 from sweep.layout import Clone
+from sweep.records import store
 from tests.unit.stores import START, folder, put_attempt, put_result, result, trial
 
 

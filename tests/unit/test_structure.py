@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 EDGE = {"cli", "display"}
 VERBS = {path.stem for path in (ROOT / "scripts").glob("*.py")} - EDGE
-NOUNS = sorted((ROOT / "scripts" / "sweep").glob("*.py"))
+NOUNS = sorted((ROOT / "scripts" / "sweep").rglob("*.py"))
 TRAINER = sorted((ROOT / "trainer").glob("*.py"))
 
 

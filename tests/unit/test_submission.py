@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from sweep import git, submission
-from sweep.cluster import Refused
+from sweep.engines.cluster import Refused
+from sweep.engines.states import JobState
 from sweep.errors import BadInput
 from sweep.render import Object
-from sweep.states import JobState
 from tests.unit.stores import trial
 
 

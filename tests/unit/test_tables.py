@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from sweep import git, results, tables
+from sweep import git
+from sweep.audit import tables
 from sweep.layout import Clone
+from sweep.records import results
 from tests.unit.stores import row
 
 ONE, TWO, THREE = (row({"lr": lr}) for lr in (0.1, 0.2, 0.3))

@@ -16,9 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sweep import samplers, tpe, yamlfile
-from sweep.history import Told
-from sweep.space import Space
+from sweep import yamlfile
+from sweep.spaces import samplers, tpe
+from sweep.spaces.history import Told
+from sweep.spaces.space import Space
 from tests.unit.test_samplers import allowed, twisted
 from tests.unit.test_space import read
 

@@ -23,7 +23,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from sweep import store
+from sweep.records import store
 from sweep.render import Trial
 from tests.unit.trial_support import (
     OBJECTIVE,

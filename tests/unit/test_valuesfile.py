@@ -15,9 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from sweep import block, space, valuesfile, yamlfile
-from sweep.block import Section
+from sweep import yamlfile
 from sweep.errors import BadInput
+from sweep.spaces import block, space, valuesfile
+from sweep.spaces.block import Section
 from tests.unit.test_space import read
 
 HELM = str(Path(sys.executable).with_name("helm"))

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep import states, watching
-from sweep.cluster import Cluster, Patience
+from sweep.engines import states, watching
+from sweep.engines.cluster import Cluster, Patience
+from sweep.engines.states import JobState
 from sweep.errors import Unreachable
 from sweep.render import Object
-from sweep.states import JobState
 from tests.unit.kube_objects import SCHEDULED, ended, job, pod, running, waiting
 
 COMPLETE = ("Complete", "CompletionsReached", "…")

@@ -1,0 +1,77 @@
+"""Every results.csv that there ever was, in the work tree and in Git's history: years later it tells what ran."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from sweep import git
+from sweep.errors import BadInput
+from sweep.layout import Clone
+from sweep.records import results
+from sweep.records.results import Row
+
+PATH = re.compile(r"values/([^/]+)/results\.csv")
+BATCH = 16
+"""Versions that are in memory at once: a table of 10,000 trials has some 5 MB."""
+_ID = re.compile(rb"^[0-9]+,([0-9a-f]{4,64}),", re.M)
+
+
+@dataclass(frozen=True)
+class Table:
+    """One version of the results.csv of a sweep."""
+
+    sweep: str
+    commit: str
+    """A commit that left it so; "" for one that was not committed."""
+    data: bytes
+    current: bool
+    """Whether it lies in the work tree."""
+
+    @cached_property
+    def ids(self) -> set[str]:
+        """Ids of its trials, and perhaps what only looks like one; found without reading the table."""
+        return {found.decode() for found in _ID.findall(self.data)}
+
+    @cached_property
+    def rows(self) -> dict[str, Row]:
+        """Id -> row; {} where this helm-sweep cannot read the table."""
+        try:
+            return {row.id: row for row in results.from_csv(self.data)}
+        except BadInput:
+            return {}
+
+
+def everywhere(clone: Clone, sweep: str = "") -> Iterator[Table]:
+    """All versions, of one sweep or of all: those of the work tree first, then from new to old, each once."""
+    versions = [
+        (found[1], version)
+        for version in git.versions(clone.root, f"values/{sweep}".rstrip("/"))
+        if (found := PATH.fullmatch(version.path))
+    ]
+    first = {(name, version.blob): version.commit for name, version in reversed(versions)}
+    seen = set()
+    for path in sorted(clone.root.glob(f"values/{sweep or '*'}/results.csv")):
+        data, name = path.read_bytes(), path.parent.name
+        key = name, git.blob_hash(data, like=versions[0][1].blob if versions else "")
+        seen.add(key)
+        yield Table(name, first.get(key, ""), data, True)
+    older = [key for key in dict.fromkeys((name, version.blob) for name, version in versions) if key not in seen]
+    for at in range(0, len(older), BATCH):
+        held = git.blobs(clone.root, (blob for _, blob in older[at : at + BATCH]))
+        for name, blob in older[at : at + BATCH]:
+            if blob in held:
+                yield Table(name, first[name, blob], held[blob], False)
+
+
+def find(clone: Clone, beginning: str, sweep: str = "") -> list[tuple[Table, Row]]:
+    """Of every trial whose id begins so the newest row in each sweep, the work tree's before those of history."""
+    found: dict[tuple[str, str], tuple[Table, Row]] = {}
+    for table in everywhere(clone, sweep):
+        wanted = {one for one in table.ids if one.startswith(beginning)}
+        for one in wanted - {id for name, id in found if name == table.sweep}:
+            if row := table.rows.get(one):
+                found[table.sweep, one] = (table, row)
+    return list(found.values())

@@ -1,0 +1,293 @@
+"""From a result to everything it came from. What is in Git or in a result store is enough, however long ago it was."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sweep import code, git, yamlfile
+from sweep.audit import storage, tables
+from sweep.errors import BadInput
+from sweep.layout import Clone
+from sweep.records import booking, store
+from sweep.records.results import Row
+from sweep.records.store import Stored
+from sweep.session import merged
+from sweep.spaces import block as blocks
+from sweep.spaces import history, spacefile, valuesfile
+from sweep.spaces.valuesfile import ValuesFile
+
+
+@dataclass(frozen=True)
+class Source:
+    """The line of a values file that lists the trial, and what that line was made from."""
+
+    sweep: str
+    path: str
+    commit: str
+    line: int
+    text: str
+    now: str
+    """unchanged | changed | deleted: the file in the work tree, against this commit's."""
+    made: str
+    """How the line came about: the space's first trials, round 2 of 4 from results.csv …, or by hand."""
+    space: str = ""
+    """space.yaml, "" for a line by hand."""
+    space_commit: str = ""
+    """A commit whose space.yaml is the one it was expanded from; "" where there is none any more."""
+    space_digest: str = ""
+
+
+@dataclass(frozen=True)
+class Code:
+    """What was trained with."""
+
+    hash: str
+    told: str
+    path: str = ""
+    """Folder of the clone, or of the repository it was pinned in."""
+    commit: str = ""
+    """Where that folder has exactly this content; "" if it was never committed so."""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """All that is known of a trial."""
+
+    id: str
+    row: Row | None
+    """Its newest row; None for a trial that was never collected."""
+    table: str
+    """Where that row stands."""
+    table_commit: str
+    sweeps: list[str]
+    """All that have a row of it."""
+    commit: str
+    """The commit that it ran from; "" where none is recorded."""
+    author: str
+    dirty: bool
+    """chart/, trainer/ or values had uncommitted changes when it was submitted."""
+    round: int | None
+    source: Source | None
+    code: Code | None
+    engine: str
+    metrics: dict[str, Any]
+    """Of its result; {} without one."""
+    store: str
+    """The result store that has it, "" for none."""
+    attempts: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def commands(self) -> dict[str, str]:
+        """What to paste, by what it shows."""
+        made, source = {}, self.source
+        if source:
+            at = source.commit[:12]
+            made["the line"] = f"git show {at}:{source.path} | sed -n {source.line}p"
+            made["the values file"] = f"git show {at}:{source.path}"
+            if self.code and self.code.told:
+                made["the frozen code"] = f"git show {at}:values/{source.sweep}/code.yaml"
+            if source.space_commit:
+                made["the space"] = f"git show {source.space_commit[:12]}:{source.space}"
+            made["the chart"] = f"git show {at}:chart/"
+        if self.code and self.code.commit:
+            made["the code"] = f"git show {self.code.commit[:12]}:{self.code.path}/"
+        if self.table_commit:
+            made["the result"] = f"git show {self.table_commit[:12]}:{self.table} | grep {self.id}"
+        return made
+
+
+def of(clone: Clone, beginning: str, sweep: str = "") -> Trace:
+    """Trace the one trial whose id begins so. Raises BadInput where it is none, or several."""
+    found = tables.find(clone, beginning, sweep)
+    kept, where = _stored(clone, beginning, {row.id for _, row in found})
+    ids = {row.id for _, row in found} | kept.keys()
+    if len(ids) != 1:
+        raise BadInput(_not_one(beginning, sorted(ids), sweep))
+    (trial,) = ids
+    table, row = found[0] if found else (None, None)
+    stored = kept.get(trial, Stored())
+    record = _record(stored)
+    told = booking.provenance(record)
+    commit = str(told.get("commit") or (row.commit if row else "") or "")
+    commit = "" if commit == "unknown" else commit
+    named = dict.fromkeys([str(record.get("sweep") or ""), *(made.sweep for made, _ in found)])
+    listed = [name for name in named if name]
+    source = _source(clone, row, listed, [commit, *(made.commit for made, _ in found)])
+    return Trace(
+        id=trial,
+        row=row,
+        table=f"values/{table.sweep}/results.csv" if table else "",
+        table_commit=table.commit if table else "",
+        sweeps=[made.sweep for made, _ in found] or listed,
+        commit=commit,
+        author=str(told.get("author") or _author(clone, commit)),
+        dirty=bool(told.get("dirty")),
+        round=told.get("round") or _round(source),
+        source=source,
+        code=_code(clone, row.code if row else "", source),
+        engine=str(record.get("engine") or (row.engine if row else "")),
+        metrics=(stored.result or {}).get("metrics") or (row.metrics if row else {}),
+        store=str(where.get(trial, "")),
+        attempts=[_attempt(attempt, cause) for attempt, cause in booking.causes(stored, alive=False)],
+    )
+
+
+def _round(source: Source | None) -> int | None:
+    found = blocks.ROUND.match(source.made) if source else None
+    return int(found[1]) if found else None
+
+
+def rows_like(clone: Clone, row: Row, sweep: str) -> list[Row]:
+    """The succeeded rows of the same point on the same engine, with whatever seed, from all tables of a sweep."""
+    found: dict[str, Row] = {}
+    for table in tables.everywhere(clone, sweep):
+        for one in table.rows.values():
+            if _point(one) == _point(row) and one.status == "succeeded":
+                found.setdefault(one.id, one)
+    return list(found.values())
+
+
+def _point(row: Row) -> tuple[str, ...]:
+    return history.identity(row.hyperparameters, 0), row.engine, row.code, row.image, row.data
+
+
+def _not_one(beginning: str, ids: list[str], sweep: str) -> str:
+    if ids:
+        more = " …" if len(ids) > 5 else ""
+        return f"TRIAL={beginning}: {len(ids)} trials begin with this ({' '.join(ids[:5])}{more}); give more of the id"
+    place = f"a results.csv of {sweep}" if sweep else "any results.csv"
+    return (
+        f"TRIAL={beginning}: not in {place} of the work tree or of Git's history, nor in a result store; "
+        "`git fetch` its history, or look the id up in results.csv"
+    )
+
+
+def _stored(clone: Clone, beginning: str, known: set[str]) -> tuple[dict[str, Stored], dict[str, Path]]:
+    """What the stores have of the trials `known`, or else of those whose id begins so; and the store of each."""
+    kept, where = {}, {}
+    for folder in storage.folders(clone):
+        for trial in known or {one for one in store.ids(folder) if one.startswith(beginning)}:
+            found = store.read(folder, [trial]).trials[trial]
+            if (found.result or found.attempts) and trial not in kept:
+                kept[trial], where[trial] = found, folder
+    return kept, where
+
+
+def _record(stored: Stored) -> Mapping[str, Any]:
+    """attempt.json of the attempt that made the result, else of the newest one."""
+    made = (stored.result or {}).get("attempt")
+    records = [attempt.record for attempt in stored.attempts]
+    return next((attempt.record for attempt in stored.attempts if attempt.name == made), records[-1] if records else {})
+
+
+def _attempt(attempt: store.Attempt, cause: str) -> dict[str, Any]:
+    record = {name: attempt.record.get(name) for name in ("exit_code", "reason", "started_at", "node", "engine")}
+    return {
+        "attempt": attempt.name,
+        "status": attempt.status,
+        "cause": cause,
+        **record,
+        "seconds": round(attempt.seconds, 3),
+        "gpu_seconds": round(attempt.gpu_seconds, 3),
+        "commit": booking.provenance(attempt.record).get("commit"),
+    }
+
+
+def _author(clone: Clone, commit: str) -> str:
+    return git.author(clone.root, commit) if commit and git.has_commit(clone.root, commit) else ""
+
+
+# ---- the values file ----
+
+
+def _source(clone: Clone, row: Row | None, sweeps: list[str], commits: list[str]) -> Source | None:
+    """The first line that lists the trial: in the commit it ran from, else in one that has its row."""
+    if row:
+        for commit in dict.fromkeys(commit for commit in commits if commit):
+            for sweep in sweeps:
+                with contextlib.suppress(BadInput):  # a values file of another time may be one we cannot read
+                    if made := _line(clone, row, sweep, commit):
+                        return made
+    return None
+
+
+def values_at(clone: Clone, sweep: str, commit: str) -> ValuesFile | None:
+    """The sweep's values file as of a commit; None if there was none. Raises BadInput if it cannot be read."""
+    path = f"values/{sweep}/values.yaml"
+    data = git.show(clone.root, commit, path)
+    return None if data is None else valuesfile.parse(data.decode(errors="replace"), f"{path} of {commit[:12]}")
+
+
+def _line(clone: Clone, row: Row, sweep: str, commit: str) -> Source | None:
+    values = values_at(clone, sweep, commit)
+    if values is None:
+        return None
+    base = git.show(clone.root, commit, clone.relative(clone.base)) or b""
+    settings = merged(yamlfile.parse(base.decode(errors="replace"), "values/base.yaml").data, values.head.data)
+    fixed, wanted = settings.get("hyperparameters") or {}, history.identity(row.hyperparameters, row.seed)
+    for line, trial in values.trials():
+        own = {name: value for name, value in trial.items() if name != "seed" and not isinstance(value, dict)}
+        if history.identity(fixed | own, trial.get("seed", 0)) == wanted:
+            path = f"values/{sweep}/values.yaml"
+            text = values.text.split("\n")[line - 1].strip()
+            made = _made(clone, sweep, commit, values, line)
+            return Source(sweep, path, commit, line, text, _now(clone, path, values), **made)
+    return None
+
+
+def _now(clone: Clone, path: str, values: ValuesFile) -> str:
+    there = clone.root / path
+    if not there.exists():
+        return "deleted"
+    return "unchanged" if there.read_bytes().decode(errors="replace") == values.text else "changed"
+
+
+def _made(clone: Clone, sweep: str, commit: str, values: ValuesFile, line: int) -> dict[str, str]:
+    block = values.block
+    if not block or not block.first < line - 1 < block.last:
+        return {"made": "by hand"}
+    above = values.text.split("\n")[block.first + 1 : line - 1]
+    titles = [title.what + (f" from results.csv {title.blob[:12]}" if title.blob else "") for title in _titles(above)]
+    path = f"values/{sweep}/space.yaml"
+    return {
+        "made": titles[-1] if titles else "expanded",
+        "space": path,
+        "space_digest": block.space or "",
+        "space_commit": _space_commit(clone, path, block.space, commit),
+    }
+
+
+def _titles(lines: list[str]) -> list[blocks.Section]:
+    return blocks.sections(line for line in lines if line.lstrip().startswith("# "))
+
+
+def _space_commit(clone: Clone, path: str, digest: str | None, commit: str) -> str:
+    """A commit whose space.yaml has this digest: this one, which is the rule, else any."""
+    schema = json.loads((clone.schemas / "space.schema.json").read_text())
+    commits = [commit, *(one.commit for one in git.versions(clone.root, path))]
+    for one in dict.fromkeys(commits):
+        with contextlib.suppress(BadInput, UnicodeDecodeError):
+            text = git.show(clone.root, one, path)
+            if text and spacefile.read(yamlfile.parse(text.decode(), path, helm=False), schema).digest == digest:
+                return one
+    return ""
+
+
+def _code(clone: Clone, hash: str, source: Source | None) -> Code | None:
+    if not source:
+        return Code(hash, "") if hash else None
+    path = f"values/{source.sweep}/code.yaml"
+    data = git.show(clone.root, source.commit, path)
+    frozen = None
+    with contextlib.suppress(BadInput):
+        frozen = code.parse(data.decode(errors="replace"), path) if data else None
+    if frozen is None:
+        return Code(hash, "" if hash else "in the image")
+    told = frozen.commit.removesuffix("-dirty")
+    same = frozen.tree and git.tree(clone.root, frozen.path, told) == frozen.tree
+    return Code(hash, frozen.told, frozen.path, told if same else "")

@@ -1,0 +1,1 @@
+"""What runs the rendered Jobs, and tells how they stand: processes on this machine, or a cluster."""

@@ -1,0 +1,208 @@
+"""The result store of a cluster, brought here through the API alone: a short-lived Pod on the same volumes prints it.
+
+What arrives is kept as a mirror of the store, `out/<sweep>/store`, and read from there like any other. Both sides
+compare a trial by the fingerprint of its files, so only what has changed travels; a pass ends after some megabytes, so
+memory is bounded and no log is rotated away. Where no Pod can be started, termination messages are what is left.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from sweep.engines import states
+from sweep.engines.cluster import Cluster, Refused
+from sweep.errors import SweepError, Unreachable
+from sweep.files import write_atomic
+from sweep.records import store
+from sweep.render import Object, Trial, read_manifest
+
+PASS_BYTES = 4_000_000
+"""Printed by one Pod: well below the 10 MiB at which kubelets rotate a log."""
+PASS_TRIALS = 20_000
+"""Arguments of one Pod: 420 kB of an object that may have 1.5 MB."""
+STALE_SECONDS = 3600
+"""A reader Pod that is older is nobody's any more: it may run for 15 minutes."""
+START_SECONDS = 180
+"""How long the Pod may take to start: its image lies on every node that ran a trial."""
+PASS_SECONDS = 900
+"""And how long to end, its start included."""
+SIGNS = ("attempt.json", "result.json")
+"""The files that make a trial's fingerprint."""
+READER_LABEL = "helm-sweep/part=reader"
+
+
+class NoReader(SweepError):
+    """The Pod could not be started, with the reason."""
+
+
+@dataclass
+class Brought:
+    """What a refresh has brought."""
+
+    changed: int = 0
+    """Trials that had changed."""
+    unread: list[str] = field(default_factory=list)
+    """What the Pod could not read, and why: the mirror keeps what it had of it."""
+
+
+def refresh(
+    cluster: Cluster, render: Callable[[dict[str, Any]], str], script: Path, mirror: Path, trials: Sequence[Trial]
+) -> Brought:
+    """Bring the mirror up to date for `trials`.
+
+    `render` gives the manifest of the Pod for the chart's value `reader`; `script` is the program it runs. May be
+    killed at any time: what has arrived stays. Raises NoReader, Unreachable.
+    """
+    fingerprint = _functions(script).fingerprint
+    for pod in cluster.list("Pod", f"{READER_LABEL},app.kubernetes.io/name=helm-sweep", brief=True):
+        if time.time() - states.seconds(pod["metadata"]["creationTimestamp"]) > STALE_SECONDS:
+            cluster.delete("Pod", pod["metadata"]["name"], grace_seconds=0)
+    brought, waiting = Brought(), [trial.id for trial in trials]
+    while waiting:
+        asked = waiting[:PASS_TRIALS]
+        known = [f"{trial}:{fingerprint(str(store.folder(mirror, trial)))}" for trial in asked]
+        (pod,) = read_manifest(render({"bytes": PASS_BYTES, "known": known}))
+        for record in _pass(cluster, pod):
+            if "trial" in record:
+                keep(store.folder(mirror, record["trial"]), record)
+                brought.changed += 1
+            else:
+                waiting = waiting[len(asked) - record["left"] :]
+                brought.unread += record["unread"]
+    (mirror / "trials").mkdir(parents=True, exist_ok=True)
+    return brought
+
+
+def from_messages(pods: Iterable[Object], mirror: Path, trials: Sequence[Trial]) -> int:
+    """Keep the results that small enough trials leave as their Pod's last message; the number of new ones."""
+    wanted = {trial.id: trial for trial in trials}
+    kept = 0
+    for pod in pods:
+        trial = wanted.get(pod["metadata"]["labels"].get(states.TRIAL_LABEL, ""))
+        if not trial or (store.folder(mirror, trial.id) / "result.json").exists():
+            continue
+        message = states.last_words(pod)
+        try:
+            found = store.parse_object(message.encode())
+        except ValueError:
+            continue
+        if not store.flaw(found, trial):
+            write_atomic(store.folder(mirror, trial.id) / "result.json", message)
+            kept += 1
+    return kept
+
+
+@cache
+def _functions(script: Path) -> Any:
+    """The program of the Pod as a module: both sides have to compare by the same rule."""
+    found = importlib.util.spec_from_file_location("helm_sweep_reader", script)
+    assert found
+    assert found.loader
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
+
+
+def _pass(cluster: Cluster, pod: Object) -> Iterator[dict[str, Any]]:
+    """Run one Pod: its records, and last of all what it left. Deletes it."""
+    owner = cluster.get("ConfigMap", pod["metadata"]["generateName"].removesuffix("reader-") + "provenance")
+    if owner:  # goes with the release, should this process die
+        about = {"apiVersion": "v1", "kind": "ConfigMap", "name": owner["metadata"]["name"]}
+        pod["metadata"]["ownerReferences"] = [about | {"uid": owner["metadata"]["uid"]}]
+    try:
+        name = cluster.create(pod)["metadata"]["name"]
+    except Refused as error:
+        raise NoReader(str(error)) from error
+    try:
+        _wait(cluster, name)
+        yield from parse(cluster.log(name, "reader"))
+    except Refused as error:
+        if error.status != 404:
+            raise
+        raise Unreachable("reader: somebody deleted its Pod; try again") from error
+    finally:
+        cluster.delete("Pod", name, grace_seconds=0)
+
+
+def _wait(cluster: Cluster, name: str) -> None:
+    """Until the Pod has succeeded. Raises NoReader when it fails or does not start in time."""
+    begun, delay = time.monotonic(), 0.2
+    while True:
+        if time.monotonic() - begun > PASS_SECONDS:
+            raise NoReader(f"its Pod has not ended in {PASS_SECONDS} s")
+        pod = cluster.get("Pod", name)
+        if not pod:
+            raise NoReader("its Pod was deleted")
+        phase = pod["status"].get("phase")
+        if phase == "Succeeded":
+            return
+        if phase == "Failed":
+            raise NoReader(states.pod_end(pod, "reader"))
+        if phase != "Running":
+            cause, reason = states.waiting(pod, {})
+            if cause in ("image", "config"):
+                raise NoReader(f"{cause}: {reason}")
+            if time.monotonic() - begun > START_SECONDS:
+                raise NoReader(f"its Pod has not started in {START_SECONDS} s: {reason or cause}")
+        time.sleep(delay)
+        delay = min(2.0, delay * 1.3)
+
+
+def parse(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    """What a reader printed, record by record; the last has no trial. Raises Unreachable where lines are missing."""
+    digest, count = hashlib.sha256(), 0
+    for line in lines:
+        try:
+            record = json.loads(
+                line if line.startswith(b"{") else zlib.decompress(base64.b64decode(line, validate=True))
+            )
+        except (ValueError, zlib.error) as error:
+            raise Unreachable(f"reader: a record arrived damaged ({error}); try again") from error
+        if "trial" not in record:
+            if not record.keys() >= {"left", "unread", "lines", "sha256"}:
+                raise Unreachable("reader: its last record arrived damaged; try again")
+            if (record["lines"], record["sha256"]) != (count, digest.hexdigest()):
+                raise Unreachable(f"reader: {record['lines']} records were sent and {count} arrived whole; try again")
+            yield record
+            return
+        digest.update(line + b"\n")
+        count += 1
+        yield record
+    raise Unreachable(f"reader: its log broke off after {count} records; try again")
+
+
+def keep(folder: Path, record: dict[str, Any]) -> None:
+    """Make the mirror's folder of a trial hold exactly what the record tells, with the store's times: all or nothing,
+    so that a fingerprint stands for the files that it does not cover too. Logs of older attempts, told before, stay.
+    """
+    fresh, old = (folder.with_name(f".{folder.name}.{word}") for word in ("new", "old"))
+    for left in (fresh, old):
+        shutil.rmtree(left, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    for attempt in record["attempts"]:
+        (fresh / "attempts" / attempt).mkdir(parents=True)
+        log = Path("attempts", attempt, "output.log")
+        if (folder / log).exists():
+            shutil.copy2(folder / log, fresh / log)
+    for name, told in record["files"].items():
+        path = fresh / name
+        path.write_bytes(base64.b64decode(told["data"]))
+        if path.name in SIGNS:  # too large to have come whole, so none of ours: its size says it here too
+            os.truncate(path, told["size"])
+        os.utime(path, ns=(told["mtime_ns"], told["mtime_ns"]))
+    if folder.exists():
+        folder.rename(old)
+    fresh.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,300 @@
+"""Where every trial stands on a cluster, and why: what the API lists of Jobs, Pods and events, in a few words.
+
+Kubernetes tells the reason of one wait in five places (the Job's conditions, the Pod's conditions, a container's
+waiting state, its end, and events). This is the only module that knows them.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sweep.engines.cluster import Cluster
+from sweep.render import Object
+
+SWEEP_LABEL = "helm-sweep/sweep"
+TRIAL_LABEL = "helm-sweep/trial"
+STUCK_SECONDS = 60
+"""A Job that could start but has had no Pod for so long has been lost by its controller."""
+
+FAILING_TO_START = frozenset({"image", "config", "mount", "refused"})
+"""Causes that somebody has to mend: waiting does not."""
+EVENTS = ("FailedCreate", "FailedMount", "FailedAttachVolume", "FailedMapVolume", "FailedCreatePodSandBox")
+"""Reasons of the events that say what no object's status does."""
+_IMAGE = frozenset(
+    {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
+    | {"RegistryUnavailable", "SignatureValidationFailed"}
+)
+_BOOKING = "its Pod has ended, and its Job's controller has not booked that yet"
+_STARTING = frozenset({"ContainerCreating", "PodInitializing", ""})
+REPRODUCTION = "-p"
+"""With its number after it, how the name of a reproduction's Job ends; a trial's ends in hex digits or `-r1`."""
+_EXITS = {64: "bad input", 65: "bad data", 66: "limit", 67: "OOM", 75: "try again", 143: "ended"}
+"""What the runner's exit codes mean; docs/design.md."""
+
+
+@dataclass(frozen=True)
+class JobState:
+    """A trial's Job as of one look."""
+
+    name: str
+    trial: str
+    condition: str
+    """Pending | Running | Complete | Failed | Suspended"""
+    cause: str = ""
+    """One or two words: queued, image, config, mount, unschedulable, quota, refused, stuck, starting, retrying, ending,
+    suspended; when it has failed OOM, limit, evicted, bad input, bad data, exit 1 …"""
+    reason: str = ""
+    """For people, one line: the cause and what Kubernetes or the runner said of it."""
+    since: float = 0.0
+    """Seconds of the epoch: when it began to wait like this. 0: unknown."""
+    queued_s: float | None = None
+    """Seconds from the Job's creation to its first container's start."""
+    attempts: int = 0
+    """Pods that it has or had, as far as its status tells."""
+    pods: tuple[str, ...] = ()
+    """Names of its Pods that are still there, oldest first."""
+    message: str = ""
+    """What the newest Pod's trial left as its last words: a small enough result, as JSON."""
+    node: str = ""
+    image_id: str = ""
+    """What was really pulled, as `name@sha256:…`."""
+
+    @property
+    def finished(self) -> bool:
+        return self.condition in ("Complete", "Failed")
+
+    @property
+    def stuck(self) -> bool:
+        return self.cause == "stuck"
+
+
+def read(jobs: Iterable[Object], pods: Iterable[Object], events: Iterable[Object], now: float) -> dict[str, JobState]:
+    """Job name -> its state. `pods` and `events` may be those of other Jobs too; `now` is seconds of the epoch."""
+    of_job: dict[str, list[Object]] = {}  # by uid: a Job that was deleted may have had the same name
+    for pod in sorted(pods, key=lambda made: made["metadata"]["creationTimestamp"]):
+        of_job.setdefault(pod["metadata"]["labels"].get("batch.kubernetes.io/controller-uid", ""), []).append(pod)
+    said = newest(events)
+    return {
+        job["metadata"]["name"]: _state(job, of_job.get(job["metadata"]["uid"], []), said, now)
+        for job in jobs
+        if TRIAL_LABEL in job["metadata"].get("labels", {})
+    }
+
+
+def trials_of(sweep: str, trials: Sequence[str] = ()) -> str:
+    """The label selector of a sweep's Jobs and their Pods, of all trials or of some."""
+    return f"{SWEEP_LABEL}={sweep},{TRIAL_LABEL}" + (f" in ({','.join(trials)})" if trials else "")
+
+
+def look(cluster: Cluster, sweep: str) -> dict[str, JobState]:
+    """All Jobs of a sweep, with what the API knows of their Pods; events only where a Pod or Job waits.
+
+    A reproduction's Job is labelled like its trial's, and is none of the sweep's: nothing submits, stops or ends it.
+    """
+    label = trials_of(sweep)
+    jobs = [job for job in cluster.list("Job", label) if not re.search(rf"{REPRODUCTION}\d+$", job["metadata"]["name"])]
+    return explained(cluster, jobs, cluster.list("Pod", label))
+
+
+def explained(cluster: Cluster, jobs: Sequence[Object], pods: Sequence[Object]) -> dict[str, JobState]:
+    """The states of `jobs`; asks for events where these alone can say why a Job waits."""
+    made = read(jobs, pods, [], time.time())
+    if not any(state.cause in ("starting", "stuck", "retrying") for state in made.values()):
+        return made
+    return read(jobs, pods, telling_events(cluster), time.time())
+
+
+def newest(events: Iterable[Object]) -> dict[str, Object]:
+    """The newest event of each object, by the object's name."""
+    return {event["involvedObject"]["name"]: event for event in sorted(events, key=_time_of_event)}
+
+
+def telling_events(cluster: Cluster) -> list[Object]:
+    """The events that say what no object's status does."""
+    return [event for reason in EVENTS for event in cluster.list("Event", "", f"reason={reason}")]
+
+
+def terminating(objects: Iterable[Object]) -> list[str]:
+    """Names of the objects that are being deleted but are not gone yet."""
+    return [made["metadata"]["name"] for made in objects if "deletionTimestamp" in made["metadata"]]
+
+
+def _state(job: Object, pods: Sequence[Object], said: Mapping[str, Object], now: float) -> JobState:
+    about, status = job["metadata"], job.get("status", {})
+    condition, cause, reason, since = _verdict(job, status, pods, said, now)
+    return JobState(
+        name=about["name"],
+        trial=about["labels"][TRIAL_LABEL],
+        condition=condition,
+        cause=cause,
+        reason=_line(f"{cause}: {reason}" if cause and reason else cause or reason),
+        since=since,
+        queued_s=_queued(job, pods),
+        attempts=max(len(pods), status.get("failed", 0) + status.get("succeeded", 0)),
+        pods=tuple(pod["metadata"]["name"] for pod in pods),
+        message=last_words(pods[-1]) if pods else "",
+        node=pods[-1]["spec"].get("nodeName", "") if pods else "",
+        image_id=next((found for pod in reversed(pods) if (found := _trial_of(pod).get("imageID"))), ""),
+    )
+
+
+def _verdict(
+    job: Object, status: Object, pods: Sequence[Object], said: Mapping[str, Object], now: float
+) -> tuple[str, str, str, float]:
+    """(condition, cause, reason, since)."""
+    ended = {told["type"]: told for told in status.get("conditions", []) if told["status"] == "True"}
+    if "Complete" in ended or "SuccessCriteriaMet" in ended:
+        return "Complete", "", "", 0.0
+    for kind in ("Failed", "FailureTarget"):
+        if kind in ended:
+            return "Failed", *_failure(ended[kind], pods), seconds(ended[kind].get("lastTransitionTime"))
+    if job["spec"].get("suspend"):
+        return "Suspended", "suspended", "", 0.0
+    alive = [pod for pod in pods if pod["status"].get("phase") in ("Pending", "Running", "Unknown", None)]
+    if not alive:
+        return _without_pod(job, pods, said, now)
+    pod = alive[-1]
+    if "deletionTimestamp" in pod["metadata"]:
+        return "Pending", "ending", f"its Pod{_on(pod)} is being deleted", seconds(pod["metadata"]["deletionTimestamp"])
+    state = _trial_of(pod).get("state", {})
+    if state.get("running"):
+        return "Running", "", "", seconds(state["running"].get("startedAt"))
+    if state.get("terminated"):
+        return "Pending", "ending", _BOOKING, seconds(state["terminated"].get("finishedAt"))
+    since = seconds(pod["metadata"]["creationTimestamp"])
+    return "Pending", *waiting(pod, said), since
+
+
+def _without_pod(
+    job: Object, pods: Sequence[Object], said: Mapping[str, Object], now: float
+) -> tuple[str, str, str, float]:
+    status, event = job.get("status", {}), said.get(job["metadata"]["name"], {})
+    begun = seconds(status.get("startTime") or job["metadata"]["creationTimestamp"])
+    newest = seconds(pods[-1]["metadata"]["creationTimestamp"]) if pods else begun
+    if event.get("reason") == "FailedCreate" and _time_of_event(event) >= newest:
+        message = event.get("message", "")
+        return "Pending", "quota" if "exceeded quota" in message else "refused", message, begun
+    if pods and pods[-1]["status"]["phase"] == "Failed":  # and the controller backs off before the next
+        cause, reason = _end(pods[-1])
+        return "Pending", "retrying", f"after {cause}: {reason}" if reason else f"after {cause}", 0.0
+    if pods or status.get("active") or any(status.get("uncountedTerminatedPods", {}).values()):
+        return "Pending", "ending", _BOOKING, 0.0
+    if now - begun > STUCK_SECONDS:
+        return "Pending", "stuck", "no Pod for a minute; `make retry` gives it a new Job", begun
+    return "Pending", "starting", "", begun
+
+
+def waiting(pod: Object, said: Mapping[str, Object]) -> tuple[str, str]:
+    """(cause, reason) of a Pod whose containers do not run yet. `said`: the newest event by the name of its object."""
+    status = pod["status"]
+    scheduled: Object = next((told for told in status.get("conditions", []) if told["type"] == "PodScheduled"), {})
+    if scheduled.get("status") != "True":
+        message = scheduled.get("message", "").partition(" preemption: ")[0]  # which only says it again
+        for_a_gpu = not message or "Insufficient" in message or "cannot allocate all claims" in message
+        return "queued" if for_a_gpu else "unschedulable", message or "for the scheduler"
+    for container in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]:
+        told = container.get("state", {}).get("waiting")
+        if told and told.get("reason", "") not in _STARTING:
+            words = [told["reason"], told.get("message")]
+            return "image" if told["reason"] in _IMAGE else "config", ": ".join(filter(None, words))
+    event = said.get(pod["metadata"]["name"], {})
+    if event.get("reason") in ("FailedMount", "FailedAttachVolume", "FailedMapVolume"):
+        return "mount", _mount_failure(event.get("message", ""))
+    if event.get("reason") == "FailedCreatePodSandBox":
+        return "config", event.get("message", "")
+    return "starting", ""
+
+
+def _mount_failure(message: str) -> str:
+    """The kubelet's words without the command line it ran, of which the source alone tells anything."""
+    kept = []
+    for line in message.splitlines():
+        words = line.split()
+        if line.startswith("Mounting arguments:") and len(words) > 3:
+            kept.append(f"{words[-2]}:")
+        elif not line.startswith("Mounting command:"):
+            kept.append(line.removeprefix("Output: "))
+    return " ".join(kept)
+
+
+def _failure(condition: Object, pods: Sequence[Object]) -> tuple[str, str]:
+    """(cause, reason) of a Job that has failed."""
+    ended = [pod for pod in pods if pod["status"].get("phase") == "Failed"]
+    if ended:
+        return _end(ended[-1])
+    return condition.get("reason", "failed"), condition.get("message", "")
+
+
+def _end(pod: Object) -> tuple[str, str]:
+    """(cause, reason) of a Pod that has failed, in the runner's own words where it left any."""
+    status = pod["status"]
+    disrupted: Object = next((told for told in status.get("conditions", []) if told["type"] == "DisruptionTarget"), {})
+    if status.get("reason") == "Evicted" or disrupted.get("status") == "True":
+        why = status.get("message") or disrupted.get("message") or disrupted.get("reason", "")
+        return "evicted", f"{why}{_on(pod)}"
+    if status.get("reason") == "DeadlineExceeded":
+        return "limit", status.get("message", "")
+    for container in [*status.get("initContainerStatuses", []), _trial_of(pod)]:
+        ended = container.get("state", {}).get("terminated") or {}
+        code = ended.get("exitCode", 0)
+        if not code:
+            continue
+        last = (ended.get("message") or "").strip().splitlines()[-1:] or [""]
+        own = last[0].partition(": failed: ")[2] or last[0]
+        if ended.get("reason") == "OOMKilled":
+            return "OOM", f"killed for memory{_on(pod)}; raise resources.limits.memory"
+        cause = _EXITS.get(code, f"exit {code}")
+        return cause, own.removeprefix(f"{cause}: ")
+    return status.get("reason", "failed"), f"{status.get('message', '')}{_on(pod)}"
+
+
+def pod_end(pod: Object, container: str) -> str:
+    """Why a Pod that is none of a trial has failed, in one line: its container's last words, or Kubernetes'."""
+    told: Object = next((one for one in pod["status"].get("containerStatuses", []) if one["name"] == container), {})
+    ended = told.get("state", {}).get("terminated") or {}
+    last = (ended.get("message") or "").strip().splitlines()[-1:]
+    return _line(last[0] if last else pod["status"].get("message") or ended.get("reason") or "it failed")
+
+
+def _on(pod: Object) -> str:
+    node = pod["spec"].get("nodeName")
+    return f" on {node}" if node else ""
+
+
+def last_words(pod: Object) -> str:
+    """What the container `trial` left as its message; "" if it left none, or runs."""
+    return str((_trial_of(pod).get("state", {}).get("terminated") or {}).get("message", ""))
+
+
+def _trial_of(pod: Object) -> Object:
+    """Status of the container `trial`, {} before the kubelet has written one."""
+    found: Object = next((one for one in pod["status"].get("containerStatuses", []) if one["name"] == "trial"), {})
+    return found
+
+
+def _queued(job: Object, pods: Sequence[Object]) -> float | None:
+    starts = []
+    for pod in pods:
+        state = _trial_of(pod).get("state", {})
+        told = (state.get("running") or state.get("terminated") or {}).get("startedAt")
+        if told:
+            starts.append(seconds(told))
+    return max(0.0, min(starts) - seconds(job["metadata"]["creationTimestamp"])) if starts else None
+
+
+def _time_of_event(event: Object) -> float:
+    return seconds(event.get("lastTimestamp") or event.get("eventTime") or event["metadata"]["creationTimestamp"])
+
+
+def seconds(time: Any) -> float:
+    """Seconds of the epoch of an API time; 0 where there is none."""
+    return datetime.fromisoformat(time).timestamp() if isinstance(time, str) else 0.0
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())[:300]

@@ -1,0 +1,1 @@
+"""What trials wrote, and the table made of it: the result store and results.csv."""

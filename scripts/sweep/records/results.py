@@ -1,0 +1,306 @@
+"""The one table: a row per trial, written to values/<sweep>/results.csv and read back. docs/results.md describes it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from sweep.errors import BadInput
+from sweep.files import write_atomic
+from sweep.records import booking
+from sweep.records.store import FINAL, Attempt, Snapshot, Stored, is_number, seconds_between
+from sweep.render import Trial
+
+CSV_VERSION = 1
+STATUSES = (*FINAL, "failed", "running", "pending", "missing")
+"""In the order in which tables show them."""
+
+BEFORE = ("schema_version", "id", "status", "store", "engine", "objective")
+GPU_SECONDS = ("gpu_seconds", *(f"gpu_seconds_{cause}" for cause in booking.CAUSES))
+NUMBERS = ("seed", "attempts", "queued_s", "setup_s", "train_s", *GPU_SECONDS)
+TEXTS = ("node", "gpu", "reason", "commit", "code", "image", "image_id", "data")
+LONGEST_REASON = 300
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A metric that ranks trials."""
+
+    metric: str
+    direction: str
+    """maximize | minimize"""
+
+    @property
+    def sign(self) -> int:
+        """1 where more is better, -1 where less is."""
+        return -1 if self.direction == "minimize" else 1
+
+
+@dataclass(frozen=True)
+class Row:
+    """One trial. Seconds are wall-clock; None and "" mean unknown."""
+
+    id: str
+    status: str
+    hyperparameters: dict[str, Any]
+    seed: int = 0
+    store: str = ""
+    """present: a valid result lies in the store; missing: it did once, and this row remembers it."""
+    engine: str = ""
+    objective: float | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    attempts: int = 0
+    queued_s: float | None = None
+    setup_s: float | None = None
+    train_s: float | None = None
+    gpu_seconds: float | None = None
+    """GPUs x seconds, over all attempts; the next four, by cause, add up to it."""
+    gpu_seconds_useful: float | None = None
+    gpu_seconds_failed: float | None = None
+    gpu_seconds_preempted: float | None = None
+    gpu_seconds_duplicate: float | None = None
+    node: str = ""
+    gpu: str = ""
+    reason: str = ""
+    commit: str = ""
+    code: str = ""
+    image: str = ""
+    image_id: str = ""
+    """What a cluster really pulled for `image`, as `name@sha256:…`."""
+    data: str = ""
+
+
+class JobState(Protocol):
+    """What an engine knows of a trial's Job."""
+
+    @property
+    def condition(self) -> str: ...  # Pending | Running | Complete | Failed
+    @property
+    def reason(self) -> str: ...
+    @property
+    def queued_s(self) -> float | None: ...
+    @property
+    def attempts(self) -> int: ...
+    @property
+    def node(self) -> str: ...
+    @property
+    def image_id(self) -> str: ...
+
+
+def objectives(trials: Sequence[Trial]) -> list[Objective]:
+    """The sweep's objectives, the one that ranks first. Raises BadInput when there is no trial."""
+    if not trials:
+        raise BadInput("trials: the sweep has none; run `make sweep`, or add one to its values.yaml")
+    told = trials[0].objective
+    return [Objective(one["metric"], one["direction"]) for one in (told if isinstance(told, list) else [told])]
+
+
+def merge(
+    old: Iterable[Row],
+    trials: Sequence[Trial],
+    snapshot: Snapshot,
+    states: Mapping[str, JobState],
+    engine: str,
+) -> list[Row]:
+    """The table after a look at the store and at the Jobs (`states` by trial id), sorted by id.
+
+    Every listed trial has a row, and a result once seen is never dropped while its trial is listed: without the store
+    its row stays, as store=missing. Results that another engine made of the same points stay too.
+    """
+    known = {row.id: row for row in old}
+    rows = [
+        _row(trial, snapshot.trials.get(trial.id, Stored()), known.get(trial.id), states.get(trial.id), engine)
+        for trial in trials
+    ]
+    listed = {row.id for row in rows}
+    points = {_point(row) for row in rows}
+    elsewhere = [
+        row
+        for row in known.values()
+        if row.id not in listed and row.engine != engine and row.status in (*FINAL, "failed") and _point(row) in points
+    ]
+    return sorted(rows + elsewhere, key=lambda row: row.id)
+
+
+def _point(row: Row) -> tuple[str, int, str, str]:
+    """What stays the same when another engine, and so another image, runs a trial."""
+    return json.dumps(row.hyperparameters, sort_keys=True), row.seed, row.code, row.data
+
+
+def _row(trial: Trial, stored: Stored, old: Row | None, state: JobState | None, engine: str) -> Row:
+    identity = trial.identity
+    queued = next((one.queued_s for one in (state, old) if one and one.queued_s is not None), None)
+    row = Row(
+        id=trial.id,
+        status="missing",
+        hyperparameters=identity["hyperparameters"],
+        seed=identity["seed"],
+        engine=engine,
+        attempts=max(len(stored.attempts), state.attempts if state else 0) or (old.attempts if old else 0),
+        queued_s=queued,
+        **_gpu_seconds(trial, stored, old, state is not None and state.condition == "Running"),
+        code=identity["code"],
+        image=identity["image"],
+        image_id=next((one.image_id for one in (state, old) if one and one.image_id), ""),
+        data=identity["data"],
+    )
+    if stored.result:
+        return _with_result(row, stored.result, stored.attempts, trial)
+    if old and old.status in FINAL:
+        value = old.metrics.get(objectives([trial])[0].metric)
+        return replace(old, store="missing", objective=value, queued_s=queued)
+    if old and old.status == "failed" and not state and not stored.attempts:
+        return old
+    last = stored.attempts[-1].record if stored.attempts else {}
+    row = replace(
+        row, node=_text(last.get("node")) or (state.node if state else ""), commit=_commit(last) if last else ""
+    )
+    if state and state.condition == "Complete":
+        return replace(row, reason="its Job is complete, but the store has no valid result of it")
+    if state and state.condition != "Failed":
+        return replace(row, status="running" if state.condition == "Running" else "pending")
+    if state or last.get("status") == "failed":
+        return replace(row, status="failed", reason=_reason(last, state))
+    return row
+
+
+def _reason(last: dict[str, Any], state: JobState | None) -> str:
+    """Why a trial failed: what its last attempt wrote down, or what the engine knows where that says more."""
+    written, told = _text(last.get("reason")), _text(state and state.reason)
+    return told if written in told else written
+
+
+def _with_result(row: Row, result: dict[str, Any], attempts: Sequence[Attempt], trial: Trial) -> Row:
+    environment = result["environment"]
+    metrics = {name: value for name, value in result["metrics"].items() if value is not None}
+    record = next((made.record for made in attempts if made.name == result["attempt"]), {})
+    return replace(
+        row,
+        status=result["status"],
+        store="present",
+        engine=_text(environment.get("engine")) or row.engine,
+        objective=metrics.get(objectives([trial])[0].metric),
+        metrics=metrics,
+        attempts=row.attempts or 1,
+        setup_s=result["durations"].get("setup_s"),
+        train_s=result["durations"].get("train_s"),
+        node=_text(environment.get("node")),
+        gpu=_text(environment.get("gpu") or environment.get("device")),
+        commit=_commit(record),
+    )
+
+
+def trial_seconds(stored: Stored) -> float:
+    """Wall-clock seconds of all attempts of a trial; of its result alone where no attempt is left."""
+    seconds = sum(attempt.seconds for attempt in stored.attempts)
+    result = stored.result or {}
+    return seconds or seconds_between(result.get("started_at"), result.get("finished_at"))
+
+
+def _gpu_seconds(trial: Trial, stored: Stored, old: Row | None, running: bool) -> dict[str, Any]:
+    """The columns GPU_SECONDS."""
+    if not stored.attempts and not stored.result:
+        return {name: getattr(old, name, None) for name in GPU_SECONDS}
+    spent = booking.milliseconds(stored, running, lambda attempt: attempt.gpu_seconds, trial.gpus)
+    return {name: one / 1000 for name, one in zip(GPU_SECONDS, (sum(spent.values()), *spent.values()), strict=True)}
+
+
+def _commit(attempt: dict[str, Any]) -> str:
+    provenance = attempt.get("provenance")
+    return _text(provenance.get("commit") if isinstance(provenance, dict) else None) or "unknown"
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)[:LONGEST_REASON]
+
+
+def to_csv(rows: Iterable[Row]) -> bytes:
+    """The table as UTF-8; the same rows give the same bytes."""
+    rows = sorted(rows, key=lambda row: row.id)
+    metrics = sorted({name for row in rows for name in row.metrics})
+    names = sorted({name for row in rows for name in row.hyperparameters})
+    lines = [_line([*BEFORE, *(f"metric.{m}" for m in metrics), *(f"hp.{n}" for n in names), *NUMBERS, *TEXTS])]
+    for row in rows:
+        cells = [str(CSV_VERSION), row.id, row.status, row.store, row.engine, _cell(row.objective)]
+        cells += [_cell(row.metrics.get(name)) for name in metrics]
+        cells += [_cell(row.hyperparameters.get(name)) for name in names]
+        cells += [_cell(getattr(row, name)) for name in NUMBERS] + [getattr(row, name) for name in TEXTS]
+        lines.append(_line(cells))
+    # A reason comes from a log and may hold half a surrogate pair, which UTF-8 has no bytes for.
+    return "".join(lines).encode(errors="backslashreplace")
+
+
+_encode = json.JSONEncoder(ensure_ascii=False).encode  # made once: json.dumps would make one for every cell
+
+
+def _line(cells: Iterable[str]) -> str:
+    line = io.StringIO()
+    # Before Python 3.13 a carriage return is quoted only where it is part of the line's end.
+    csv.writer(line, lineterminator="\r\n").writerow(cells)
+    return line.getvalue().removesuffix("\r\n") + "\n"
+
+
+def _cell(value: Any) -> str:
+    """A JSON scalar (or list), "" where there is none: so false, 0, 1.0 and "" read back as what they were."""
+    return "" if value is None else _encode(value)
+
+
+def from_csv(data: bytes, name: str = "results.csv") -> list[Row]:
+    """Read the table back. Raises BadInput with `name`:line."""
+    lines = None
+    try:
+        lines = csv.reader(io.StringIO(data.decode(), newline=""))
+        header = next(lines, [])
+        if missing := {*BEFORE, *NUMBERS, *TEXTS} - set(header):
+            raise ValueError(f"the header lacks {', '.join(sorted(missing))}")
+        return [_row_of(header, cells) for cells in lines]
+    except (ValueError, csv.Error) as error:
+        line = lines.line_num if lines else 1
+        raise BadInput(f"{name}:{line}: {error}; `git checkout` it, or delete it and `make collect` again") from error
+
+
+def _row_of(header: list[str], line: list[str]) -> Row:
+    if len(line) != len(header):
+        raise ValueError(f"{len(line)} cells under a header of {len(header)}")
+    cells = dict(zip(header, line, strict=True))
+    if cells["schema_version"] != str(CSV_VERSION):
+        raise ValueError(f"schema_version {cells['schema_version']}, this helm-sweep reads {CSV_VERSION}")
+    if cells["status"] not in STATUSES:
+        raise ValueError(f"status {cells['status']!r} is none of {', '.join(STATUSES)}")
+    made: dict[str, Any] = {name: cells[name] for name in ("id", "status", "store", "engine", *TEXTS)}
+    numbers = {name: json.loads(cells[name]) for name in ("objective", *NUMBERS) if cells[name]}
+    metrics = _under("metric.", cells)
+    if not all(is_number(value) for value in (*numbers.values(), *metrics.values())):
+        raise ValueError("a number is due where there is none")
+    return Row(**made, **numbers, metrics=metrics, hyperparameters=_under("hp.", cells))
+
+
+def _under(prefix: str, cells: dict[str, str]) -> dict[str, Any]:
+    return {
+        name.removeprefix(prefix): json.loads(cell) for name, cell in cells.items() if cell and name.startswith(prefix)
+    }
+
+
+def read(path: Path) -> list[Row]:
+    """The rows of results.csv, none if there is no such file yet. Raises BadInput."""
+    return from_csv(path.read_bytes(), path.name) if path.exists() else []
+
+
+def write(path: Path, rows: Iterable[Row]) -> bool:
+    """Write results.csv atomically; False if it held exactly that already."""
+    data = to_csv(rows)
+    if path.exists() and path.read_bytes() == data:
+        return False
+    write_atomic(path, data)
+    return True
+
+
+def counts(rows: Iterable[Row]) -> dict[str, int]:
+    """Status -> number of trials, in the order of STATUSES, those that occur."""
+    found = [row.status for row in rows]
+    return {status: found.count(status) for status in STATUSES if status in found}

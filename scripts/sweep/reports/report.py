@@ -1,0 +1,286 @@
+"""One self-contained report.html: no request leaves it, no text of a trial can act in it.
+
+Numbers and words are made here, tables and charts by templates/report.js in the browser from one embedded JSON value.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from sweep.records import store
+from sweep.records.results import Row, trial_seconds
+from sweep.records.store import FINAL, Attempt, Snapshot, Stored, is_number
+from sweep.reports import figures, verdict
+from sweep.reports.importance import LEAST
+from sweep.reports.pareto import Front
+from sweep.reports.stats import Choice, is_test_metric
+from sweep.yamlfile import plain
+
+TEMPLATES = Path(__file__).with_name("templates")
+CURVES, CURVE_STEPS, CURVE_METRICS = 100, 100, 4
+"""Learning curves of at most so many trials, the best first; epochs and metrics of each."""
+EXAMPLES, LOG_LINES, LOG_WIDTH = 3, 15, 300
+"""Failed attempts shown with the end of their log, of each class."""
+EXIT_CODES = {
+    64: "bad hyperparameters",
+    65: "bad data",
+    66: "time limit",
+    67: "out of GPU memory",
+    75: "temporary trouble",
+    143: "ended by SIGTERM",
+}
+CAUSES = {
+    "useful": "attempts whose result stands",
+    "running": "attempts that run, or were killed without a word",
+    "failed": "attempts that failed",
+    "preempted": "attempts that were ended to go on elsewhere",
+    "duplicate": "attempts that another one's result made superfluous",
+    "unknown": "attempts without a record that can be read",
+}
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a report is made of."""
+
+    sweep: str
+    engine: str
+    rows: Sequence[Row]
+    """The whole table; rows of the other engine are listed as such and not ranked."""
+    choice: Choice
+    snapshot: Snapshot
+    store: Path
+    front: Front | None = None
+    """Of a sweep with several objectives."""
+    budget: str = ""
+    """The hyperparameter that says for how long a trial trains, of a sweep that has one."""
+    command: str = ""
+    """What to type for the seeds that would settle the choice; "" where none would, or there is no space.yaml."""
+
+
+def spent(rows: Sequence[Row], snapshot: Snapshot) -> verdict.Spent:
+    """Over all attempts; a trial whose attempts are gone counts with what its row remembers."""
+    seconds = (
+        trial_seconds(snapshot.trials.get(row.id, Stored())) or (row.setup_s or 0) + (row.train_s or 0) for row in rows
+    )
+    return verdict.Spent(sum(seconds), sum(row.gpu_seconds or 0 for row in rows))
+
+
+def html(material: Material, charts: str = "", data: dict[str, Any] | None = None) -> str:
+    """The report as text. `charts` is the source of ECharts; without it the report has its tables and words only.
+
+    `data` is what `embedded` gave, where that is known already.
+    """
+    rows, choice = material.rows, material.choice
+    names = verdict.varied(rows)
+    data = data or embedded(material)
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
+    environment.filters |= {
+        "plain": plain,
+        "decimals": verdict.decimals,
+        "hours": verdict.hours,
+        "chance": verdict.chance,
+        "percent": figures.percent,
+    }
+    scripts = [charts, "".join((TEMPLATES / name).read_text() for name in ("charts.js", "report.js"))]
+    style = (TEMPLATES / "report.css").read_text()
+    policy = {
+        "default-src": "'none'",
+        "script-src": " ".join(map(_source_hash, scripts)),
+        "style-src": _source_hash(style),
+        "img-src": "data:",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+    return environment.get_template("report.html.j2").render(
+        sweep=material.sweep,
+        engine=material.engine,
+        choice=choice,
+        count=len(rows),
+        policy="; ".join(f"{name} {value}" for name, value in policy.items()),
+        style=style,
+        scripts=scripts,
+        data=data,
+        names=names,
+        least_points=LEAST,
+        best=choice.points[0] if choice.points else None,
+        best_value=verdict.value(choice, choice.points[0]) if choice.points else "",
+        fixed=_fixed(rows, names),
+        sentences=verdict.sentences(choice, names),
+        command=material.command,
+        replicates=verdict.replicate_lines(choice),
+        on_test=is_test_metric(choice.objective.metric),
+        spent=spent(rows, material.snapshot),
+        status_line=verdict.status_line(rows),
+        failures=list(_failures(material)),
+        ledger=list(_ledger(material)),
+        problems=material.snapshot.problems,
+        provenance=_provenance(rows),
+    )
+
+
+def _source_hash(source: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}'"
+
+
+def _fixed(rows: Sequence[Row], names: Sequence[str]) -> dict[str, Any]:
+    """The hyperparameters that all trials share."""
+    return {name: value for name, value in (rows[0].hyperparameters if rows else {}).items() if name not in names}
+
+
+def embedded(material: Material) -> dict[str, Any]:
+    """What charts.js draws: trials as arrays in the order of `fields`, points that refer to them by index."""
+    rows, choice = material.rows, material.choice
+    names = verdict.varied(rows)
+    metrics = sorted(
+        {name for row in rows for name in row.metrics if not is_test_metric(name)} - {choice.objective.metric}
+    )
+    index = {row.id: place for place, row in enumerate(rows)}
+    fields = ["id", "status", "engine", "store", "objective", "seed", "attempts", "queued_s", "setup_s", "train_s"]
+    fields += ["gpu_seconds", "node", "gpu", "commit", "reason"]
+    return {
+        "sweep": material.sweep,
+        "objective": {"metric": choice.objective.metric, "sign": choice.objective.sign},
+        "decimals": verdict.places(choice),
+        "engine": material.engine,
+        "names": names,
+        "metrics": metrics,
+        "fields": fields,
+        "trials": [[getattr(row, field) for field in fields] for row in rows],
+        "hyperparameters": [[row.hyperparameters.get(name) for name in names] for row in rows],
+        "values": [[row.metrics.get(name) for name in metrics] for row in rows],
+        "points": [
+            {
+                "mean": point.mean,
+                "half": verdict.half_width(choice, point),
+                "p": choice.p_best[place] if place < len(choice.p_best) else 0.0 if choice.p_best else None,
+                "diverged": point.diverged,
+                "trials": [index[row.id] for row in point.rows],
+            }
+            for place, point in enumerate(choice.points)
+        ],
+        "importance": figures.importance(choice, names),
+        "front": figures.front(choice, material.front),
+        "rungs": figures.rungs(rows, choice, material.engine, material.budget),
+        "curves": _curves(material, index),
+        "attempts": [
+            [index[trial], made.text("started_at"), round(made.seconds, 1), made.status, made.text("node")]
+            for trial, made in _attempts(material)
+            if trial in index
+        ],
+    }
+
+
+def _attempts(material: Material) -> Iterator[tuple[str, Attempt]]:
+    for trial, stored in material.snapshot.trials.items():
+        for attempt in stored.attempts:
+            yield trial, attempt
+
+
+def _curves(material: Material, index: dict[str, int]) -> dict[str, Any]:
+    """Histories of the best trials, and of those that have no value to rank by after them: {metrics, x, trials}."""
+    ranked = [row for point in material.choice.points for row in point.rows]
+    known = {row.id for row in ranked}
+    objective = material.choice.objective.metric
+    made: dict[str, Any] = {"metrics": [], "trials": []}
+    for row in [*ranked, *(row for row in material.rows if row.id not in known)]:
+        stored = material.snapshot.trials.get(row.id, Stored())
+        if len(made["trials"]) == CURVES:
+            break
+        attempt = stored.result["attempt"] if stored.result else stored.attempts[-1].name if stored.attempts else ""
+        entries = store.history(material.store, row.id, attempt) if attempt else []
+        if not entries:
+            continue
+        if not made["metrics"]:
+            found = [name for name in dict.fromkeys(name for entry in entries for name in entry) if name != "epoch"]
+            usable = [
+                name for name in found if not is_test_metric(name) and any(is_number(e.get(name)) for e in entries)
+            ]
+            made["metrics"] = sorted(usable, key=lambda name: name != objective)[:CURVE_METRICS]
+        step = -(-len(entries) // CURVE_STEPS)
+        kept = entries[::-step][::-1]  # the last epoch is always among them
+        x = [_finite(entry.get("epoch", place)) for place, entry in enumerate(kept, 1)]
+        lines = [[_finite(entry.get(name)) for entry in kept] for name in made["metrics"]]
+        made["trials"].append([index[row.id], x, *lines])
+    return made
+
+
+def _finite(value: Any) -> float | None:
+    """At most six digits, which is more than a curve can show; None leaves a gap in it."""
+    return float(f"{value:.6g}") if is_number(value) else None
+
+
+def _failures(material: Material) -> Iterator[dict[str, Any]]:
+    """Attempts that failed, by class, the most frequent first; each class with examples and the ends of their logs."""
+    classes: dict[str, list[tuple[str, Attempt]]] = {}
+    for trial, attempt in _attempts(material):
+        if attempt.status == "failed":
+            classes.setdefault(failure_class(attempt), []).append((trial, attempt))
+    for name, found in sorted(classes.items(), key=lambda item: (-len(item[1]), item[0])):
+        yield {
+            "name": name,
+            "attempts": len(found),
+            "trials": len({trial for trial, _ in found}),
+            "hours": verdict.hours(sum(attempt.seconds for _, attempt in found)),
+            "examples": [
+                {
+                    "trial": trial,
+                    "attempt": attempt.name,
+                    "reason": attempt.text("reason"),
+                    "log": [
+                        line[:LOG_WIDTH] for line in store.log_tail(material.store, trial, attempt.name, LOG_LINES)
+                    ],
+                }
+                for trial, attempt in found[-EXAMPLES:]
+            ],
+        }
+
+
+def failure_class(attempt: Attempt) -> str:
+    """What failures have in common: the meaning of the exit code, else the reason without its numbers."""
+    code = attempt.record.get("exit_code")
+    if isinstance(code, int) and code in EXIT_CODES:
+        return EXIT_CODES[code]
+    reason = attempt.text("reason") or f"exit {code}"
+    head, _, rest = reason.partition(": ")
+    return f"{head}: {re.sub(r'0x[0-9a-f]+|[0-9]+', '…', rest)}"[:120] if rest else head[:120]
+
+
+def _ledger(material: Material) -> Iterator[dict[str, Any]]:
+    """Where the time went: attempts, trial-hours and GPU-hours by cause."""
+    causes: dict[str, list[Attempt]] = {}
+    for _, attempt in _attempts(material):
+        causes.setdefault("useful" if attempt.status in FINAL else attempt.status, []).append(attempt)
+    for cause in sorted(causes, key=lambda name: [*CAUSES, name].index(name)):
+        yield {
+            "cause": cause,
+            "meaning": CAUSES.get(cause, ""),
+            "attempts": len(causes[cause]),
+            "hours": verdict.hours(sum(attempt.seconds for attempt in causes[cause])),
+            "gpu_hours": verdict.hours(sum(attempt.gpu_seconds for attempt in causes[cause])),
+        }
+
+
+def _provenance(rows: Sequence[Row]) -> list[tuple[str, list[tuple[str, int]]]]:
+    """Everything the results rest on, each value with its number of trials."""
+    fields = {"Commit": "commit", "Code": "code", "Image": "image", "Data": "data", "Engine": "engine", "Node": "node"}
+    made = [
+        (title, Counter(getattr(row, name) for row in rows)) for title, name in (*fields.items(), ("Device", "gpu"))
+    ]
+    return [(title, [(value, n) for value, n in found.most_common() if value]) for title, found in made if any(found)]

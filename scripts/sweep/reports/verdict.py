@@ -1,0 +1,172 @@
+"""What won, by how much, how sure, at what cost: the numbers of stats as words, the same in terminal and report."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sweep.records.results import Row, counts
+from sweep.reports.stats import Choice, Point, is_test_metric, test_metrics
+from sweep.yamlfile import flow, plain
+
+SETTLED = 0.95
+"""Above this probability of being the best nothing more is asked for."""
+TOO_MANY = 100
+"""Seeds a point beyond which telling two points apart is not worth it."""
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a sweep used, over all attempts of its trials."""
+
+    trial_seconds: float
+    gpu_seconds: float
+
+    def __str__(self) -> str:
+        return f"{hours(self.gpu_seconds)} GPU-hours, {hours(self.trial_seconds)} trial-hours"
+
+
+def hours(seconds: float) -> str:
+    """Seconds as hours: two digits below a tenth, two decimals below ten, whole ones from there on."""
+    if seconds < 360:
+        return f"{seconds / 3600:.2g}"
+    return f"{seconds / 3600:.2f}" if seconds < 36_000 else f"{seconds / 3600:,.0f}"
+
+
+def decimals(size: float) -> int:
+    """Decimal places that show two significant digits of `size`, an interval's half width or a standard deviation."""
+    return min(12, max(0, 1 - math.floor(math.log10(size)))) if size > 0 else 12
+
+
+def places(choice: Choice) -> int:
+    """Decimal places of all values in a table: by the winner's interval, without one four digits of its mean."""
+    if not choice.points or not choice.points[0].mean:
+        return 4
+    best = choice.points[0]
+    return decimals(half_width(choice, best) or abs(best.mean) / 100)
+
+
+def half_width(choice: Choice, point: Point) -> float | None:
+    """Half of the 95 % interval of the point's mean; None where nothing is known of the noise."""
+    return choice.noise.half_width(point.n) if choice.noise else None
+
+
+def value(choice: Choice, point: Point) -> str:
+    """`0.9421 ± 0.0012`, or the bare mean."""
+    shown, half = places(choice), half_width(choice, point)
+    return f"{point.mean:.{shown}f}" + (f" ± {half:.{shown}f}" if half else "")
+
+
+def chance(probability: float) -> str:
+    """A probability in words that claim no more than 10,000 draws can tell."""
+    if probability >= 0.995:
+        return "> 99 %"
+    return "< 1 %" if probability < 0.005 else f"{probability:.0%}".replace("%", " %")
+
+
+def varied(rows: Sequence[Row]) -> list[str]:
+    """The hyperparameters that are not the same in all rows, sorted: the ones worth a column."""
+    seen: dict[str, list[str]] = {}
+    for row in rows:
+        for name, given in row.hyperparameters.items():
+            seen.setdefault(name, []).append(json.dumps(given))
+    return sorted(name for name, given in seen.items() if len(set(given)) > 1 or len(given) < len(rows))
+
+
+def sentences(choice: Choice, names: Sequence[str]) -> list[str]:
+    """The honest summary, the most important first; `names` are the hyperparameters to name the winner by."""
+    metric = plain(choice.objective.metric)
+    if not choice.points:
+        return [f"No trial has a {metric} yet, so there is nothing to choose from."]
+    best = choice.points[0]
+    where = ", ".join(f"{name} {plain(best.hyperparameters[name])}" for name in names if name in best.hyperparameters)
+    seeds = f"mean of {best.n} seeds" if best.n > 1 else "one seed"
+    interval = ", 95 % interval" if choice.noise else ""
+    said = [f"Best {metric}: {value(choice, best)} ({seeds}{interval}){where and f' at {where}'}."]
+    said += _how_sure(choice, best)
+    if best.diverged:
+        said.append(f"It diverged with {best.diverged} of its seeds.")
+    if is_test_metric(choice.objective.metric):
+        said.append(f"{metric} was measured on the test set and chose the winner, so it is no estimate of its quality.")
+    else:
+        for name, measured in test_metrics(best).items():
+            said.append(
+                f"{plain(name)} of the winner, which took no part in the choice: {measured:.{places(choice)}f} "
+                f"({'mean of ' if best.n > 1 else ''}{best.n} seed{'s' if best.n > 1 else ''})."
+            )
+    return said
+
+
+def _how_sure(choice: Choice, best: Point) -> list[str]:
+    count = len(choice.points)
+    if count == 1:
+        return ["It is the only point with a value, so there was no choice."]
+    gap = choice.gap or 0.0
+    if not choice.noise:
+        return [
+            f"Every point ran with one seed, so nothing here tells how much of its lead of {gap:.2g} is luck; "
+            "run replicates before you believe it.",
+            f"It was picked as the best of {count}, which by itself makes it look better than it is (winner's curse).",
+        ]
+    noise = choice.noise
+    if not choice.p_best:
+        return [f"Seeds made no difference at all; it leads by {gap:.2g}."]
+    shown = decimals(noise.sd)
+    lead = f"leads the second by {gap:.{shown}f}" if gap >= 0 else "has more seeds than the second"
+    said = [
+        f"It is the best of the {count} points with a probability of {chance(choice.p_best[0])}; it {lead}, "
+        f"where seeds alone spread by {noise.sd:.{shown}f} (standard deviation, {noise.df} degrees of freedom).",
+        f"As the winner of {count} it was lucky too (winner's curse): "
+        f"expect about {choice.expected:.{places(choice)}f} with fresh seeds.",
+    ]
+    if best.n == 1:
+        said.insert(1, "The winner itself ran with one seed; its interval is borrowed from replicates of other points.")
+    if choice.p_best[0] >= SETTLED:
+        return said
+    if choice.more is None or choice.more > TOO_MANY:
+        return [*said, f"To tell the best two apart, each would need more than {TOO_MANY} seeds: take the cheaper one."]
+    if not choice.more:
+        return [*said, "The best two can be told apart; the doubt that is left comes from the points behind them."]
+    seeds = f"{choice.more} more seed{'s' if choice.more > 1 else ''}"
+    return [*said, f"If that lead is real, {seeds} for each of the best two points would show it (power 0.8)."]
+
+
+def _more_to_settle(choice: Choice) -> int:
+    """Seeds for each of the best two points that would settle it; 0 where none are needed, or too many."""
+    if not choice.more or choice.more > TOO_MANY or (choice.p_best and choice.p_best[0] >= SETTLED):
+        return 0
+    return choice.more
+
+
+def settle_command(choice: Choice, sweep: str) -> str:
+    """What to paste for the seeds that `sentences` ask for, of a sweep with a space.yaml; "" if they ask for none."""
+    if len(choice.points) > 1 and not choice.noise:
+        top, seeds = min(5, len(choice.points)), 3
+    elif more := _more_to_settle(choice):
+        top, seeds = 2, max(max(point.values) for point in choice.points[:2]) + 1 + more
+    else:
+        return ""
+    return f'make expand SWEEP={sweep} ARGS="--replicate-top {top} --replicates {seeds}"'
+
+
+def replicate_lines(choice: Choice) -> list[str]:
+    """Lines for `trials:` in values.yaml that give the best two points the seeds `more` asks for; [] for none."""
+    return [
+        f"  - {flow_trial(point.hyperparameters, max(point.values) + further)}"
+        for point in choice.points[:2]
+        for further in range(1, _more_to_settle(choice) + 1)
+    ]
+
+
+def flow_trial(hyperparameters: Mapping[str, Any], seed: int) -> str:
+    """A trial as one line of values.yaml."""
+    return flow({**hyperparameters, **({"seed": seed} if seed else {})})
+
+
+def status_line(rows: Sequence[Row]) -> str:
+    """`16 trials: 14 succeeded, 2 failed`."""
+    told = ", ".join(f"{count} {status}" for status, count in counts(rows).items())
+    return f"{len(rows)} trial{'' if len(rows) == 1 else 's'}: {told}"

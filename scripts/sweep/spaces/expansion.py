@@ -1,0 +1,137 @@
+"""What expand writes into values.yaml: the text, and why it is so. What a person wrote there stays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from sweep import git
+from sweep.errors import BadInput
+from sweep.layout import SweepFiles
+from sweep.spaces import search, source, valuesfile
+from sweep.spaces.block import Block, Section
+from sweep.spaces.space import Space
+from sweep.spaces.valuesfile import ValuesFile
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a person asks expand for, beside what the space says."""
+
+    section: str = ""
+    """Trials to add: `top 5, 8 replicates each`, say; see search.derive."""
+    force: bool = False
+    """Replace the block, whatever was edited or begun."""
+    quorum: float = 1
+    """The share of the last round that must have ended before the next; 1: every trial there is."""
+
+
+def text(
+    files: SweepFiles, space: Space | None, values: ValuesFile | None, wish: Wish, engine: Callable[[], str]
+) -> tuple[str, str]:
+    """(the text that values.yaml should have, what to say about it: why a search does not go on, what is dropped).
+
+    `engine` tells whose results count; it is asked only where results do. Raises BadInput where expand would overwrite
+    what a person wrote, and TrialsFailed where a search has nothing to go on with.
+    """
+    if space is None:
+        if values is None:
+            folder = files.clone.relative(files.folder)
+            raise BadInput(f"{folder}: no space.yaml and no values.yaml; `make new SWEEP={files.name}` starts a sweep")
+        if wish.section:
+            raise BadInput(f"{values.shown}: {wish.section}: needs a space.yaml beside it; write one")
+        return values.text, ""
+    if values is None:
+        return valuesfile.generate(files.name, space, [search.first(space)]), ""
+    block = values.block
+    if block and block.space == space.digest:
+        return _grown(files, space, values, block, wish, engine)
+    if block:
+        _check_replaceable(values, block, wish)
+    valuesfile.check_head(values, space)
+    added = [] if block and block.edited else search.added(block)
+    first = search.first(space)
+    first = replace(first, trials=search.without(space, first.trials, added))
+    return valuesfile.with_sections(values, space, [first, *added]), _dropped(block, [first, *added])
+
+
+def _dropped(block: Block | None, sections: list[Section]) -> str:
+    """How many trials the block had that it has no longer."""
+    before = {line.strip() for line in block.lines if line.lstrip().startswith("- ")} if block else set()
+    left = before.difference(*(section.lines for section in sections))
+    return f"{len(left)} of the {len(before)} trials that were there are not listed any more" if left else ""
+
+
+def _check_replaceable(values: ValuesFile, block: Block, wish: Wish) -> None:
+    """Raise BadInput where a changed space would throw away what is not expand's alone."""
+    where = f"{values.shown}:{block.first + 1}"
+    if wish.section:
+        raise BadInput(f"{where}: space.yaml is not expanded yet as it is; `make expand` first, then {wish.section}")
+    if block.edited and not wish.force:
+        raise BadInput(
+            f"{where}: space.yaml has changed, and so have trials in its block; "
+            "move your trials below `# end`, or replace the block by expand --force"
+        )
+    if block.rounds and not wish.force:
+        raise BadInput(
+            f"{where}: space.yaml has changed under a search that has begun; change it back (only `rounds` may grow), "
+            "or begin anew by expand --force"
+        )
+
+
+def _grown(
+    files: SweepFiles, space: Space, values: ValuesFile, block: Block, wish: Wish, engine: Callable[[], str]
+) -> tuple[str, str]:
+    """The text with the next section, if there is one and the results for it."""
+    what = wish.section or search.following(space, block.titles)
+    if not what:
+        return values.text, ""
+    valuesfile.check_head(values, space)
+    committed = source.committed(files, engine())
+    trials = [trial for _, trial in values.trials()]
+    latest = block.sections[-1].trials if block.sections and not wish.section else ()
+    reason = search.waiting(space, trials, latest, committed, 0 if wish.section else wish.quorum)
+    if reason and wish.section:
+        raise BadInput(f"{what}: {reason}")
+    if reason or committed is None:
+        return values.text, f"{what} waits: {reason}"
+    section, note = search.make(space, what, block.sections, committed), ""
+    if section is None:
+        note = f"the race is over: {search.outcome(space, block.sections, committed)}"
+        what = search.next_round(space, block.titles)
+        section = search.make(space, what, block.sections, committed) if what else None
+    return (valuesfile.with_section_added(values, space, section) if section else values.text), note
+
+
+def evidence(files: SweepFiles, space: Space | None, final: ValuesFile, before: str) -> list[str]:
+    """What the sections that `before`, the committed text, has not yet were made from, in lines for people."""
+    lines: list[str] = []
+    block = final.block
+    if space and block and block.space == space.digest:
+        for index, section in enumerate(block.titles):
+            if section.blob and section.title not in before:
+                made = source.at(files, section.blob, section.engine)
+                lines += search.evidence(space, section.what, block.sections[:index], made)
+    return lines
+
+
+def by_hand(files: SweepFiles, values: ValuesFile | None) -> list[str]:
+    """What a person changed in values.yaml since it was committed, as `+ line` and `- line`."""
+    shown = files.clone.relative(files.values)
+    committed = git.show(files.clone.root, "HEAD", shown)
+    if values is None or committed is None:
+        return []
+    try:
+        return valuesfile.edits(valuesfile.parse(committed.decode(errors="replace"), shown), values)
+    except BadInput:
+        return []  # what was committed was broken; the commit's own diff shows how it was mended
+
+
+def message(
+    files: SweepFiles, space: Space | None, final: ValuesFile, subject: str, edited: list[str], said: list[str]
+) -> str:
+    """The commit message: what the sweep is now, what that was made from, what was `edited` by hand, and `said`."""
+    before = git.show(files.clone.root, "HEAD", files.clone.relative(files.values)) or b""
+    made_from = evidence(files, space, final, before.decode(errors="replace"))
+    body = ["By hand in values.yaml:", *edited[:20], *(["…"] if len(edited) > 20 else [])] if edited else []
+    return "\n".join([f"{files.name}: {subject}", "", *made_from, *body, *said]).strip()

@@ -1,0 +1,224 @@
+"""What expand writes next: the first trials of a space, the next round of a search, or what a person asks for.
+
+Everything but the first trials is made from one committed results.csv, which the title of the new section names. So
+`derive`, a pure function of the space and that file, makes every section again: that is what replay does.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sweep.errors import BadInput, TrialsFailed
+from sweep.records.results import Row
+from sweep.spaces import halving, history, samplers, tpe
+from sweep.spaces.block import ROUND, Block, Section
+from sweep.spaces.source import Source
+from sweep.spaces.space import Space
+from sweep.yamlfile import flow
+
+AROUND = re.compile(r"around (\w+), shrink ([0-9.e-]+), n ([0-9]+)")
+TOP = re.compile(r"top ([0-9]+), ([0-9]+) replicates each")
+RACE = re.compile(r"race step ([0-9]+), top ([0-9]+), at most ([0-9]+) replicates")
+LISTED = 30
+"""Lines of evidence of a kind in a commit message."""
+
+
+def rounds(space: Space) -> int:
+    """How many rounds the search has; 0 for a sampler that needs no results."""
+    if space.sampler.name == "halving":
+        return len(halving.budgets(space.sampler))
+    return space.sampler.rounds or 0
+
+
+def most_trials(space: Space) -> int:
+    """How many trials all rounds have together."""
+    points = sum(halving.sizes(space)) if space.sampler.name == "halving" else len(space.points)
+    return (points + (space.sampler.rounds or 0) * (space.sampler.per_round or 0)) * space.sampler.replicates
+
+
+def first(space: Space) -> Section:
+    """The trials that the space alone says, or the first round."""
+    name = space.sampler.name
+    if space.sampler.adaptive:
+        what = f"round 1 of {rounds(space)}"
+        return Section(what, derive(space, what, [], (), ""), versions=samplers.versions(name))
+    libraries = samplers.versions(name)
+    return Section(name if libraries else "", tuple(samplers.expand(space)), versions=libraries)
+
+
+def following(space: Space, sections: Sequence[Section]) -> str:
+    """What comes next by itself: the next round, or step of a race; "" for nothing."""
+    if sections and (step := RACE.fullmatch(sections[-1].what)):
+        return f"race step {int(step[1]) + 1}, top {step[2]}, at most {step[3]} replicates"
+    return next_round(space, sections)
+
+
+def next_round(space: Space, sections: Sequence[Section]) -> str:
+    """The next round, whatever was added between; "" after the last."""
+    done = max((int(found[1]) for one in sections if (found := ROUND.fullmatch(one.what))), default=0)
+    return f"round {done + 1} of {rounds(space)}" if done < rounds(space) else ""
+
+
+def is_added(section: Section) -> bool:
+    """Whether it stands beside what the space says, and so stays when the space changes."""
+    return any(pattern.fullmatch(section.what) for pattern in (AROUND, TOP, RACE))
+
+
+def added(block: Block | None) -> list[Section]:
+    """The sections of a block that stand beside what the space says."""
+    if block is None or not any(map(is_added, block.titles)):
+        return []  # at once, whatever the number of trials
+    return [one for one in block.sections if is_added(one)]
+
+
+def make(space: Space, what: str, before: Sequence[Section], source: Source) -> Section | None:
+    """The section `what`, made from `source`; None where a race is over. Raises TrialsFailed if nothing is left."""
+    trials = derive(space, what, before, source.rows, source.engine)
+    if trials:
+        return Section(what, trials, source.blob, source.engine, versions(space, what))
+    if RACE.fullmatch(what):
+        return None
+    raise TrialsFailed(f"{what}: the space has no further point; widen it, or be content")
+
+
+def versions(space: Space, what: str) -> str:
+    """Of the libraries that have a part in a section, as they are installed here."""
+    return samplers.versions("sobol" if is_added(Section(what, ())) else space.sampler.name)
+
+
+def without(space: Space, trials: Sequence[dict[str, Any]], others: Sequence[Section]) -> tuple[dict[str, Any], ...]:
+    """`trials` less those that stand in one of the sections `others`."""
+    seen = {_identity(space, trial) for other in others for trial in other.trials}
+    return tuple(trial for trial in trials if not seen or _identity(space, trial) not in seen)
+
+
+def _identity(space: Space, trial: Mapping[str, Any]) -> str:
+    return history.of_trial(space.hyperparameters, trial)
+
+
+def derive(
+    space: Space, what: str, before: Sequence[Section], rows: Sequence[Row], engine: str
+) -> tuple[dict[str, Any], ...]:
+    """The trials of the section `what`, from the sections `before` it and the rows of results.csv."""
+    if what in ("", *samplers.SAMPLERS):
+        return tuple(samplers.expand(space))
+    if found := ROUND.fullmatch(what):
+        ask = halving.ask if space.sampler.name == "halving" else tpe.ask
+        points = ask(space, history.read(space, rows, engine), int(found[1]))
+        return tuple(samplers.replicated(points, space.sampler.replicates))
+    from sweep.spaces import refine  # scipy and numpy take half a second to import
+
+    if found := AROUND.fullmatch(what):
+        return tuple(refine.around(space, rows, engine, found[1], float(found[2]), int(found[3])))
+    if found := TOP.fullmatch(what):
+        return tuple(refine.top(space, rows, engine, int(found[1]), int(found[2])))
+    if found := RACE.fullmatch(what):
+        previous = before[-1].trials if before else ()
+        step, count, most = map(int, found.groups())
+        return tuple(refine.race(space, rows, engine, step, count, most, previous))
+    raise BadInput(f"`# {what}`: not a title that expand writes; restore it from git")
+
+
+# ---- may it go on? ----
+
+
+def waiting(
+    space: Space,
+    trials: Sequence[Mapping[str, Any]],
+    latest: Sequence[Mapping[str, Any]],
+    source: Source | None,
+    quorum: float,
+) -> str:
+    """Why the next section cannot be made yet, "" if it can.
+
+    Every one of `trials` needs a row, and an end as well; with a `quorum` below 1 that share of the `latest` will do.
+    """
+    rows = {
+        history.identity(row.hyperparameters, row.seed): row
+        for row in (source.rows if source else ())
+        if source and row.engine == source.engine
+    }
+    lost = sum(_identity(space, trial) not in rows for trial in trials)
+    if lost:
+        return f"{lost} of {len(trials)} trials are not in results.csv; `make sweep` runs them"
+    due = trials if quorum == 1 else latest
+    left = sum(
+        row is None or row.status not in history.ENDED for row in (rows.get(_identity(space, one)) for one in due)
+    )
+    needed = math.ceil(quorum * len(due))
+    if len(due) - left < needed:
+        if quorum < 1:
+            return f"{left} of the last {len(due)} trials have not ended; {needed} that have are enough"
+        return f"{left} of {len(due)} trials have not ended; --quorum 0.9 goes on without the last tenth of a round"
+    return ""
+
+
+def quorum_of(sections: Sequence[Section], fixed: Mapping[str, Any], quorum: float) -> tuple[set[str], int]:
+    """The trials of the last section, as history.identity tells them apart, and how many of them must have ended."""
+    latest = sections[-1].trials if sections else ()
+    return {history.of_trial(fixed, trial) for trial in latest}, math.ceil(quorum * len(latest))
+
+
+# ---- the evidence, for the commit message ----
+
+
+def evidence(space: Space, what: str, before: Sequence[Section], source: Source) -> list[str]:
+    """What a section was made from, in lines for people: who was eliminated, who went on, what TPE was told."""
+    told = history.read(space, source.rows, source.engine)
+    lines = [f"{what}: from results.csv {source.blob[:12]} on {source.engine}"]
+    number = ROUND.fullmatch(what)
+    if number and space.sampler.name == "halving":
+        return lines + _eliminations(space, told, int(number[1]))
+    if number:
+        states = [one.state for one in told]
+        counted = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+        worst = tpe.worst(space, told)
+        note = f" (told as the worst value so far, {flow(list(worst))})" if "diverged" in states and worst else ""
+        return [*lines, f"TPE was told {len(told)} points: {counted}{note}", *_best(space, told)]
+    if step := RACE.fullmatch(what):
+        from sweep.spaces import refine
+
+        choice = refine.choose(space, source.rows, source.engine)
+        racing = refine.contenders(space, choice, int(step[1]), int(step[2]), before[-1].trials if before else ())
+        _, out = refine.judge(choice, racing)
+        return [*lines, *(f"out: {point.mean:.6g} {flow(point.hyperparameters)}" for point in out)]
+    return lines
+
+
+def outcome(space: Space, sections: Sequence[Section], source: Source) -> str:
+    """How a race ended: who was not dropped."""
+    from sweep.spaces import refine
+
+    step = RACE.fullmatch(sections[-1].what)
+    assert step
+    choice = refine.choose(space, source.rows, source.engine)
+    racing = refine.contenders(space, choice, int(step[1]) + 1, int(step[2]), sections[-1].trials)
+    left, _ = refine.judge(choice, racing)
+    return f"{len(left)} of {step[2]} left, " + "; ".join(flow(history.own(space, point.trial)) for point in left)
+
+
+def _best(space: Space, told: Sequence[history.Told]) -> list[str]:
+    sign = -1 if space.objectives[0]["direction"] == "maximize" else 1
+    good = [one for one in told if one.state == "succeeded"]
+    best = min(good, key=lambda one: sign * one.values[0], default=None)
+    return [f"best so far: {flow(best.values[0])} at {flow(best.point)}"] if best else []
+
+
+def _eliminations(space: Space, told: Sequence[history.Told], number: int) -> list[str]:
+    """Who goes on and who does not, with the values that say so."""
+    entered = halving.rung(space, told, number - 1)
+    ranked = halving.ranking(space, told, number - 1)
+    count = min(halving.sizes(space)[number - 1], len(ranked))
+    kept, beaten = ranked[:count], ranked[count:]
+    lost = [one for one in entered if one not in ranked]
+    metric = f"{space.objectives[0]['metric']} at {space.budget} {halving.budgets(space.sampler)[number - 2]}"
+    lines = [f"{len(kept)} of {len(entered)} points go on, by {metric}:"]
+    lines += [f"+ {flow(one.values[0])} {flow(one.point)}" for one in kept[:LISTED]]
+    lines += ["eliminated:", *(f"- {flow(one.values[0])} {flow(one.point)}" for one in beaten[:LISTED])]
+    lines += [f"- {one.state} {json.dumps(one.point)}" for one in lost[:LISTED]]
+    left_out = sum(max(0, len(group) - LISTED) for group in (kept, beaten, lost))
+    return lines + ([f"({left_out} more)"] if left_out else [])

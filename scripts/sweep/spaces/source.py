@@ -1,0 +1,41 @@
+"""The committed results.csv that a round is made from: by its hash in Git, so that the same bytes can be had again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sweep import git
+from sweep.errors import BadInput
+from sweep.layout import SweepFiles
+from sweep.records import results
+from sweep.records.results import Row
+
+
+@dataclass(frozen=True)
+class Source:
+    """A committed results.csv: its hash in Git, and the engine whose rows in it count."""
+
+    blob: str
+    engine: str
+    rows: tuple[Row, ...]
+
+
+def committed(files: SweepFiles, engine: str) -> Source | None:
+    """The results.csv of HEAD; None if there is none yet. Raises BadInput where the file differs from it."""
+    repo, shown = files.clone.root, files.clone.relative(files.results)
+    blob = git.tree(repo, shown)
+    if git.dirty(repo, shown):
+        raise BadInput(
+            f"{shown}: has uncommitted changes, but a round is made from a commit; `make collect` commits it"
+        )
+    return at(files, blob, engine) if blob else None
+
+
+def at(files: SweepFiles, blob: str, engine: str) -> Source:
+    """The results.csv with this hash. Raises BadInput where this clone does not have it."""
+    data = git.blob(files.clone.root, blob)
+    if data is None:
+        raise BadInput(
+            f"results.csv {blob[:12]}: not in this clone; fetch all of its history (`git fetch --unshallow`)"
+        )
+    return Source(blob, engine, tuple(results.from_csv(data, files.clone.relative(files.results))))

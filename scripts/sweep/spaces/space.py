@@ -1,0 +1,196 @@
+"""The search space of a sweep, frozen: its hyperparameters, which points of them are allowed, and how they are taken.
+
+A point is what a trial sets of the space: the hyperparameters that are active in it (`when`), in the file's order.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import islice
+from typing import Any
+
+from sweep.errors import BadInput
+from sweep.spaces.domain import Parameter
+from sweep.yamlfile import Document
+
+Point = dict[str, Any]
+MAX_TRIALS = 100_000
+VISITS = 2_000_000  # points and beginnings of points, about ten seconds' worth
+TRIED = 10_000  # points that are looked at to say why there are too few
+NEEDS = {
+    "grid": {},
+    "random": {"n": 8},
+    "sobol": {"n": 8},
+    "lhs": {"n": 8},
+    "explicit": {},
+    "tpe": {"rounds": 4, "per_round": 8},
+    "halving": {"n": 27, "eta": 3, "min": 1, "max": 9},
+}
+"""The keys that a sampler cannot do without, with an example."""
+TAKES = {"random": ["seed"], "sobol": ["seed"], "lhs": ["seed", "maximin"], "tpe": ["seed"], "halving": ["seed"]}
+"""The keys that it may have as well; all have `replicates`."""
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """How points are taken: what a sampler has no use for is None."""
+
+    name: str
+    n: int | None
+    seed: int
+    replicates: int
+    maximin: bool = False
+    rounds: int | None = None
+    per_round: int | None = None
+    eta: int | None = None
+    min: int | None = None
+    max: int | None = None
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether its trials come in rounds, each made from the results of those before."""
+        return self.name in ("tpe", "halving")
+
+    def __str__(self) -> str:
+        """`random, n=8, seed=0`, as a commit message says it."""
+        told = [f"{key}={getattr(self, key)}" for key in NEEDS[self.name]]
+        seed = [f"seed={self.seed}"] if "seed" in TAKES.get(self.name, []) else []
+        replicates = [f"replicates={self.replicates}"] if self.replicates > 1 else []
+        return ", ".join([self.name, *told, *seed, *(["maximin"] if self.maximin else []), *replicates])
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A constraint or an exclusion: `breaks` tells whether a point breaks it."""
+
+    text: str
+    names: frozenset[str]
+    breaks: Callable[[Mapping[str, Any]], bool]
+
+
+@dataclass(frozen=True)
+class Space:
+    """One space.yaml. `digest` is of its meaning: a comment, another spelling or more rounds do not change it."""
+
+    objective: Any  # {metric, direction}, or a list of them
+    sampler: Sampler
+    hyperparameters: dict[str, Any]
+    parameters: tuple[Parameter, ...]
+    digest: str
+    doc: Document = field(repr=False, compare=False)
+    rules: tuple[Rule, ...] = ()
+    points: tuple[Point, ...] = ()  # the explicit ones
+    budget: str = ""
+
+    @property
+    def objectives(self) -> list[dict[str, str]]:
+        return self.objective if isinstance(self.objective, list) else [self.objective]
+
+    @cached_property
+    def size(self) -> int | None:
+        """How many points there are, without regard to constraints; None if a parameter is continuous."""
+        return _size(self.parameters, 0, {}, {})
+
+    def build(self, value: Callable[[Parameter], Any]) -> Point:
+        """The point that has `value(parameter)` for every parameter that is active in it."""
+        point: Point = {}
+        for parameter in self.parameters:
+            if is_active(parameter, point):
+                point[parameter.name] = value(parameter)
+        return point
+
+    def objection(self, point: Point, index: int | None = None) -> str:
+        """The rule that forbids the point, "" for none; with `index`, of those that this parameter decides."""
+        whole = {**self.hyperparameters, **point}
+        for rule in self.rules if index is None else self._decided[index]:
+            if rule.breaks(whole):
+                return rule.text
+        return ""
+
+    def fit(self, values: Mapping[str, Any]) -> Point | None:
+        """`values` as a point of this space; None if they are none, or forbidden."""
+        point: Point = {}
+        for parameter in self.parameters:
+            if is_active(parameter, point):
+                value = parameter.fit(values[parameter.name]) if parameter.name in values else None
+                if value is None:
+                    return None
+                point[parameter.name] = value
+        return None if len(point) < len(values) or self.objection(point) else point
+
+    def every(self) -> Iterator[Point]:
+        """All allowed points of a finite space, the last parameter varying fastest."""
+        visits = iter(range(VISITS))
+
+        def grown(index: int, point: Point) -> Iterator[Point]:
+            if index == len(self.parameters):
+                yield point
+                return
+            parameter = self.parameters[index]
+            if not is_active(parameter, point):
+                yield from grown(index + 1, point)
+                return
+            for place in range(parameter.size or 0):
+                if next(visits, None) is None:
+                    problem = f"{VISITS:,} points were tried and there are more; make the space smaller"
+                    raise self.doc.bad(("space",), problem)
+                longer = {**point, parameter.name: parameter.value(place)}
+                if not self.objection(longer, index):
+                    yield from grown(index + 1, longer)
+
+        return grown(0, {})
+
+    def why_few(self, drawn: Iterator[Point]) -> str:
+        """`: of 12 points 9 break `a * b <= 512``, over some points as they come, allowed or not."""
+        tried = list(islice(drawn, TRIED))
+        broken = Counter(filter(None, map(self.objection, tried))).most_common(3)
+        told = ", ".join(f"{count:,} break `{text}`" for text, count in broken)
+        return f": of {len(tried):,} points tried {told}" if told else ""
+
+    @cached_property
+    def _decided(self) -> list[list[Rule]]:
+        """For every parameter the rules that name it, and none further down."""
+        order = {parameter.name: index for index, parameter in enumerate(self.parameters)}
+        last = [(max((order[name] for name in rule.names if name in order), default=0), rule) for rule in self.rules]
+        return [[rule for index, rule in last if index == place] for place in range(len(self.parameters))]
+
+
+def is_active(parameter: Parameter, point: Mapping[str, Any]) -> bool:
+    """Whether the parameters above, as far as `point` has them, let this one be there."""
+    return all(name in point and is_among(point[name], values) for name, values in parameter.when)
+
+
+def is_among(value: Any, values: tuple[Any, ...]) -> bool:
+    """Whether it is one of `values`; true is not 1."""
+    return any(value == other and type(value) is type(other) for other in values)
+
+
+def _size(parameters: tuple[Parameter, ...], index: int, given: Point, known: dict[str, int | None]) -> int | None:
+    """Points that continue `given`, the values of parameters that others depend on; `known` remembers."""
+    if index == len(parameters):
+        return 1
+    parents = {name for later in parameters[index:] for name, _ in later.when}
+    memory = json.dumps([index, {name: value for name, value in given.items() if name in parents}])
+    if memory not in known:
+        parameter = parameters[index]
+        if not is_active(parameter, given):
+            known[memory] = _size(parameters, index + 1, given, known)
+        elif parameter.size is None:
+            known[memory] = None
+        elif parameter.name in parents:
+            values = [{**given, parameter.name: parameter.value(place)} for place in range(parameter.size)]
+            sizes = [_size(parameters, index + 1, longer, known) for longer in values]
+            known[memory] = None if None in sizes else sum(size or 0 for size in sizes)
+        else:
+            rest = _size(parameters, index + 1, given, known)
+            known[memory] = None if rest is None else parameter.size * rest
+    return known[memory]
+
+
+def too_many(space: Space, trials: int) -> BadInput:
+    problem = f"{trials:,} trials, at most {MAX_TRIALS:,} are one sweep; make the space smaller"
+    return space.doc.bad(("sampler",), problem)

@@ -1,0 +1,173 @@
+"""A round of TPE (Bergstra et al. 2011) by Optuna, asked and told in memory: a pure function of what has come out.
+
+The study is made anew for every round, from all that is known: no database, and nothing that a kill could lose.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import warnings
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from sweep.spaces import samplers
+from sweep.spaces.domain import Choice, Parameter
+from sweep.spaces.history import Told
+from sweep.spaces.space import Point, Space
+
+if TYPE_CHECKING:
+    import optuna
+
+STARTUP = 10
+"""Points of a Sobol sequence before TPE takes over, as many as Optuna draws at random."""
+TRIES = 50
+"""Suggestions that are thrown away, because they are forbidden or known, before a point is drawn at random."""
+
+
+def ask(space: Space, told: Sequence[Told], number: int) -> list[Point]:
+    """The points of round `number` (from 1), fewer than `per_round` if the space has no more."""
+    due = space.sampler.per_round or 1
+    seen = {samplers.key(one.point) for one in told}
+    fresh = list(space.points) if number == 1 else []
+    seen |= {samplers.key(point) for point in fresh}
+    known = any(one.state in ("succeeded", "pruned") for one in told)
+    first = min(due, max(0, STARTUP - len(told))) if known else due
+    fresh += itertools.islice(_new(samplers.sobol(space), seen), first)
+    if first < due:
+        fresh += itertools.islice(_suggest(space, told, fresh, seen, number), due - first)
+    return fresh
+
+
+def _new(points: Iterator[Point], seen: set[str]) -> Iterator[Point]:
+    """Those not `seen`, which are then noted."""
+    for point in points:
+        if samplers.key(point) not in seen:
+            seen.add(samplers.key(point))
+            yield point
+
+
+def _suggest(
+    space: Space, told: Sequence[Told], asked: Sequence[Point], seen: set[str], number: int
+) -> Iterator[Point]:
+    """Optuna's suggestions; those just `asked` and those before count as running (constant liar)."""
+    import optuna
+    from optuna.study import StudyDirection
+    from optuna.trial import TrialState
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # `group` is called experimental
+        study = optuna.create_study(
+            directions=[StudyDirection[one["direction"].upper()] for one in space.objectives],
+            sampler=_sampler(space, number),
+        )
+        study.add_trials([_trial(space, one, worst(space, told)) for one in told])
+        study.add_trials([_running(space, point) for point in asked])
+    spare = _new(samplers.random(space), seen)
+    while True:
+        for _ in range(TRIES):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                trial = study.ask()
+                point = space.build(lambda parameter: _decoded(parameter, trial))  # noqa: B023
+            if samplers.key(point) not in seen and not space.objection(point):
+                seen.add(samplers.key(point))
+                yield point
+                break
+            study.tell(trial, state=TrialState.FAIL)
+        else:
+            point = next(spare, {})
+            if not point:
+                return
+            study.add_trial(_running(space, point))
+            yield point
+
+
+def _sampler(space: Space, number: int) -> optuna.samplers.TPESampler:
+    from optuna.samplers import TPESampler
+
+    digest = hashlib.sha256(f"{space.sampler.seed}/tpe/{number}".encode()).digest()
+    conditional = any(parameter.when for parameter in space.parameters)
+    return TPESampler(
+        seed=int.from_bytes(digest[:4], "big"),
+        n_startup_trials=1,
+        constant_liar=True,
+        group=conditional,  # needed where a point lacks some hyperparameters
+        multivariate=True if conditional else None,
+    )
+
+
+def worst(space: Space, told: Sequence[Told]) -> tuple[float, ...]:
+    """The worst value of each objective so far, which stands for a divergence: finite, and so no outlier to TPE."""
+    known = [one.values for one in told if one.state == "succeeded"]
+    sides = [max if one["direction"] == "minimize" else min for one in space.objectives]
+    return tuple(side(column) for side, column in zip(sides, zip(*known, strict=True), strict=True)) if known else ()
+
+
+def _trial(space: Space, one: Told, worst: tuple[float, ...]) -> optuna.trial.FrozenTrial:
+    """What Optuna is told: failed as FAIL, diverged as complete with the worst value, pruned as PRUNED."""
+    from optuna.trial import TrialState, create_trial
+
+    params, distributions = _encoded(space, one.point)
+    if one.state == "running":
+        return _running(space, one.point)
+    values = {"succeeded": one.values, "diverged": worst}.get(one.state, ())
+    if values:
+        return create_trial(values=list(values), params=params, distributions=distributions)
+    if one.state == "pruned" and len(one.values) == 1:
+        kept = {0: one.values[0]}
+        return create_trial(
+            state=TrialState.PRUNED, params=params, distributions=distributions, intermediate_values=kept
+        )
+    return create_trial(state=TrialState.FAIL, params=params, distributions=distributions)
+
+
+def _running(space: Space, point: Point) -> optuna.trial.FrozenTrial:
+    from optuna.trial import TrialState, create_trial
+
+    params, distributions = _encoded(space, point)
+    return create_trial(state=TrialState.RUNNING, params=params, distributions=distributions)
+
+
+def _encoded(space: Space, point: Point) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(params, distributions) of a point. Values of a list and of steps go by their index."""
+    params: dict[str, Any] = {}
+    distributions: dict[str, Any] = {}
+    for parameter in space.parameters:
+        if parameter.name in point:
+            value = point[parameter.name]
+            params[parameter.name] = value if _is_continuous(parameter) else parameter.index(value)
+            distributions[parameter.name] = _distribution(parameter)
+    return params, distributions
+
+
+def _is_continuous(parameter: Parameter) -> bool:
+    return not isinstance(parameter, Choice) and (parameter.log or parameter.size is None)
+
+
+def _distribution(parameter: Parameter) -> Any:
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    if isinstance(parameter, Choice):
+        size = parameter.size
+        return IntDistribution(0, size - 1) if parameter.ordered else CategoricalDistribution(list(range(size)))
+    if not _is_continuous(parameter):
+        return IntDistribution(0, (parameter.size or 1) - 1)
+    if parameter.whole:
+        return IntDistribution(int(parameter.low), int(parameter.high), log=parameter.log)
+    return FloatDistribution(float(parameter.low), float(parameter.high), log=parameter.log)
+
+
+def _decoded(parameter: Parameter, trial: optuna.trial.Trial) -> Any:
+    """The value that Optuna suggests, as the domain spells it."""
+    name, size = parameter.name, parameter.size or 1
+    if isinstance(parameter, Choice) and not parameter.ordered:
+        return parameter.value(trial.suggest_categorical(name, list(range(size))))
+    if isinstance(parameter, Choice) or not _is_continuous(parameter):
+        return parameter.value(trial.suggest_int(name, 0, size - 1))
+    if parameter.whole:
+        return trial.suggest_int(name, int(parameter.low), int(parameter.high), log=parameter.log)
+    suggested = trial.suggest_float(name, float(parameter.low), float(parameter.high), log=parameter.log)
+    return parameter.near(Decimal(str(suggested)))
