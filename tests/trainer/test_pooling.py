@@ -1,4 +1,4 @@
-"""The pooling kernels against torch's own: on the GPU that is there, and without one compiled for the CPU."""
+"""The pooling kernels against torch's own: on the GPU that is there, and on the CPU, where the driver is a fake."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import ctypes
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pooling
 import pytest
@@ -20,20 +21,41 @@ DTYPES = list(pooling.INFINITY)
 Both = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """(images, gradient of the pooled) -> (pooled, gradient of the images)"""
 
-# What CUDA gives a kernel, for one thread after the other.
-THREADS = """
+# Stands in for the driver: runs a kernel on the CPU, one thread after the other, for a caller that has a context.
+DRIVER = """
+#include <string.h>
 struct Dim { unsigned x; };
-static Dim blockIdx, threadIdx, blockDim = {64};
+static Dim blockIdx, threadIdx, blockDim;
 #define __device__
 #define __global__
 %s
-#define EACH(call) for (blockIdx.x = 0; blockIdx.x * 64 < n; ++blockIdx.x) \
-    for (threadIdx.x = 0; threadIdx.x < 64; ++threadIdx.x) call;
-extern "C" void pool_all(Eight* x, Eight* y, unsigned short* which, long n, int width, int groups, int infinity) {
-    EACH(pool(x, y, which, n, width, groups, infinity))
+typedef void Kernel(void**);
+static void run_pool(void** a) {
+    pool(*(Eight**)a[0], *(Eight**)a[1], *(unsigned short**)a[2], *(long*)a[3], *(int*)a[4], *(int*)a[5], *(int*)a[6]);
 }
-extern "C" void unpool_all(Eight* y, Eight* x, unsigned short* which, long n, int width, int groups) {
-    EACH(unpool(y, x, which, n, width, groups))
+static void run_unpool(void** a) {
+    unpool(*(Eight**)a[0], *(Eight**)a[1], *(unsigned short**)a[2], *(long*)a[3], *(int*)a[4], *(int*)a[5]);
+}
+static int any;
+static thread_local void* context;
+extern "C" {
+int cuCtxGetCurrent(void** found) { *found = &any; return 0; }
+int cuCtxSetCurrent(void* made) { context = made; return made != &any; }
+int cuModuleLoadData(void** module, const void*) { *module = &any; return 0; }
+int cuModuleGetFunction(Kernel** found, void*, const char* name) {
+    *found = strcmp(name, "pool") ? run_unpool : run_pool;
+    return 0;
+}
+int cuLaunchKernel(
+    Kernel* kernel, unsigned blocks, unsigned, unsigned, unsigned threads, unsigned, unsigned, unsigned, void* stream,
+    void** given
+) {
+    if (!context) return 201;
+    blockDim.x = threads;
+    for (blockIdx.x = 0; blockIdx.x < blocks; ++blockIdx.x)
+        for (threadIdx.x = 0; threadIdx.x < threads; ++threadIdx.x) kernel(given);
+    return 0;
+}
 }
 """
 
@@ -60,36 +82,45 @@ def torchs(x: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @pytest.fixture(scope="module")
-def on_cpu(tmp_path_factory: pytest.TempPathFactory) -> Both:
+def driver(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     if not shutil.which("g++") and not os.environ.get("CI"):
         pytest.skip("no g++ here")
-    folder: Path = tmp_path_factory.mktemp("kernels")
-    (folder / "kernels.cc").write_text(THREADS % pooling.SOURCE)
-    built = folder / "kernels.so"
-    subprocess.run(["g++", "-O1", "-shared", "-fPIC", "-o", built, folder / "kernels.cc"], check=True)
-    library = ctypes.CDLL(str(built))
+    folder = tmp_path_factory.mktemp("driver")
+    (folder / "driver.cc").write_text(DRIVER % pooling.SOURCE)
+    subprocess.run(["g++", "-O1", "-shared", "-fPIC", "-o", folder / "driver.so", folder / "driver.cc"], check=True)
+    return ctypes.CDLL(str(folder / "driver.so"))
+
+
+@pytest.fixture
+def on_cpu(driver: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch) -> Iterator[Both]:
+    monkeypatch.setattr(pooling, "compiled", lambda _: b"")
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: driver)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (9, 0))
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: SimpleNamespace(cuda_stream=0))
+    pooling.kernels.cache_clear()
+    yield through_autograd(pooling._MaxPool2.apply)
+    pooling.kernels.cache_clear()
+
+
+def through_autograd(pool: Callable[[Tensor], Tensor]) -> Both:
+    """The gradient comes in a thread of its own, as on a GPU: such a thread may have no CUDA context yet."""
 
     def both(x: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
-        b, c, h, w = x.shape
-        y, back = pooling._empty(x, b, c, h // 2, w // 2), pooling._empty(x, *x.shape)
-        which = torch.empty(y.numel() // 8, dtype=torch.int16)
-        numbers = (ctypes.c_long(which.numel()), w // 2, c // 8)
-        library.pool_all(*(ctypes.c_void_p(t.data_ptr()) for t in (x, y, which)), *numbers, pooling.INFINITY[x.dtype])
-        library.unpool_all(*(ctypes.c_void_p(t.data_ptr()) for t in (gradient, back, which)), *numbers)
-        return y, back
+        x = x.detach().requires_grad_()
+        y = pool(x)
+        with ThreadPoolExecutor(1) as another:
+            another.submit(y.backward, gradient).result()
+        assert x.grad is not None
+        return y.detach().cpu(), x.grad.cpu()
 
     return both
 
 
 def on_gpu(x: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
-    x = x.cuda().requires_grad_()
-    y = pooling.max_pool2(x)
-    y.backward(gradient.cuda())  # type: ignore[no-untyped-call]
-    assert x.grad is not None
-    return y.detach().cpu(), x.grad.cpu()
+    return through_autograd(pooling.max_pool2)(x.cuda(), gradient.cuda())
 
 
-@pytest.fixture(params=["compiled for the CPU", *(["GPU"] if GPU else [])])
+@pytest.fixture(params=["a driver that stands in", *(["GPU"] if GPU else [])])
 def both(request: pytest.FixtureRequest) -> Both:
     return on_gpu if request.param == "GPU" else request.getfixturevalue("on_cpu")  # type: ignore[no-any-return]
 
