@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep import helm, render, yamlfile
-from sweep.engines import environments, local, release, states
+from sweep.engines import environments, kubeconfig, local, release, states
 from sweep.engines.cluster import Cluster
 from sweep.errors import BadInput
 from sweep.files import write_atomic
@@ -230,7 +229,7 @@ def choose_engine(wanted: str, settings: dict[str, Any]) -> tuple[str, str]:
     context = (settings.get("cluster") or {}).get("context")
     if not context:
         return "local", "values/base.yaml names no cluster.context"
-    current = current_context()
+    current = kubeconfig.current_context()
     if current == context:
         return "cluster", f"kubectl's current context is {context}"
     return "local", f"kubectl's current context is {current or 'not set'}, not {context}"
@@ -241,24 +240,7 @@ def choose_cluster(target: Target, settings: dict[str, Any]) -> Cluster:
     said = settings.get("cluster") or {}
     context = target.context or said.get("context") or ""
     namespace = target.namespace or said.get("namespace") or ""
-    return Cluster(context, namespace or namespace_of(context) or "default")
-
-
-def current_context() -> str:
-    """`current-context` of the first kubeconfig that has one; empty if there is none."""
-    return next((str(one["current-context"]) for one in _kubeconfigs() if one.get("current-context")), "")
-
-
-def namespace_of(context: str) -> str:
-    """The namespace that kubectl takes in a context ("": the current one); empty if none is said."""
-    context = context or current_context()
-    listed = [one for config in _kubeconfigs() for one in config.get("contexts") or [] if one.get("name") == context]
-    return str((listed[0].get("context") or {}).get("namespace") or "") if listed else ""
-
-
-def _kubeconfigs() -> list[dict[str, Any]]:
-    listed = os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
-    return [yamlfile.load(path, str(path)).data for path in map(Path, listed.split(os.pathsep)) if path.is_file()]
+    return Cluster(context, namespace or kubeconfig.namespace_of(context) or "default")
 
 
 def merged(lower: dict[str, Any], upper: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,26 @@
+"""What kubectl's own configuration says: which context is the current one, and its namespace."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from sweep import yamlfile
+
+
+def current_context() -> str:
+    """`current-context` of the first kubeconfig that has one; empty if there is none."""
+    return next((str(one["current-context"]) for one in _configs() if one.get("current-context")), "")
+
+
+def namespace_of(context: str) -> str:
+    """The namespace that kubectl takes in a context ("": the current one); empty if none is said."""
+    context = context or current_context()
+    listed = [one for config in _configs() for one in config.get("contexts") or [] if one.get("name") == context]
+    return str((listed[0].get("context") or {}).get("namespace") or "") if listed else ""
+
+
+def _configs() -> list[dict[str, Any]]:
+    listed = os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
+    return [yamlfile.load(path, str(path)).data for path in map(Path, listed.split(os.pathsep)) if path.is_file()]
