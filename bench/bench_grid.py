@@ -9,7 +9,7 @@ docs/reproduction.md.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from math import atanh, isnan, sqrt, tanh
 from pathlib import Path
@@ -34,6 +34,7 @@ _ACCURACIES = """
 """
 PUBLISHED: dict[Point, float] = dict(zip(product(*LEVELS), map(float, _ACCURACIES.split()), strict=True))
 """Test accuracy after 24 epochs at full width on a V100, one run each (docs/reproduction.md)."""
+SUBSETS = {"all": list(PUBLISHED)} | {f"momentum {m}": [p for p in PUBLISHED if p[3] == m] for m in LEVELS[3]}
 OBJECTIVE = results.Objective("test_accuracy", "maximize")
 
 
@@ -53,7 +54,7 @@ def rank_correlation(ours: Sequence[float], theirs: Sequence[float]) -> tuple[fl
     return rho, tanh(atanh(rho) - half), tanh(atanh(rho) + half)
 
 
-def effect(of: Mapping[Point, float], name: str, keep: Callable[[Point], bool]) -> tuple[float, float]:
+def effect(of: Mapping[Point, float], name: str) -> tuple[float, float]:
     """(mean difference of the higher level to the lower, half of its 95 % interval), over the pairs that differ in
     this hyperparameter alone; the interval is Student's, so it holds interactions and noise alike."""
     place = NAMES.index(name)
@@ -61,7 +62,7 @@ def effect(of: Mapping[Point, float], name: str, keep: Callable[[Point], bool]) 
     pairs = [
         of[(*point[:place], high, *point[place + 1 :])] - value  # type: ignore[index]
         for point, value in of.items()
-        if point[place] == low and keep(point) and (*point[:place], high, *point[place + 1 :]) in of
+        if point[place] == low and (*point[:place], high, *point[place + 1 :]) in of
     ]
     if len(pairs) < 2:
         return fmean(pairs) if pairs else float("nan"), float("nan")
@@ -74,17 +75,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     print()
 
 
-def main() -> int:
-    sweep = sys.argv[1] if len(sys.argv) > 1 else "cifar10-narrow"
-    seeds = measured(sweep)
-    ours = {point: found.mean for point, found in seeds.items()}
-    if len(ours) < len(PUBLISHED):
-        told = f"error: {sweep}: has {len(ours)} of the {len(PUBLISHED)} points; `make sweep SWEEP={sweep}`"
-        print(told, file=sys.stderr)
-        return 2
-    counted = sorted({found.n for found in seeds.values()})
-    print(f"{sweep}: {len(ours)} points, seeds a point: {' or '.join(map(str, counted))}\n")
-
+def ranking(ours: Mapping[Point, float]) -> None:
     places = [{p: i for i, p in enumerate(sorted(of, key=lambda p: -of[p]), 1)} for of in (ours, PUBLISHED)]
     rows = []
     for point in sorted(PUBLISHED, key=lambda p: -PUBLISHED[p]):
@@ -92,31 +83,71 @@ def main() -> int:
         rows.append([*map(str, point), *cells])
     table(["learning rate", "cutout", "batch", "momentum", "here, %", "rank", "published, %", "rank"], rows)
 
-    subsets: dict[str, Callable[[Point], bool]] = {"all": lambda _: True}
-    subsets |= {f"momentum {level}": lambda point, level=level: point[3] == level for level in LEVELS[3]}  # type: ignore[misc]
+
+def agreement(ours: Mapping[Point, float]) -> None:
     rows = []
-    for told, keep in subsets.items():
-        kept = [point for point in PUBLISHED if keep(point)]
+    for told, kept in SUBSETS.items():
         rho, low, high = rank_correlation([ours[p] for p in kept], [PUBLISHED[p] for p in kept])
         interval = "the same order" if isnan(low) else f"{low:.2f} to {high:.2f}"
         rows.append([told, str(len(kept)), f"{rho:.2f}", interval])
     table(["points", "n", "Spearman's rho", "95 %"], rows)
 
+
+def effects(ours: Mapping[Point, float]) -> None:
     rows = []
-    for told, keep in subsets.items():
+    for told, kept in SUBSETS.items():
         for name in NAMES[: None if told == "all" else 3]:
-            both = [effect(of, name, keep) for of in (ours, PUBLISHED)]
+            both = [effect({point: of[point] for point in kept}, name) for of in (ours, PUBLISHED)]
             low, high = LEVELS[NAMES.index(name)]
             rows.append([told, f"{name} {low} → {high}", *(f"{100 * m:+.2f} ± {100 * h:.2f}" for m, h in both)])
     table(["points", "change", "here, percentage points", "published"], rows)
 
-    for told, keep in subsets.items():
-        if noise := stats.pooled([found for point, found in seeds.items() if keep(point)]):
-            low, high = (100 * noise.sd * sqrt(noise.df / chi2.ppf(q, noise.df)) for q in (0.975, 0.025))
-            sd = f"{100 * noise.sd:.2f} points, 95 %: {low:.2f} to {high:.2f}"
-            print(f"seeds spread by {sd} ({told}; {noise.df} degrees of freedom)")
+
+def one_run_a_point(seeds: Mapping[Point, stats.Point]) -> None:
+    """What each seed would have said, had it been the only one, beside the mean of the others."""
+    shared = sorted(set.intersection(*(set(found.values) for found in seeds.values())))
+    if len(shared) < 2:
+        return
+    rows = []
+    for seed in shared:
+        others = [other for other in shared if other != seed]
+        alone = {point: found.values[seed] for point, found in seeds.items()}
+        rest = {point: fmean(found.values[other] for other in others) for point, found in seeds.items()}
+        first = max(alone, key=lambda point: alone[point])
+        rho = [rank_correlation([alone[p] for p in kept], [rest[p] for p in kept])[0] for kept in SUBSETS.values()]
+        place = 1 + sum(value > rest[first] for value in rest.values())
+        rows.append([str(seed), " / ".join(map(str, first)), str(place), *(f"{one:.2f}" for one in rho)])
+    table(
+        ["seed", "its best", "place in the mean of the others", *(f"rho with the others, {told}" for told in SUBSETS)],
+        rows,
+    )
+
+
+def noise(seeds: Mapping[Point, stats.Point]) -> None:
+    for told, kept in SUBSETS.items():
+        if found := stats.pooled([seeds[point] for point in kept]):
+            low, high = (100 * found.sd * sqrt(found.df / chi2.ppf(q, found.df)) for q in (0.975, 0.025))
+            sd = f"{100 * found.sd:.2f} points, 95 %: {low:.2f} to {high:.2f}"
+            print(f"seeds spread by {sd} ({told}; {found.df} degrees of freedom)")
         else:
             print(f"one seed a point: nothing here tells the noise ({told})")
+
+
+def main() -> int:
+    sweep = sys.argv[1] if len(sys.argv) > 1 else "cifar10-narrow"
+    seeds = measured(sweep)
+    if len(seeds) < len(PUBLISHED):
+        told = f"error: {sweep}: has {len(seeds)} of the {len(PUBLISHED)} points; `make sweep SWEEP={sweep}`"
+        print(told, file=sys.stderr)
+        return 2
+    counted = sorted({found.n for found in seeds.values()})
+    print(f"{sweep}: {len(seeds)} points, seeds a point: {' or '.join(map(str, counted))}\n")
+    ours = {point: found.mean for point, found in seeds.items()}
+    ranking(ours)
+    agreement(ours)
+    effects(ours)
+    one_run_a_point(seeds)
+    noise(seeds)
     return 0
 
 
