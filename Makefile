@@ -20,11 +20,11 @@ flags := $(if $(ALLOW_DIRTY),--allow-dirty) $(if $(PUSH),--push) $(if $(TAKEOVER
 
 .PHONY: sweep
 sweep: setup ## from space.yaml to a picked winner; ENGINE=auto|local|cluster
-	@$(RUN)/drive.py $(SWEEP) $(engine) $(if $(SLOTS),--slots $(SLOTS)) $(if $(QUORUM),--quorum $(QUORUM)) $(flags)
+	@$(RUN)/drive.py $(SWEEP) $(engine) $(if $(SLOTS),--slots $(SLOTS)) $(if $(QUORUM),--quorum $(QUORUM)) $(flags) $(ARGS)
 
 .PHONY: new
 new: setup ## start another sweep: make new SWEEP=name
-	@$(RUN)/new.py $(SWEEP)
+	@$(RUN)/new.py $(SWEEP) $(ARGS)
 
 .PHONY: expand
 expand: setup ## write the trials of space.yaml into values.yaml, and commit them
@@ -32,7 +32,7 @@ expand: setup ## write the trials of space.yaml into values.yaml, and commit the
 
 .PHONY: replay
 replay: setup ## make every round of a search again, and show what differs
-	@$(RUN)/replay.py $(SWEEP)
+	@$(RUN)/replay.py $(SWEEP) $(ARGS)
 
 .PHONY: plan
 plan: setup ## show what would run and what it may cost
@@ -40,7 +40,7 @@ plan: setup ## show what would run and what it may cost
 
 .PHONY: render
 render: setup ## print the Jobs
-	@$(RUN)/render.py $(SWEEP) $(engine)
+	@$(RUN)/render.py $(SWEEP) $(engine) $(ARGS)
 
 .PHONY: submit
 submit: setup ## give the Jobs to the engine
@@ -48,15 +48,15 @@ submit: setup ## give the Jobs to the engine
 
 .PHONY: watch
 watch: setup ## look on until a sweep on a cluster has ended
-	@$(RUN)/watch.py $(SWEEP) $(engine)
+	@$(RUN)/watch.py $(SWEEP) $(engine) $(ARGS)
 
 .PHONY: status
 status: setup ## where every trial stands
-	@$(RUN)/status.py $(SWEEP) $(engine)
+	@$(RUN)/status.py $(SWEEP) $(engine) $(ARGS)
 
 .PHONY: logs
 logs: setup ## what a trial printed: make logs TRIAL=id
-	@$(RUN)/logs.py $(SWEEP) $(if $(TRIAL),$(TRIAL),"") $(engine)
+	@$(RUN)/logs.py $(SWEEP) $(if $(TRIAL),$(TRIAL),"") $(engine) $(ARGS)
 
 .PHONY: trace
 trace: setup ## everything a result came from: make trace TRIAL=id
@@ -68,35 +68,35 @@ reproduce: setup ## run a trial once more, and compare: make reproduce TRIAL=id
 
 .PHONY: retry
 retry: setup ## give failed trials new Jobs
-	@$(RUN)/retry.py $(SWEEP) $(engine)
+	@$(RUN)/retry.py $(SWEEP) $(engine) $(ARGS)
 
 .PHONY: stop
 stop: setup ## suspend a sweep on a cluster
-	@$(RUN)/stop.py $(SWEEP) $(engine)
+	@$(RUN)/stop.py $(SWEEP) $(engine) $(ARGS)
 
 .PHONY: resume
 resume: setup ## let it go on
-	@$(RUN)/stop.py $(SWEEP) $(engine) --resume
+	@$(RUN)/stop.py $(SWEEP) $(engine) --resume $(ARGS)
 
 .PHONY: uninstall
 uninstall: setup ## remove a sweep from its cluster; FORCE=1 does not collect
-	@$(RUN)/uninstall.py $(SWEEP) $(engine) $(if $(FORCE),--force) $(if $(YES),--yes)
+	@$(RUN)/uninstall.py $(SWEEP) $(engine) $(if $(FORCE),--force) $(if $(YES),--yes) $(ARGS)
 
 .PHONY: role
 role: setup ## the rights that are needed: make role NAMESPACE=ml USER=ann
-	@$(RUN)/role.py $(if $(NAMESPACE),--namespace $(NAMESPACE)) --user $(or $(USER),someone)
+	@$(RUN)/role.py $(if $(NAMESPACE),--namespace $(NAMESPACE)) --user $(or $(USER),someone) $(ARGS)
 
 .PHONY: collect
 collect: setup ## gather results into values/<sweep>/results.csv, and commit it
-	@$(RUN)/collect.py $(SWEEP) $(engine)
+	@$(RUN)/collect.py $(SWEEP) $(engine) $(ARGS)
 
 .PHONY: report
 report: setup ## leaderboard, out/<sweep>/report.html, and its charts as SVG
-	@$(RUN)/report.py $(SWEEP) $(engine)
+	@$(RUN)/report.py $(SWEEP) $(engine) $(ARGS)
 
 .PHONY: best
 best: setup ## write the winner to values/<sweep>/best.yaml
-	@$(RUN)/best.py $(SWEEP) $(engine)
+	@$(RUN)/best.py $(SWEEP) $(engine) $(ARGS)
 
 .PHONY: ledger
 ledger: setup ## hours by sweep, commit, author and status, and what was wasted

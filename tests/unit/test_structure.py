@@ -58,6 +58,13 @@ def test_verb_is_a_make_target_with_help(verb: str) -> None:
     assert ast.get_docstring(ast.parse((ROOT / "scripts" / f"{verb}.py").read_text()))
 
 
+def test_every_verb_takes_args_from_make() -> None:
+    """`make collect ARGS=--dry-run` must not collect."""
+    calls = [line for line in (ROOT / "Makefile").read_text().splitlines() if "$(RUN)/" in line]
+    assert len(calls) > len(VERBS)
+    assert not [line for line in calls if not line.endswith(" $(ARGS)")]
+
+
 def code_lines(path: Path) -> int:
     """Lines of code: what is left when docstrings, comments and blank lines are taken away."""
     tree = ast.parse(path.read_text())
