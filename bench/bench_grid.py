@@ -105,22 +105,18 @@ def effects(ours: Mapping[Point, float]) -> None:
 
 def one_run_a_point(seeds: Mapping[Point, stats.Point]) -> None:
     """What each seed would have said, had it been the only one, beside the mean of the others."""
-    shared = sorted(set.intersection(*(set(found.values) for found in seeds.values())))
-    if len(shared) < 2:
-        return
     rows = []
-    for seed in shared:
-        others = [other for other in shared if other != seed]
-        alone = {point: found.values[seed] for point, found in seeds.items()}
-        rest = {point: fmean(found.values[other] for other in others) for point, found in seeds.items()}
-        first = max(alone, key=lambda point: alone[point])
-        rho = [rank_correlation([alone[p] for p in kept], [rest[p] for p in kept])[0] for kept in SUBSETS.values()]
-        place = 1 + sum(value > rest[first] for value in rest.values())
-        rows.append([str(seed), " / ".join(map(str, first)), str(place), *(f"{one:.2f}" for one in rho)])
-    table(
-        ["seed", "its best", "place in the mean of the others", *(f"rho with the others, {told}" for told in SUBSETS)],
-        rows,
-    )
+    for told, kept in SUBSETS.items():
+        shared = sorted(set.intersection(*(set(seeds[point].values) for point in kept)))
+        for seed in shared if len(shared) > 1 else []:
+            alone = [seeds[point].values[seed] for point in kept]
+            rest = [fmean(seeds[point].values[other] for other in shared if other != seed) for point in kept]
+            first = max(range(len(kept)), key=alone.__getitem__)
+            place = 1 + sum(value > rest[first] for value in rest)
+            best = " / ".join(map(str, kept[first]))
+            rows.append([told, str(seed), best, str(place), f"{rank_correlation(alone, rest)[0]:.2f}"])
+    if rows:
+        table(["points", "seed", "its best", "place of that by the other seeds", "rho with the other seeds"], rows)
 
 
 def noise(seeds: Mapping[Point, stats.Point]) -> None:
