@@ -77,7 +77,7 @@ class Cluster:
         accept = {"Accept": f"application/json{';as=PartialObjectMetadataList;g=meta.k8s.io;v=v1' if brief else ''}"}
         token = ""
         while True:
-            page = self._json("GET", self._path(kind), query | {"continue": token}, headers=accept)
+            page = _parsed(self._open("GET", self._path(kind), query | {"continue": token}, headers=accept))
             yield from page["items"] or []
             token = page["metadata"].get("continue", "")
             if not token:
@@ -96,7 +96,7 @@ class Cluster:
     def get(self, kind: str, name: str) -> Object | None:
         """One object; None if there is none of this name."""
         try:
-            return self._json("GET", self._path(kind, name), {})
+            return _parsed(self._open("GET", self._path(kind, name), {}))
         except Refused as error:
             if error.status == 404:
                 return None
@@ -105,12 +105,12 @@ class Cluster:
     def create(self, made: Object, *, dry_run: bool = False) -> Object:
         """Create an object. `dry_run`: only let the API, its admission and its quotas judge it."""
         query = {"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if dry_run else {})
-        return self._json("POST", self._path(made["kind"]), query, made)
+        return _parsed(self._open("POST", self._path(made["kind"]), query, made))
 
     def patch(self, kind: str, name: str, change: Object) -> Object:
         """Merge `change` into an object."""
         content = {"Content-Type": "application/merge-patch+json"}
-        return self._json("PATCH", self._path(kind, name), {"fieldManager": FIELD_MANAGER}, change, content)
+        return _parsed(self._open("PATCH", self._path(kind, name), {"fieldManager": FIELD_MANAGER}, change, content))
 
     def delete(self, kind: str, name: str, *, grace_seconds: int | None = None) -> None:
         """Delete an object and what it owns; harmless if it is gone."""
@@ -118,7 +118,7 @@ class Cluster:
         if grace_seconds is not None:
             options["gracePeriodSeconds"] = grace_seconds
         try:
-            self._json("DELETE", self._path(kind, name), {}, options)
+            _parsed(self._open("DELETE", self._path(kind, name), {}, options))
         except Refused as error:
             if error.status != 404:
                 raise
@@ -155,24 +155,6 @@ class Cluster:
         path = _PATHS[kind].format(namespace=self.namespace)
         return f"{path}/{name}" if name else path
 
-    def _json(
-        self,
-        method: str,
-        path: str,
-        query: dict[str, str],
-        body: Object | None = None,
-        headers: dict[str, str] | None = None,
-    ) -> Object:
-        with self._open(method, path, query, body, headers) as response:
-            answer = b"".join(_stream(response))
-        try:
-            made: Object = json.loads(answer)
-        except ValueError as error:
-            raise Unreachable(
-                "cluster: something else answers in its place (no JSON); a proxy, or a login page?"
-            ) from error
-        return made
-
     def _open(
         self,
         method: str,
@@ -204,6 +186,19 @@ class Cluster:
         with response:
             text = b"".join(_stream(response)).decode(errors="replace")
         raise _failure(response.status, text)
+
+
+def _parsed(response: Any) -> Object:
+    """The whole of an answer, as JSON. Raises Unreachable where it is none."""
+    with response:
+        answer = b"".join(_stream(response))
+    try:
+        made: Object = json.loads(answer)
+    except ValueError as error:
+        raise Unreachable(
+            "cluster: something else answers in its place (no JSON); a proxy, or a login page?"
+        ) from error
+    return made
 
 
 @dataclass
