@@ -35,13 +35,18 @@ _ACCURACIES = """
 PUBLISHED: dict[Point, float] = dict(zip(product(*LEVELS), map(float, _ACCURACIES.split()), strict=True))
 """Test accuracy after 24 epochs at full width on a V100, one run each (docs/reproduction.md)."""
 SUBSETS = {"all": list(PUBLISHED)} | {f"momentum {m}": [p for p in PUBLISHED if p[3] == m] for m in LEVELS[3]}
-OBJECTIVE = results.Objective("test_accuracy", "maximize")
+METRIC = "test_accuracy"
+Seeds = dict[Point, dict[int, float]]
+"""Point -> seed -> its accuracy."""
 
 
-def measured(sweep: str) -> dict[Point, stats.Point]:
-    """Point -> its seeds' accuracies, from the committed results.csv; points of another grid are left out."""
-    made = stats.points(results.read(Clone.here().sweep(sweep).results), OBJECTIVE, "local")
-    found = {tuple(point.hyperparameters.get(name) for name in NAMES): point for point in made if point.n}
+def measured(sweep: str) -> Seeds:
+    """What the committed results.csv has; points of another grid are left out."""
+    found: Seeds = {}
+    for row in results.read(Clone.here().sweep(sweep).results):
+        point = tuple(row.hyperparameters.get(name) for name in NAMES)
+        if row.status == "succeeded" and point in PUBLISHED:
+            found.setdefault(point, {})[row.seed] = row.metrics[METRIC]
     return {point: found[point] for point in PUBLISHED if point in found}
 
 
@@ -103,14 +108,14 @@ def effects(ours: Mapping[Point, float]) -> None:
     table(["points", "change", "here, percentage points", "published"], rows)
 
 
-def one_run_a_point(seeds: Mapping[Point, stats.Point]) -> None:
+def one_run_a_point(seeds: Seeds) -> None:
     """What each seed would have said, had it been the only one, beside the mean of the others."""
     rows = []
     for told, kept in SUBSETS.items():
-        shared = sorted(set.intersection(*(set(seeds[point].values) for point in kept)))
+        shared = sorted(set.intersection(*(set(seeds[point]) for point in kept)))
         for seed in shared if len(shared) > 1 else []:
-            alone = [seeds[point].values[seed] for point in kept]
-            rest = [fmean(seeds[point].values[other] for other in shared if other != seed) for point in kept]
+            alone = [seeds[point][seed] for point in kept]
+            rest = [fmean(seeds[point][other] for other in shared if other != seed) for point in kept]
             first = max(range(len(kept)), key=alone.__getitem__)
             place = 1 + sum(value > rest[first] for value in rest)
             best = " / ".join(map(str, kept[first]))
@@ -119,9 +124,9 @@ def one_run_a_point(seeds: Mapping[Point, stats.Point]) -> None:
         table(["points", "seed", "its best", "place of that by the other seeds", "rho with the other seeds"], rows)
 
 
-def noise(seeds: Mapping[Point, stats.Point]) -> None:
+def noise(seeds: Seeds) -> None:
     for told, kept in SUBSETS.items():
-        if found := stats.pooled([seeds[point] for point in kept]):
+        if found := stats.noise_pooled([seeds[point] for point in kept]):
             low, high = (100 * found.sd * sqrt(found.df / chi2.ppf(q, found.df)) for q in (0.975, 0.025))
             sd = f"{100 * found.sd:.2f} points, 95 %: {low:.2f} to {high:.2f}"
             print(f"seeds spread by {sd} ({told}; {found.df} degrees of freedom)")
@@ -136,9 +141,9 @@ def main() -> int:
         told = f"error: {sweep}: has {len(seeds)} of the {len(PUBLISHED)} points; `make sweep SWEEP={sweep}`"
         print(told, file=sys.stderr)
         return 2
-    counted = sorted({found.n for found in seeds.values()})
+    counted = sorted({len(values) for values in seeds.values()})
     print(f"{sweep}: {len(seeds)} points, seeds a point: {' or '.join(map(str, counted))}\n")
-    ours = {point: found.mean for point, found in seeds.items()}
+    ours = {point: fmean(values.values()) for point, values in seeds.items()}
     ranking(ours)
     agreement(ours)
     effects(ours)

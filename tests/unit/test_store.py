@@ -221,6 +221,15 @@ def test_times_that_make_no_sense_are_no_time(start: Any, end: Any) -> None:
     assert store.seconds_between(start, end) == 0
 
 
+def test_ten_thousand_results_are_all_read(tmp_path: Path) -> None:
+    trials = [trial({"lr": n / 7, "momentum": 0.9, "batch_size": 512}) for n in range(10_000)]
+    for one in trials:
+        put_result(tmp_path, one)
+        put_attempt(tmp_path, one)
+    found = store.read(tmp_path, trials, tmp_path / "cache.json")
+    assert sum(kept.result is not None for kept in found.trials.values()) == 10_000
+
+
 def test_errors_of_a_store_never_leave_as_exceptions(tmp_path: Path) -> None:
     one = trial()
     (tmp_path / "trials").write_text("not a folder")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist, fmean
 from typing import Any
@@ -147,16 +147,17 @@ def _quiet(ranked: Sequence[Point]) -> Sequence[Point]:
     return ranked[: max(LEAST_QUIET, math.ceil(QUIET * len(ranked)))]
 
 
-def pooled(points: Sequence[Point]) -> Noise | None:
-    """Variance within points, sum (y - mean)^2 / sum (n - 1); None without replicates."""
-    df = sum(point.n - 1 for point in points)
-    squares = sum((value - point.mean) ** 2 for point in points for value in point.values.values())
+def noise_pooled(points: Sequence[Mapping[int, float]]) -> Noise | None:
+    """Variance within points (seed -> value), sum (y - mean)^2 / sum (n - 1); None without replicates."""
+    df = sum(len(values) - 1 for values in points)
+    squares = sum((value - fmean(values.values())) ** 2 for values in points for value in values.values())
     return Noise(math.sqrt(squares / df), df) if df else None
 
 
 def noise_within(ranked: Sequence[Point]) -> Noise | None:
     """Pooled over the better half, or over all points where that has no replicates; None without any."""
-    return pooled(_quiet(ranked)) or pooled(ranked)
+    better, everyone = ([point.values for point in chosen] for chosen in (_quiet(ranked), ranked))
+    return noise_pooled(better) or noise_pooled(everyone)
 
 
 def noise_paired(ranked: Sequence[Point]) -> Noise | None:
