@@ -9,7 +9,8 @@ ENGINE ?= auto
 PYTHON ?= python3
 export ENGINE
 
-RUN := .venv/bin/python scripts
+# -S: scripts/guard.py looks for packages itself, so that a Ctrl-C finds it in charge from the start.
+RUN := .venv/bin/python -S scripts
 CACHE := $${XDG_CACHE_HOME:-$$HOME/.cache}/helm-sweep
 engine := --engine $(ENGINE) $(if $(CONTEXT),--context $(CONTEXT)) $(if $(NAMESPACE),--namespace $(NAMESPACE))
 target := $(if $(CONTEXT),--context $(CONTEXT)) $(if $(NAMESPACE),--namespace $(NAMESPACE))

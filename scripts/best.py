@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import guard
+
 import cli
 from sweep import git, render
 from sweep.errors import BadInput
@@ -58,4 +60,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    guard.run(main)

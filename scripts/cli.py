@@ -1,15 +1,16 @@
-"""What every verb shares at its edge: arguments, talk on stderr, data on stdout, one-line errors, exit codes."""
+"""What every verb shares at its edge: arguments, talk on stderr, data on stdout. How it ends is guard's business."""
 
 from __future__ import annotations
+
+from guard import say as say  # the same for last words and all others
 
 import argparse
 import json
 import re
 import sys
-from collections.abc import Callable
 from typing import Any, NoReturn
 
-from sweep.errors import BadInput, SweepError
+from sweep.errors import BadInput
 from sweep.layout import Clone
 from sweep.session import Session, Target
 from sweep.session import open_sweep as open_session
@@ -23,9 +24,16 @@ FLAGS = {
 """Of a submission; each is a variable of make too."""
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaints are errors like all others: one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise BadInput(f"{self.prog}: {message}; --help shows what it takes")
+
+
 def parser(doc: str | None, *, sweep: bool = True) -> argparse.ArgumentParser:
     """A parser that shows the verb's docstring; `sweep` adds the sweep's name as the positional argument."""
-    made = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made = Parser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     if sweep:
         made.add_argument("sweep", help="name of the sweep: the folder values/<sweep>")
     return made
@@ -96,26 +104,6 @@ def confirm(what: str) -> None:
         raise BadInput("left as it was")
 
 
-def say(text: str) -> None:
-    """Talk, for people: stderr."""
-    print(text, file=sys.stderr, flush=True)
-
-
 def put(data: Any) -> None:
     """Data, for programs: one JSON document on stdout."""
     print(json.dumps(data, indent=2))
-
-
-def run(main: Callable[[], int]) -> NoReturn:
-    """Run a verb: an expected failure becomes one line on stderr and its exit code."""
-    try:
-        sys.exit(main())
-    except SweepError as error:
-        say(f"error: {error}")
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        say("interrupted; the same command goes on from here")
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)

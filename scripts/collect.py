@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import guard
+
 import cli
 from sweep import collection, git
 from sweep.engines.cluster import Patience
@@ -42,4 +44,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    guard.run(main)

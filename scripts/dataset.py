@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import guard
+
 import os
 import subprocess
 from pathlib import Path
@@ -59,4 +61,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    guard.run(main)

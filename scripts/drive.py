@@ -5,6 +5,8 @@ A search in rounds, or a race, is expanded, submitted and collected until expand
 
 from __future__ import annotations
 
+import guard
+
 from importlib import import_module
 
 import cli
@@ -65,4 +67,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    guard.run(main)

@@ -6,6 +6,8 @@ search in rounds (tpe, halving) goes on by one round if the committed results.cs
 
 from __future__ import annotations
 
+import guard
+
 import argparse
 import json
 from typing import Any
@@ -150,4 +152,4 @@ def main(argv: list[str] | None = None, clone: Clone | None = None) -> int:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    guard.run(main)

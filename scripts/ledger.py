@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import guard
+
 import dataclasses
 from typing import Any
 
@@ -106,4 +108,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    guard.run(main)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import guard
+
 import shutil
 import sys
 from itertools import chain
@@ -59,4 +61,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    guard.run(main)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import guard
+
 import cli
 from sweep.errors import BadInput
 from sweep.files import write_atomic
@@ -44,4 +46,4 @@ def main(argv: list[str] | None = None, clone: Clone | None = None) -> int:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    guard.run(main)

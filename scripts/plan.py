@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import guard
+
 import dataclasses
 from collections.abc import Mapping
 
@@ -76,4 +78,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    guard.run(main)

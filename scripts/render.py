@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import guard
+
 import sys
 
 import cli
@@ -27,4 +29,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    guard.run(main)

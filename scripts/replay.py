@@ -5,6 +5,8 @@ Ends with 1 where a round differs: its trials were edited, or libraries of other
 
 from __future__ import annotations
 
+import guard
+
 import cli
 from sweep.layout import Clone
 from sweep.spaces import replaying
@@ -30,4 +32,4 @@ def main(argv: list[str] | None = None, clone: Clone | None = None) -> int:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    guard.run(main)

@@ -5,6 +5,8 @@ Its charts lie beside it as plots/*.svg.
 
 from __future__ import annotations
 
+import guard
+
 import dataclasses
 import shutil
 from pathlib import Path
@@ -84,4 +86,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    guard.run(main)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import guard
+
 import argparse
 import dataclasses
 import time
@@ -81,4 +83,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    guard.run(main)

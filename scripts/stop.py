@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import guard
+
 import cli
 from sweep.engines import states
 from sweep.errors import BadInput
@@ -40,4 +42,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    guard.run(main)

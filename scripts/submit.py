@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import guard
+
 from collections.abc import Mapping
 
 import cli
@@ -103,4 +105,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    guard.run(main)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import guard
+
 import cli
 from sweep import collection
 from sweep.engines import release, states
@@ -47,4 +49,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    guard.run(main)

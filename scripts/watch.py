@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import guard
+
 from collections.abc import Callable, Mapping
 
 import cli
@@ -83,4 +85,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    guard.run(main)

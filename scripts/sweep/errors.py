@@ -4,10 +4,19 @@ SweepError              exit code
 ├── BadInput            2   a file, a key or an argument is wrong; nothing was changed
 ├── Unreachable         3   helm or the cluster did not answer
 │   └── NotSetUp        3   there is none to ask
+├── MachineFault        4   this machine refuses: disk full, read-only, no permission; nothing is half written
 └── TrialsFailed        1   everything worked, but some trials did not succeed
 
+Whatever else is raised is a fault of ours: exit code 70, and a file with the traceback (scripts/guard.py).
 A message is one line: what is wrong, where (file:line or key), what to do.
 """
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from os import PathLike, fspath
 
 
 class SweepError(Exception):
@@ -30,3 +39,55 @@ class Unreachable(SweepError):
 
 class NotSetUp(Unreachable):
     """There is no cluster or helm to ask: asking again will not help."""
+
+
+class MachineFault(SweepError):
+    """The operating system refused what it usually grants. Once that is mended, the same command goes on."""
+
+    exit_code = 4
+
+
+AGAIN = "and run the same command again"
+CURES = {
+    ("ENOSPC",): f"free space there, {AGAIN}",
+    ("EDQUOT",): f"your quota there is used up: free space, {AGAIN}",
+    ("EROFS",): f"it is mounted read-only: mount it writable, {AGAIN}",
+    ("EACCES", "EPERM"): f"give this user the right to it, {AGAIN}",
+    ("EIO", "ENXIO", "ENODEV"): f"its disk or mount is broken: look at `dmesg`, {AGAIN}",
+    ("EMFILE", "ENFILE"): f"too many files are open: raise `ulimit -n`, {AGAIN}",
+    ("ENOMEM", "EAGAIN"): f"end other programs, or raise `ulimit -u` and `ulimit -v`, {AGAIN}",
+    ("ESTALE", "ENOTCONN", "ETIMEDOUT", "EHOSTDOWN"): f"its server is away: see to the mount, {AGAIN}",
+    ("ENAMETOOLONG", "ELOOP"): "use a clone with a shorter path, and no link that leads to itself",
+    ("EISDIR", "ENOTDIR", "EEXIST"): f"something else has this name: move it away, {AGAIN}",
+    ("ENOENT",): "somebody has removed it meanwhile: run the same command again, or `git status`",
+    ("EBUSY", "ETXTBSY", "EDEADLK", "ENOLCK"): f"another program holds it: wait for it, {AGAIN}",
+}
+"""What helps, by the operating system's reason."""
+
+
+def of_machine(error: BaseException) -> SweepError | None:
+    """The error as a user is to see it, with the file and what to do; None for a fault of our own."""
+    if isinstance(error, SweepError):
+        return error
+    if isinstance(error, MemoryError):
+        return MachineFault(f"memory: there is no more of it; end other programs, {AGAIN}")
+    if isinstance(error, ConnectionError | TimeoutError) and not error.filename:
+        return Unreachable(f"connection: {error.strerror or error}; look at the network, {AGAIN}")
+    if not isinstance(error, OSError):
+        return None
+    name = errno.errorcode.get(error.errno or 0, "")
+    cure = next((cure for names, cure in CURES.items() if name in names), f"mend that, {AGAIN}" if name else "")
+    if not cure or (name in ("ENOENT", "EEXIST") and not error.filename):
+        return None
+    where = str(error.filename) if error.filename else "this machine"
+    return MachineFault(f"{where}: {error.strerror} ({name}); {cure}")
+
+
+@contextmanager
+def naming(path: str | PathLike[str]) -> Iterator[None]:
+    """An OSError raised in here names `path`: of a write the operating system says the reason alone."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or fspath(path)
+        raise

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import tempfile
 from pathlib import Path
+
+from sweep.errors import naming
+
+NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
+"""What file systems say that sync no folders (NFS, some FUSE ones)."""
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
@@ -13,11 +19,15 @@ def write_atomic(path: Path, content: str | bytes) -> None:
 
     Text is written as UTF-8, newlines as they are. Makes missing folders; keeps the mode of a file that exists,
     and a symbolic link (its target is replaced). The temp file is gone afterwards, whatever happens.
-    OSError is left to the caller.
+    An OSError names `path`, and is left to the caller.
     """
     path = path.resolve()
+    with naming(path):
+        _replace(path, content.encode() if isinstance(content, str) else content)
+
+
+def _replace(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    data = content.encode() if isinstance(content, str) else content
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -44,8 +54,12 @@ def _mode(path: Path) -> int:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the rename itself durable; some file systems (NFS among them) do not sync folders, which is fine."""
+    """Make the rename itself durable, where the file system can."""
     handle = os.open(folder, os.O_RDONLY)
-    with contextlib.suppress(OSError):
+    try:
         os.fsync(handle)
-    os.close(handle)
+    except OSError as error:
+        if error.errno not in NO_SYNC:
+            raise
+    finally:
+        os.close(handle)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -14,6 +15,8 @@ from sweep.errors import BadInput, NotSetUp, Unreachable
 
 SECRET_LIMIT_BYTES = 1_048_576
 """Most that a Kubernetes Secret, and so a helm release, may hold (kubernetes/pkg/apis/core: MaxSecretSize)."""
+
+NOT_A_PROGRAM = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ENOEXEC, errno.ELOOP)
 
 _UNREACHABLE = re.compile(
     r"Kubernetes cluster unreachable|connection (refused|reset|lost)|no such host|i/o timeout|TLS handshake timeout|"
@@ -44,8 +47,10 @@ def run(*words: str) -> str:
 def run_program(program: str, *words: str) -> str:
     """As `run`, by a program that becomes helm."""
     try:
-        done = subprocess.run([program, *words], capture_output=True, text=True, check=False)
+        done = subprocess.run([program, *words], capture_output=True, encoding="utf-8", errors="replace", check=False)
     except OSError as error:
+        if error.errno not in NOT_A_PROGRAM:
+            raise
         raise NotSetUp(f"helm: cannot run {program}: {error.strerror}; set HELM to a helm 3 or 4 binary") from error
     if done.returncode == 0:
         return done.stdout

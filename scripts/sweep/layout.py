@@ -14,8 +14,20 @@ SWEEP_NAME = re.compile(r"[a-z]([-a-z0-9]{0,30}[a-z0-9])?")
 
 def cache_dir() -> Path:
     """`${XDG_CACHE_HOME:-~/.cache}/helm-sweep`: data sets, tools and local environments, shared by clones."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "helm-sweep"
+    base = os.environ.get("XDG_CACHE_HOME")
+    if base:
+        return Path(base) / "helm-sweep"
+    if not (home := home_dir()):
+        raise BadInput("HOME: is not set, and the system names no home of this user; set HOME or XDG_CACHE_HOME")
+    return home / ".cache" / "helm-sweep"
+
+
+def home_dir() -> Path | None:
+    """The user's home; None where neither HOME nor the list of users names one, as in many containers."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
 
 
 @dataclass(frozen=True)

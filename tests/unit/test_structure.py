@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-EDGE = {"cli", "display"}
+EDGE = {"cli", "display", "guard"}
 VERBS = {path.stem for path in (ROOT / "scripts").glob("*.py")} - EDGE
 NOUNS = sorted((ROOT / "scripts" / "sweep").rglob("*.py"))
 TRAINER = sorted((ROOT / "trainer").glob("*.py"))

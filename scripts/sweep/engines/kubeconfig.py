@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep import yamlfile
+from sweep.layout import home_dir
 
 
 def current_context() -> str:
@@ -22,5 +23,6 @@ def namespace_of(context: str) -> str:
 
 
 def _configs() -> list[dict[str, Any]]:
-    listed = os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
+    home = home_dir()
+    listed = os.environ.get("KUBECONFIG") or (str(home / ".kube" / "config") if home else "")
     return [yamlfile.load(path, str(path)).data for path in map(Path, listed.split(os.pathsep)) if path.is_file()]

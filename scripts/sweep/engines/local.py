@@ -82,7 +82,9 @@ def gpus_here() -> list[str]:
     if allowed is not None:
         return [name for name in allowed.split(",") if name]
     try:
-        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
+        listed = subprocess.run(
+            ["nvidia-smi", "-L"], capture_output=True, encoding="utf-8", errors="replace", check=False
+        )
     except OSError:
         return []
     return [str(index) for index, line in enumerate(listed.stdout.splitlines()) if line.startswith("GPU ")]

@@ -31,7 +31,9 @@ def svgs(data: dict[str, Any], charts: Path) -> dict[str, str]:
         raise Unreachable("node: not found, and it draws the plots; the report has the same charts")
     given = {"sources": [str(charts), str(TEMPLATES / "charts.js")], "colours": colours(), "data": data}
     script = [node, str(TEMPLATES / "plots.js")]
-    done = subprocess.run(script, input=json.dumps(given), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        script, input=json.dumps(given), capture_output=True, encoding="utf-8", errors="replace", check=False
+    )
     if done.returncode:
         said = re.search(r"^\w*Error\b.*", done.stderr, re.MULTILINE)
         raise Unreachable(

@@ -55,7 +55,7 @@ def _kept(folder: Path, names: Sequence[str], package: str, wanted: Path, build:
 
 
 def _run(folder: str, *words: str) -> None:
-    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(words, cwd=folder, capture_output=True, encoding="utf-8", errors="replace", check=False)
     if done.returncode:
         said = [line for line in (done.stderr + done.stdout).splitlines() if "error" in line.lower()]
         reason = said[0].strip() if said else f"ended with {done.returncode}"

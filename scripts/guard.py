@@ -1,0 +1,171 @@
+"""What stands around every verb, its imports included: whatever happens ends in one line and a documented exit code.
+
+The first import of every verb, so it costs next to nothing, and acts only where a verb is the program that runs. A
+Ctrl-C while the rest is imported ends at once, by the signal itself: nothing has begun that could be left half done.
+"""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]  # `signal` imports enum, which takes 5 ms more
+import io
+import os
+import sys
+
+INTERRUPTED, INTERNAL = 130, 70
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, NoReturn
+
+
+class Channel(io.FileIO):
+    """A standard stream whose reader may be gone. What nobody reads is no reason to stop half-way.
+
+    A terminal that was closed (EIO) is a reader that is gone; a full disk behind `> file` is an error of data, and
+    none of talk.
+    """
+
+    def __init__(self, handle: int, *, talk: bool) -> None:
+        super().__init__(handle, "w", closefd=False)
+        self.talk = talk
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            return len(data)
+        except OSError as error:
+            if self.talk or self.isatty():
+                return len(data)
+            error.filename = "stdout"
+            raise
+
+
+def begin() -> None:
+    """Before anything else is imported: streams that are there and take any text, and Python's last words are ours."""
+    if _signal.getsignal(_signal.SIGINT) != _signal.SIG_IGN:  # as in the background of a shell
+        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+    sys.excepthook = lambda kind, error, trace: _leave(last_words(error))  # noqa: ARG005
+    sys.unraisablehook = _unraisable
+    # A number that was closed would go to the next file that is opened, and what a child says would end in there.
+    for handle in range(3):
+        try:
+            os.fstat(handle)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    # File names, pipes and files are UTF-8, whatever the locale: one switch for all of them, but only at the start.
+    if sys.getfilesystemencoding() != "utf-8":
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
+    if "site" not in sys.modules:  # as make starts us (-S): the packages of .venv are found from here on
+        import site
+
+        site.main()
+    if sys.stdin is None:
+        sys.stdin = io.TextIOWrapper(io.FileIO(0, closefd=False))
+    sys.stdout = _stream(1, "surrogateescape", talk=False)
+    sys.stderr = _stream(2, "backslashreplace", talk=True)
+
+
+def _stream(handle: int, errors: str, *, talk: bool) -> io.TextIOWrapper:
+    raw = Channel(handle, talk=talk)
+    lines = talk or raw.isatty()
+    encoding = (sys.stderr and sys.stderr.encoding if talk else "") or "utf-8"  # data is the same everywhere
+    return io.TextIOWrapper(io.BufferedWriter(raw), encoding, errors, line_buffering=lines)
+
+
+def run(main: Callable[[], int]) -> NoReturn:
+    """Run a verb to its end, whichever that is."""
+    try:
+        if _signal.getsignal(_signal.SIGINT) != _signal.SIG_IGN:
+            _signal.signal(_signal.SIGINT, _signal.default_int_handler)
+        try:
+            code = main()
+        except SystemExit as end:  # of --help
+            code = last_words(end)
+        sys.stdout.flush()
+    except BaseException as error:
+        code = last_words(error)
+    _leave(code)
+
+
+def last_words(error: BaseException) -> int:
+    """Say an error in one line; returns its exit code. Raises nothing."""
+    try:
+        if isinstance(error, SystemExit):
+            return error.code if isinstance(error.code, int) else bool(error.code)
+        text, code = _in_words(error)
+    except BaseException as worse:
+        text, code = f"error: {type(error).__name__}, and {type(worse).__name__} while saying so", INTERNAL
+    try:
+        say(" | ".join(line.strip() for line in text.splitlines() if line.strip()))
+    except BaseException:
+        os.write(2, b"error: cannot even say which\n")
+    return code
+
+
+def say(text: str) -> None:
+    """Talk, for people: stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def _in_words(error: BaseException) -> tuple[str, int]:
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted; the same command goes on from here", INTERRUPTED
+    if isinstance(error, ModuleNotFoundError):
+        known = "run `make setup`, and start the scripts by make or by .venv/bin/python"
+        return f"error: {error} (Python {sys.version.split()[0]}); {known}", 3
+    from sweep import errors
+
+    expected = errors.of_machine(error)
+    if expected:
+        return f"error: {expected}", expected.exit_code
+    kept = keep_traceback(error)
+    what = str(error).strip() or "no more is known"
+    return f"error: a fault of helm-sweep: {type(error).__name__}: {what}; please report it, with {kept}", INTERNAL
+
+
+def keep_traceback(error: BaseException) -> str:
+    """Write the traceback for a bug report: in out/errors, or where that cannot be written in a temporary folder.
+
+    Returns the file's path, relative in the clone; words where it could not be written anywhere.
+    """
+    import platform
+    import tempfile
+    import time
+    import traceback
+
+    root = os.path.dirname(HERE)
+    text = f"{sys.argv}\nPython {sys.version} on {platform.platform()}\n{''.join(traceback.format_exception(error))}"
+    name = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-"
+    for folder in (f"{root}/out/errors", f"{os.path.abspath(tempfile.gettempdir())}/helm-sweep-errors-{os.getuid()}"):
+        try:
+            os.makedirs(folder, 0o700, exist_ok=True)
+            handle, path = tempfile.mkstemp(".txt", name, folder)
+            with open(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(text)
+        except OSError:
+            continue
+        return path.removeprefix(f"{root}/")
+    return f"what follows: {' | '.join(text.splitlines())}"
+
+
+def _unraisable(lost: Any) -> None:
+    """An error that Python has nobody to give to, as in a destructor. A Ctrl-C among them comes again at once."""
+    if isinstance(lost.exc_value, KeyboardInterrupt):
+        _signal.signal(_signal.SIGALRM, _signal.default_int_handler)
+        _signal.setitimer(_signal.ITIMER_REAL, 0.001)
+
+
+def _leave(code: int) -> NoReturn:
+    """End with a code: Python's own last flush of a stream that fails would add lines and change it."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.exit(code)
+
+
+if os.path.dirname(os.path.abspath(getattr(sys.modules["__main__"], "__file__", None) or "")) == HERE:
+    begin()
