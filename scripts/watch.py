@@ -11,9 +11,9 @@ import display
 from sweep.engines import states, watching
 from sweep.engines.cluster import Patience
 from sweep.errors import BadInput, TrialsFailed
-from sweep.records import results
+from sweep.records import results, same
 from sweep.session import Session
-from sweep.spaces import history, search, valuesfile
+from sweep.spaces import search, valuesfile
 from sweep.words import counted
 
 NIGHT_SECONDS = 12 * 3600
@@ -27,7 +27,7 @@ def enough(session: Session, quorum: float) -> Callable[[Mapping[str, watching.W
         return lambda _: False
     latest, needed = search.quorum_of(block.sections, session.settings.get("hyperparameters") or {}, quorum)
     identities = ((trial.job, trial.identity) for trial in session.rendered.trials)
-    jobs = {job for job, told in identities if history.identity(told["hyperparameters"], told["seed"]) in latest}
+    jobs = {job for job, told in identities if same.trial(told["hyperparameters"], told["seed"]) in latest}
     return lambda known: sum(name in jobs and state.finished for name, state in known.items()) >= needed
 
 

@@ -105,7 +105,7 @@ def test_the_head_is_kept_and_only_own_hyperparameters_are_listed() -> None:
     data = yamlfile.parse(text, "best.yaml").data
     assert {key: data[key] for key in HEAD if key != "retries"} == {key: HEAD[key] for key in HEAD if key != "retries"}
     assert "retries" not in data
-    assert data["trials"] == [{"one": 1, "lr": 5e-05, "seed": 2}]
+    assert data["trials"] == [{"lr": 5e-05, "seed": 2}]
     assert "# Why.\n" in text
     assert "5.0e-05" in text
 

@@ -58,5 +58,3 @@ def test_another_engines_rows_are_not_mixed_in() -> None:
 def test_numbers_are_the_same_however_helm_spells_them() -> None:
     (one,) = history.read(SPACE, [row({"epochs": 3.0, "x": 1, "kind": "a"}, {"loss": 1.0})], "local")
     assert one.point == {"x": 1.0, "kind": "a"}
-    assert history.identity({"x": 1, "y": "1"}, 0) == history.identity({"y": "1", "x": 1.0}, 0)
-    assert history.identity({"x": True}, 0) != history.identity({"x": 1}, 0)

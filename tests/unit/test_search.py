@@ -11,9 +11,9 @@ import replay
 from sweep.errors import BadInput, TrialsFailed
 from sweep.layout import Clone
 from sweep.records import results
+from sweep.records.same import trial as identity
 from sweep.spaces import search
 from sweep.spaces.block import Section
-from sweep.spaces.history import identity
 from tests.unit import searching
 from tests.unit.searching import collect, git, message, put_space, run, text, trials
 

@@ -13,12 +13,12 @@ from sweep import code, git, yamlfile
 from sweep.audit import storage, tables
 from sweep.errors import BadInput
 from sweep.layout import Clone
-from sweep.records import booking, store
+from sweep.records import booking, same, store
 from sweep.records.results import Row
 from sweep.records.store import Stored
 from sweep.session import merged
 from sweep.spaces import block as blocks
-from sweep.spaces import history, spacefile, valuesfile
+from sweep.spaces import spacefile, valuesfile
 from sweep.spaces.valuesfile import ValuesFile
 
 
@@ -147,13 +147,9 @@ def rows_like(clone: Clone, row: Row, sweep: str) -> list[Row]:
     found: dict[str, Row] = {}
     for table in tables.everywhere(clone, sweep):
         for one in table.rows.values():
-            if _point(one) == _point(row) and one.status == "succeeded":
+            if same.configuration(one) == same.configuration(row) and one.status == "succeeded":
                 found.setdefault(one.id, one)
     return list(found.values())
-
-
-def _point(row: Row) -> tuple[str, ...]:
-    return history.identity(row.hyperparameters, 0), row.engine, row.code, row.image, row.data
 
 
 def _not_one(beginning: str, ids: list[str], sweep: str) -> str:
@@ -229,10 +225,9 @@ def _line(clone: Clone, row: Row, sweep: str, commit: str) -> Source | None:
         return None
     base = git.show(clone.root, commit, clone.relative(clone.base)) or b""
     settings = merged(yamlfile.parse(base.decode(errors="replace"), "values/base.yaml").data, values.head.data)
-    fixed, wanted = settings.get("hyperparameters") or {}, history.identity(row.hyperparameters, row.seed)
+    fixed, wanted = settings.get("hyperparameters") or {}, same.trial(row.hyperparameters, row.seed)
     for line, trial in values.trials():
-        own = {name: value for name, value in trial.items() if name != "seed" and not isinstance(value, dict)}
-        if history.identity(fixed | own, trial.get("seed", 0)) == wanted:
+        if same.of_line(fixed, trial) == wanted:
             path = f"values/{sweep}/values.yaml"
             text = values.text.split("\n")[line - 1].strip()
             made = _made(clone, sweep, commit, values, line)

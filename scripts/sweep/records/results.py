@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from sweep.errors import BadInput
 from sweep.files import write_atomic
-from sweep.records import booking
+from sweep.records import booking, same
 from sweep.records.store import FINAL, Attempt, Snapshot, Stored, is_number, seconds_between
 from sweep.render import Trial
 
@@ -118,18 +118,16 @@ def merge(
         for trial in trials
     ]
     listed = {row.id for row in rows}
-    points = {_point(row) for row in rows}
+    points = {same.anywhere(row) for row in rows}
     elsewhere = [
         row
         for row in known.values()
-        if row.id not in listed and row.engine != engine and row.status in (*FINAL, "failed") and _point(row) in points
+        if row.id not in listed
+        and row.engine != engine
+        and row.status in (*FINAL, "failed")
+        and same.anywhere(row) in points
     ]
     return sorted(rows + elsewhere, key=lambda row: row.id)
-
-
-def _point(row: Row) -> tuple[str, int, str, str]:
-    """What stays the same when another engine, and so another image, runs a trial."""
-    return json.dumps(row.hyperparameters, sort_keys=True), row.seed, row.code, row.data
 
 
 def _row(trial: Trial, stored: Stored, old: Row | None, state: JobState | None, engine: str) -> Row:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sweep.errors import BadInput, TrialsFailed
+from sweep.records import same
 from sweep.records.results import Row
 from sweep.render import Trial
 from sweep.reports.stats import Choice, Point
@@ -49,14 +49,9 @@ def values(head: Mapping[str, Any], rows: Sequence[Row], sentences: Sequence[str
         "trials:",
     ]
     for row in rows:
-        own = {name: given for name, given in row.hyperparameters.items() if not _same(shared, name, given)}
+        own = {name: given for name, given in row.hyperparameters.items() if not same.says(shared, name, given)}
         lines += [f"  # {row.id}: {flow(row.objective)}", f"  - {flow_trial(own, row.seed)}"]
     return "\n".join(lines) + "\n"
-
-
-def _same(shared: Mapping[str, Any], name: str, given: Any) -> bool:
-    """Equal as JSON text, which tells 1, 1.0 and true apart."""
-    return name in shared and json.dumps(shared[name]) == json.dumps(given)
 
 
 def check(rendered: Sequence[Trial], rows: Sequence[Row]) -> None:

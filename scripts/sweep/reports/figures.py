@@ -5,12 +5,12 @@ Points go by their place in the ranking.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
 from sweep.records.results import Row
+from sweep.records.same import settings
 from sweep.reports import importance as forest
 from sweep.reports.importance import Share
 from sweep.reports.pareto import Front
@@ -63,12 +63,12 @@ def rungs(rows: Sequence[Row], choice: Choice, engine: str, budget: str) -> dict
     if len(steps) < 2:
         return None
     seen: list[set[str]] = [
-        {_line(row.hyperparameters, budget) for row in own if row.hyperparameters[budget] == step} for step in steps
+        {settings(row.hyperparameters, budget) for row in own if row.hyperparameters[budget] == step} for step in steps
     ]
     lines: dict[str, list[int | None]] = {}
     for place, point in enumerate(choice.points):
         if point.hyperparameters.get(budget) in steps:
-            line = lines.setdefault(_line(point.hyperparameters, budget), [None] * len(steps))
+            line = lines.setdefault(settings(point.hyperparameters, budget), [None] * len(steps))
             line[steps.index(point.hyperparameters[budget])] = place
     made = []
     for rung, step in enumerate(steps):
@@ -80,8 +80,3 @@ def rungs(rows: Sequence[Row], choice: Choice, engine: str, budget: str) -> dict
             {"budget": step, "points": len(seen[rung]), "ended": len(means), "survivors": went_on, "best": best}
         )
     return {"budget": budget, "rungs": made, "lines": list(lines.values())}
-
-
-def _line(hyperparameters: Mapping[str, Any], budget: str) -> str:
-    """What stays the same from rung to rung."""
-    return json.dumps({name: value for name, value in hyperparameters.items() if name != budget}, sort_keys=True)

@@ -6,7 +6,6 @@ are in docs/results.md; a test holds the stated probabilities against simulated 
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
+from sweep.records import same
 from sweep.records.results import Objective, Row
 
 Floats = NDArray[np.float64]
@@ -96,11 +96,10 @@ def points(rows: Iterable[Row], objective: Objective, engine: str) -> list[Point
 
     Only succeeded trials count: a pruned one has its objective from an earlier epoch.
     """
-    pooled: dict[str, list[Row]] = {}
+    pooled: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
         if row.engine == engine and row.status in ("succeeded", "diverged"):
-            key = json.dumps([row.hyperparameters, row.code, row.image, row.data], sort_keys=True)
-            pooled.setdefault(key, []).append(row)
+            pooled.setdefault(same.configuration(row), []).append(row)
     made = []
     for group in pooled.values():
         good = sorted(

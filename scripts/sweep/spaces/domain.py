@@ -6,7 +6,6 @@ Every domain maps a 53-bit number to a value (`at`), and a finite one has a `siz
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal
@@ -14,6 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from sweep import yamlfile
+from sweep.records.same import as_helm_sees
 from sweep.yamlfile import Document
 
 BITS = 53
@@ -161,15 +161,6 @@ Parameter = Choice | Range
 def is_number(value: Any, kind: str) -> bool:
     """Whether `value` is a number of the kind `int` or `float`; true and false are none."""
     return not isinstance(value, bool) and isinstance(value, int if kind == "int" else int | float)
-
-
-def as_helm_sees(value: Any) -> str:
-    """Text that is equal for values which the chart takes for the same: 1 and 1.0, but not true and 1."""
-    if isinstance(value, list):
-        return "[" + ",".join(map(as_helm_sees, value)) + "]"
-    if isinstance(value, float):
-        return str(int(value)) if value.is_integer() else repr(value)
-    return str(value) if type(value) is int else json.dumps(value)
 
 
 # ---- reading ----

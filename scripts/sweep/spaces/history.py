@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
 from sweep.records.results import Row
+from sweep.records.same import says, settings
 from sweep.records.store import FINAL
-from sweep.spaces.domain import as_helm_sees
 from sweep.spaces.space import Point, Space
 
 ENDED = (*FINAL, "failed")
@@ -27,38 +27,23 @@ class Told:
     """Of a sweep that is sampled by halving."""
 
 
-def of_trial(fixed: Mapping[str, Any], trial: Mapping[str, Any]) -> str:
-    """`identity` of a line of trials below `fixed`; what it asks of the cluster (maps) is no part of it."""
-    point = {name: value for name, value in trial.items() if name != "seed" and not isinstance(value, Mapping)}
-    return identity({**fixed, **point}, trial.get("seed", 0))
-
-
-def identity(hyperparameters: Mapping[str, Any], seed: int) -> str:
-    """Text that tells trials apart as the chart does, as far as hyperparameters and seed go."""
-    return ",".join(f"{name}={as_helm_sees(hyperparameters[name])}" for name in sorted(hyperparameters)) + f",#{seed}"
-
-
 def own(space: Space, row: Row) -> dict[str, Any]:
     """What the row's trial sets beside (or against) the hyperparameters that are fixed, in the space's order."""
     fixed, given = space.hyperparameters, row.hyperparameters
     order = [parameter.name for parameter in space.parameters if parameter.name in given]
-    rest = [name for name in given if name not in order and not _same(fixed, name, given[name])]
+    rest = [name for name in given if name not in order and not says(fixed, name, given[name])]
     return {name: given[name] for name in [*order, *rest]}
-
-
-def _same(fixed: Mapping[str, Any], name: str, value: Any) -> bool:
-    return name in fixed and as_helm_sees(fixed[name]) == as_helm_sees(value)
 
 
 def read(space: Space, rows: Iterable[Row], engine: str) -> list[Told]:
     """One engine's rows that are points of the space, in the order of the rows; all others are nothing to a sampler."""
-    pooled: dict[str, tuple[Point, int | None, list[Row]]] = {}
+    pooled: dict[tuple[str, int | None], tuple[Point, int | None, list[Row]]] = {}
     for row in rows:
         values = own(space, row)
         budget = values.pop(space.budget, None) if space.sampler.name == "halving" else None
         point = space.fit(values) if row.engine == engine else None
         if point is not None:
-            pooled.setdefault(identity(point, budget or 0), (point, budget, []))[2].append(row)
+            pooled.setdefault((settings(point), budget), (point, budget, []))[2].append(row)
     return [_told(space, *group) for group in pooled.values()]
 
 

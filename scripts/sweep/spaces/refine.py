@@ -8,10 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 from sweep.errors import BadInput
+from sweep.records import same
 from sweep.records.results import Objective, Row
 from sweep.reports import stats
 from sweep.spaces import samplers
-from sweep.spaces.history import identity, own
+from sweep.spaces.history import own
 from sweep.spaces.space import Space
 
 STEP = 2
@@ -50,9 +51,7 @@ def around(space: Space, rows: Sequence[Row], engine: str, which: str, shrink: f
     near = replace(space, parameters=free, points=(), sampler=replace(space.sampler, name="sobol", n=n))
     seen = _listed(rows)
     fixed = space.hyperparameters
-    fresh = (
-        trial for made in samplers.sobol(near) if identity({**fixed, **(trial := {**made, **extra})}, 0) not in seen
-    )
+    fresh = (trial for made in samplers.sobol(near) if same.of_line(fixed, trial := {**made, **extra}) not in seen)
     return list(itertools.islice(fresh, n))
 
 
@@ -80,8 +79,8 @@ def contenders(space: Space, choice: stats.Choice, step: int, count: int, before
     """Who is in the race at the start of a step: the best `count`, later those that had trials in the previous step."""
     if step == 1:
         return list(choice.points[:count])
-    racing = {identity({**space.hyperparameters, **_without_seed(trial)}, 0) for trial in before}
-    return [point for point in choice.points if identity(point.hyperparameters, 0) in racing]
+    racing = {same.of_line(space.hyperparameters, _without_seed(trial)) for trial in before}
+    return [point for point in choice.points if same.trial(point.hyperparameters, 0) in racing]
 
 
 def judge(choice: stats.Choice, racing: Sequence[stats.Point]) -> tuple[list[stats.Point], list[stats.Point]]:
@@ -107,12 +106,12 @@ def _seeds(space: Space, rows: Sequence[Row], point: stats.Point, count: int) ->
     """The point with those of the seeds 0 … count-1 that are not listed yet."""
     seen = _listed(rows)
     for seed in range(count):
-        if identity(point.hyperparameters, seed) not in seen:
+        if same.trial(point.hyperparameters, seed) not in seen:
             yield {**own(space, point.trial), **({"seed": seed} if seed else {})}
 
 
 def _listed(rows: Sequence[Row]) -> set[str]:
-    return {identity(row.hyperparameters, row.seed) for row in rows}
+    return {same.trial(row.hyperparameters, row.seed) for row in rows}
 
 
 def _without_seed(trial: Trial) -> Trial:

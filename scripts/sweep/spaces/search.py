@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sweep.errors import BadInput, TrialsFailed
+from sweep.records import same
 from sweep.records.results import Row
 from sweep.spaces import halving, history, samplers, tpe
 from sweep.spaces.block import ROUND, Block, Section
@@ -97,7 +98,7 @@ def without(space: Space, trials: Sequence[dict[str, Any]], others: Sequence[Sec
 
 
 def _identity(space: Space, trial: Mapping[str, Any]) -> str:
-    return history.of_trial(space.hyperparameters, trial)
+    return same.of_line(space.hyperparameters, trial)
 
 
 def derive(
@@ -138,7 +139,7 @@ def waiting(
     Every one of `trials` needs a row, and an end as well; with a `quorum` below 1 that share of the `latest` will do.
     """
     rows = {
-        history.identity(row.hyperparameters, row.seed): row
+        same.trial(row.hyperparameters, row.seed): row
         for row in (source.rows if source else ())
         if source and row.engine == source.engine
     }
@@ -158,9 +159,9 @@ def waiting(
 
 
 def quorum_of(sections: Sequence[Section], fixed: Mapping[str, Any], quorum: float) -> tuple[set[str], int]:
-    """The trials of the last section, as history.identity tells them apart, and how many of them must have ended."""
+    """The trials of the last section, as same.trial tells them apart, and how many of them must have ended."""
     latest = sections[-1].trials if sections else ()
-    return {history.of_trial(fixed, trial) for trial in latest}, math.ceil(quorum * len(latest))
+    return {same.of_line(fixed, trial) for trial in latest}, math.ceil(quorum * len(latest))
 
 
 # ---- the evidence, for the commit message ----

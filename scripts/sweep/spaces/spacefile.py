@@ -10,11 +10,12 @@ from typing import Any
 
 from sweep import yamlfile
 from sweep.layout import SweepFiles
+from sweep.records.same import settings
 from sweep.schema import check
 from sweep.spaces import domain
 from sweep.spaces.constraint import Constraint, Unclear
 from sweep.spaces.constraint import parse as parse_constraint
-from sweep.spaces.domain import Parameter, as_helm_sees
+from sweep.spaces.domain import Parameter
 from sweep.spaces.space import MAX_TRIALS, NEEDS, TAKES, Point, Rule, Sampler, Space, is_active, is_among, too_many
 from sweep.yamlfile import Document, Key
 
@@ -158,7 +159,7 @@ def _points(space: Space) -> Iterator[Point]:
         point = raw if free else space.fit(raw)
         if point is None:
             raise space.doc.bad(path, _no_point(space, raw))
-        first = seen.setdefault(as_helm_sees([*map(list, point.items())]), index)
+        first = seen.setdefault(settings(point), index)
         if first != index:
             raise space.doc.bad(path, f"the same as points[{first}]; remove one")
         yield point

@@ -12,10 +12,10 @@ from ruamel.yaml.nodes import MappingNode
 from sweep import yamlfile
 from sweep.errors import BadInput
 from sweep.layout import SweepFiles
+from sweep.records import same
 from sweep.schema import check as schema_check
 from sweep.spaces import block as blocks
 from sweep.spaces.block import ADVICE, Block, Section
-from sweep.spaces.domain import as_helm_sees
 from sweep.spaces.space import Space
 from sweep.yamlfile import Document
 
@@ -121,8 +121,7 @@ def check(values: ValuesFile, sweep: str, schema: dict[str, Any]) -> int:
         raise head.bad(("sweep",), f"is not the name of the folder; write `sweep: {sweep}`")
     lines: dict[str, int] = {}
     for line, trial in values.trials():
-        whole = {"seed": 0} | (fixed or {}) | trial
-        first = lines.setdefault(",".join(f"{name}={as_helm_sees(whole[name])}" for name in sorted(whole)), line)
+        first = lines.setdefault(same.of_line(fixed or {}, trial), line)
         if first != line:
             raise BadInput(f"{values.shown}:{line}: trials: the same trial as on line {first}; remove one")
     return len(lines)
