@@ -33,21 +33,26 @@ def binary() -> str:
     found = os.environ.get("HELM") or (str(beside) if beside.exists() else shutil.which("helm"))
     if not found:
         raise NotSetUp("helm: not found; run `make setup`, or name it as HELM=/path/to/helm")
-    return found
+    return os.path.abspath(found) if os.sep in found else found  # noqa: PTH100 - as it is spelled, links and all
 
 
-def run(*words: str) -> str:
-    """Run helm and return its stdout.
+def run(*words: str, folder: Path | None = None) -> str:
+    """Run helm, in `folder`, and return its stdout.
 
     Raises Unreachable where the cluster or the binary does not answer, and BadInput with helm's own reason else.
     """
-    return run_program(binary(), *words)
+    return run_program(binary(), *words, folder=folder)
 
 
-def run_program(program: str, *words: str) -> str:
+def run_program(program: str, *words: str, folder: Path | None = None) -> str:
     """As `run`, by a program that becomes helm."""
+    env = dict(os.environ)
+    if listed := env.get("KUBECONFIG"):
+        env["KUBECONFIG"] = os.pathsep.join(map(os.path.abspath, listed.split(os.pathsep)))
     try:
-        done = subprocess.run([program, *words], capture_output=True, encoding="utf-8", errors="replace", check=False)
+        done = subprocess.run(
+            [program, *words], cwd=folder, env=env, capture_output=True, encoding="utf-8", errors="replace", check=False
+        )
     except OSError as error:
         if error.errno not in NOT_A_PROGRAM:
             raise
@@ -64,9 +69,22 @@ def template(chart: Path, release: str, files: Sequence[Path], namespace: str = 
 
     `only`: one template of the chart, for what no release holds.
     """
-    values = [word for file in files for word in ("-f", str(file))]
     shown = ["--show-only", f"templates/{only}"] if only else []
-    return run("template", release, str(chart), "--namespace", namespace, *values, *shown)
+    return run("template", release, *sources(chart, files), "--namespace", namespace, *shown, folder=chart.parent)
+
+
+def sources(chart: Path, files: Sequence[Path]) -> list[str]:
+    """The chart and its values files as words of a helm that runs in the folder of the chart.
+
+    Names within a clone are ours, wherever the clone lies. Of any other path helm makes a URL and a row of CSV
+    (helm.sh/helm: pkg/cli/values readFile, pflag StringSlice), so `%` and line breaks cannot be spelled at all.
+    """
+
+    def word(path: Path) -> str:
+        text = str(path.relative_to(chart.parent) if path.is_relative_to(chart.parent) else path)
+        return '"{}"'.format(text.replace('"', '""')) if re.search(r'[",\r\n]', text) else text
+
+    return [chart.name, *(part for file in files for part in ("-f", word(file)))]
 
 
 def reason(stderr: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sweep.errors import BadInput
+from sweep.words import CONTROL
 
 SWEEP_NAME = re.compile(r"[a-z]([-a-z0-9]{0,30}[a-z0-9])?")
 
@@ -38,8 +39,14 @@ class Clone:
 
     @classmethod
     def here(cls) -> Clone:
-        """The clone this script lies in."""
-        return cls(Path(__file__).resolve().parents[2])
+        """The clone this script lies in. Raises BadInput where its path is no text, which no manifest could hold."""
+        root = Path(__file__).resolve().parents[2]
+        if unwritable := CONTROL.search(str(root)):
+            raise BadInput(
+                f"{str(root)!a}: the clone's path holds {unwritable[0]!a}, which is no text that YAML can "
+                "carry; rename that folder"
+            )
+        return cls(root)
 
     @property
     def chart(self) -> Path:

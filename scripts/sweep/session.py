@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -268,6 +267,6 @@ def locate(message: str, files: SweepFiles) -> str:
 
 
 def _write(path: Path, what: str, values: dict[str, Any]) -> None:
-    text = f"# {what}. Generated; not committed.\n{json.dumps(values, indent=2)}\n"
+    text = f"# {what}. Generated; not committed.\n{yamlfile.lines(values)}\n"
     if not path.exists() or path.read_text() != text:
         write_atomic(path, text)

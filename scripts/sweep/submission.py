@@ -131,5 +131,5 @@ def install(session: Session, say: Say) -> None:
     cluster, chart = session.cluster, session.files.clone.chart
     release.wait_gone(cluster, session.name, say)
     for one in session.releases:
-        say(f"{session.name}: {release.command(one, chart, cluster, session.files.clone.root)}")
+        say(f"{session.name}: {release.command(one, chart, cluster)}")
         patient(lambda one=one: release.install(cluster, one, chart, say))  # type: ignore[misc]

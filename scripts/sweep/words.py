@@ -1,6 +1,11 @@
-"""How numbers of things are said."""
+"""What words are made of, and how numbers of things are said."""
 
 from __future__ import annotations
+
+import re
+
+CONTROL = re.compile("[\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+"""What Helm writes into YAML as it is, and then cannot read."""
 
 
 def counted(number: int, what: str) -> str:

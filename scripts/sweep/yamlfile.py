@@ -18,12 +18,12 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
 from sweep.errors import BadInput
+from sweep.words import CONTROL
 
 Key = str | int
 TRUTHY = {"on": "true", "yes": "true", "y": "true", "off": "false", "no": "false", "n": "false"}
 INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 LIMIT = 2**53  # beyond it Helm's numbers, which are doubles, lose digits
-CONTROL = re.compile("[\x7f-\x9f\ud800-\udfff\ufffe\uffff]")  # Helm writes these raw, and then cannot read them
 UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")  # YAML wants these escaped; JSON does not mind
 
 
@@ -222,6 +222,12 @@ def flow(value: Any) -> str:
         mantissa, mark, exponent = repr(value + 0.0).partition("e")  # -0.0 + 0.0 is 0.0
         return mantissa + ("" if "." in mantissa else ".0") + mark + exponent
     return json.dumps(value)
+
+
+def lines(value: Any) -> str:
+    """As `flow`, a key to a line."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def plain(value: Any) -> str:

@@ -161,12 +161,13 @@ def free(cluster: Cluster, release: str, say: Callable[[str], None]) -> None:
 def install(cluster: Cluster, release: Release, chart: Path, say: Callable[[str], None]) -> None:
     """`helm upgrade --install`, with nothing that waits. Raises Held, BadInput, Unreachable."""
     free(cluster, release.name, say)
-    values = [word for path in release.values for word in ("-f", str(path))]
-    words = ["upgrade", "--install", release.name, str(chart), *values, f"--history-max={HISTORY}", *_at(cluster)]
+    sources = helm.sources(chart, release.values)
+    words = ["upgrade", "--install", release.name, *sources, f"--history-max={HISTORY}", *_at(cluster)]
     # A shell that becomes helm knows helm's pid before helm starts.
     labels = f"{HOST_LABEL}={_host()},{PID_LABEL}=$$"
     try:
-        helm.run_program("sh", "-c", f'exec {shlex.quote(helm.binary())} "$@" --labels "{labels}"', "sh", *words)
+        become = f'exec {shlex.quote(helm.binary())} "$@" --labels "{labels}"'
+        helm.run_program("sh", "-c", become, "sh", *words, folder=chart.parent)
     except BadInput as error:
         if not _HELD.search(str(error)):
             raise
@@ -192,11 +193,11 @@ def uninstall(cluster: Cluster, name: str, say: Callable[[str], None]) -> bool:
     return True
 
 
-def command(release: Release, chart: Path, cluster: Cluster, root: Path) -> str:
+def command(release: Release, chart: Path, cluster: Cluster) -> str:
     """The same installation as a person would type it in the clone."""
-    files = [f"-f {path.relative_to(root) if path.is_relative_to(root) else path}" for path in release.values]
-    where = chart.relative_to(root) if chart.is_relative_to(root) else chart
-    return " ".join(["helm upgrade --install", release.name, str(where), *files, *_at(cluster)])
+    return shlex.join(
+        ["helm", "upgrade", "--install", release.name, *helm.sources(chart, release.values), *_at(cluster)]
+    )
 
 
 def _at(cluster: Cluster) -> list[str]:
