@@ -24,8 +24,8 @@ SHOWN = 12
 
 
 def split(account: Account, gpu: bool) -> list[str]:
-    spent = account.gpu_seconds if gpu else account.seconds
-    return [hours(spent[cause]) for cause in booking.CAUSES]
+    spent = account.gpu_milliseconds if gpu else account.milliseconds
+    return [hours(spent[cause] / 1000) for cause in booking.CAUSES]
 
 
 def group(console: Console, name: str, found: dict[str, Account], gpu: bool, ceilings: dict[str, Any]) -> None:
@@ -35,7 +35,7 @@ def group(console: Console, name: str, found: dict[str, Account], gpu: bool, cei
         table.add_column({"preempted": "preempt.", "duplicate": "duplic."}.get(title, title), justify="right")
     for key, account in list(found.items())[:SHOWN]:
         shown = key[:12] if name == "commit" else key
-        spent = [hours(sum(one.values())) for one in (account.seconds, account.gpu_seconds)]
+        spent = [hours(sum(one.values()) / 1000) for one in (account.milliseconds, account.gpu_milliseconds)]
         most = ceilings.get(key)
         told = [f"{most[gpu]:.2f}" if most else ""] if name == "sweep" else []
         table.add_row(shown, f"{len(account.trials):,}", *spent, *split(account, gpu), *told)
@@ -47,18 +47,18 @@ def group(console: Console, name: str, found: dict[str, Account], gpu: bool, cei
 def show(made: Ledger, ceilings: dict[str, Any]) -> None:
     console = Console(highlight=False)
     total = made.total()
-    gpu = sum(total.gpu_seconds.values()) > 0
+    gpu = sum(total.gpu_milliseconds.values()) > 0
     for name in GROUPS:
         group(console, name, made.by(name), gpu, ceilings if name == "sweep" else {})
     unit = "GPU-hours" if gpu else "trial-hours"
-    spent = total.gpu_seconds if gpu else total.seconds
+    spent = total.gpu_milliseconds if gpu else total.milliseconds
     whole = sum(spent.values())
     console.print(
-        f"{len(total.trials):,} trials, {total.attempts:,} attempts, {hours(whole)} {unit} in all", style="bold"
+        f"{len(total.trials):,} trials, {total.attempts:,} attempts, {hours(whole / 1000)} {unit} in all", style="bold"
     )
     for cause in booking.CAUSES[1:]:
         share = spent[cause] / whole if whole else 0
-        console.print(f"  wasted, {cause}: {hours(spent[cause])} {unit} ({share:.0%})")
+        console.print(f"  wasted, {cause}: {hours(spent[cause] / 1000)} {unit} ({share:.0%})")
     console.print(f"The columns by cause{' and the ceiling' if ceilings else ''} are {unit}.")
 
 

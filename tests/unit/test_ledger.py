@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from sweep.audit import ledger, storage
 from sweep.layout import Clone
-from sweep.records import results
+from sweep.records import results, store
 from tests.unit.stores import put_attempt, put_result, row, trial
 from tests.unit.test_tables import call, commit, write
 
@@ -88,3 +89,46 @@ def test_a_file_that_cannot_be_read_is_named_with_its_store(clone: Clone) -> Non
     assert len(made.problems) == 1
     assert made.problems[0].startswith(f"{clone.store}/trials/{A.id[:2]}/{A.id}/result.json: ")
     assert results.GPU_SECONDS[0] == "gpu_seconds"
+
+
+def test_a_sweep_that_lists_a_trial_with_a_result_spent_nothing_on_it(clone: Clone) -> None:
+    put_result(clone.store, A)
+    put_attempt(clone.store, A, sweep="first")
+    put_attempt(clone.store, B, sweep="a-later-one")
+    for name in ("a-later-one", "first"):
+        write(clone.root, name, row({"lr": 0.1}, gpu_seconds=120.0))
+    made = ledger.read(clone)
+    assert {name: one.trials for name, one in made.by("sweep").items()} == {"first": {A.id}, "a-later-one": {B.id}}
+    assert (made.agree, made.differences) == (2, [])
+
+
+def test_a_trial_that_only_tables_remember_counts_once_for_the_sweep_that_committed_it_first(clone: Clone) -> None:
+    """A mirror that was filled from last words has the result alone, and no sweep."""
+    lost, without = row({"lr": 0.9}), row({"lr": 0.1}, gpu_seconds=120.0, gpu_seconds_useful=120.0)
+    write(clone.root, "first", lost, without)
+    commit(clone.root)
+    write(clone.root, "a-later-one", lost, without)
+    commit(clone.root)
+    write(clone.root, "an-uncommitted-one", lost, without)
+    put_result(clone.store, A)
+    made = ledger.read(clone)
+    assert {name: one.trials for name, one in made.by("sweep").items()} == {"first": {lost.id, A.id}}
+    assert hours(made.total())["useful"] == pytest.approx((61 + 120) / 3600)
+
+
+def test_of_two_looks_at_an_attempt_the_later_one_counts(clone: Clone) -> None:
+    early = put_attempt(clone.store, A, NAME, status="running", finished_at=None) / "attempt.json"
+    os.utime(early, (0, 0))
+    put_attempt(clone.out / "s" / "store", A, NAME)
+    assert hours(ledger.read(clone).total())["all"] == pytest.approx(120 / 3600)
+
+
+def test_whether_an_attempt_of_a_mirror_runs_is_judged_by_when_it_was_brought(clone: Clone) -> None:
+    mirror = clone.out / "s" / "store"
+    alive = put_attempt(mirror, A, status="running", finished_at=None) / "attempt.json"
+    os.utime(alive, (1e9, 1e9))
+    assert set(ledger.read(clone).by("cause")) == {"failed"}
+    (mirror / store.LOOKED).touch()
+    os.utime(mirror / store.LOOKED, (1e9 + 5, 1e9 + 5))
+    assert set(ledger.read(clone).by("cause")) == {"useful"}
+    assert set(ledger.read(clone).by("status")) == {"running"}

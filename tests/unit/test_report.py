@@ -16,6 +16,7 @@ import pytest
 from sweep.errors import Unreachable
 from sweep.layout import Clone
 from sweep.records import results, store
+from sweep.records.attempt import Attempt, seconds_between
 from sweep.records.results import Objective, Row
 from sweep.reports import report, stats, vendor
 from tests.unit.stores import END, START, put_attempt, put_result, row, trial
@@ -237,13 +238,12 @@ def test_hours_by_cause(tmp_path: Path) -> None:
     put_attempt(tmp_path, two, "c", status="duplicate", finished_at="2026-01-02T04:04:05Z")
     snapshot = store.read(tmp_path, [one, two])
     told = {
-        one["cause"]: (one["attempts"], one["hours"], one["gpu_hours"])
-        for one in report._ledger(material([], snapshot))
+        one["cause"]: (one["attempts"], one["hours"], one["gpu_hours"]) for one in report.hours_by_cause([], snapshot)
     }
     assert told == {"useful": (1, "0.017", "0.033"), "failed": (1, "0.017", "0.033"), "duplicate": (1, "1.00", "1.00")}
     assert list(told) == ["useful", "failed", "duplicate"]
     spent = report.spent([row({"lr": 0.1}, gpu_seconds=240.0), row({"lr": 99}, setup_s=10.0, train_s=50.0)], snapshot)
-    assert (spent.trial_seconds, spent.gpu_seconds) == (180.0, 301.0)
+    assert (spent.trial_seconds, spent.gpu_seconds) == (120 + 3600 + 60.0, 240 + 3600 + 61.0)
 
 
 def test_what_was_set_aside_is_listed() -> None:
@@ -327,7 +327,7 @@ def test_ten_thousand_trials_are_all_on_the_page() -> None:
     ],
 )
 def test_failure_classes(record: dict[str, Any], name: str) -> None:
-    assert report.failure_class(store.Attempt("a", record)) == name
+    assert report.failure_class(Attempt("a", record)) == name
 
 
 # ---- the chart library ----
@@ -382,4 +382,4 @@ def test_the_bundle_is_built_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_times_of_the_fixtures_are_a_minute_apart() -> None:
-    assert store.seconds_between(START, END) == 60
+    assert seconds_between(START, END) == 60

@@ -16,6 +16,7 @@ import pytest
 from sweep.errors import SweepError
 from sweep.layout import Clone
 from sweep.records import store
+from sweep.records.attempt import seconds_between
 from tests.unit.stores import START, folder, put_attempt, put_result, result, trial
 
 
@@ -218,7 +219,7 @@ def test_the_newest_attempt_is_the_one_that_started_last(tmp_path: Path) -> None
     ("start", "end"), [(None, "2026-01-01T00:00:00Z"), ("x", "y"), (1, 2), ("2026-01-01", "2026-01-01T00:00:00Z")]
 )
 def test_times_that_make_no_sense_are_no_time(start: Any, end: Any) -> None:
-    assert store.seconds_between(start, end) == 0
+    assert seconds_between(start, end) == 0
 
 
 def test_ten_thousand_results_are_all_read(tmp_path: Path) -> None:

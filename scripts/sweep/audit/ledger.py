@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache
@@ -14,12 +13,11 @@ from sweep import git, plan
 from sweep.audit import storage, tables
 from sweep.errors import BadInput
 from sweep.layout import Clone
-from sweep.records import booking, store
+from sweep.records import booking, results, store
+from sweep.records.attempt import Attempt
 from sweep.records.results import Row
-from sweep.records.store import FINAL, Attempt, Stored
+from sweep.records.store import FINAL, Stored
 
-ALIVE_SECONDS = 60
-"""Without a sign of life for so long an attempt is dead; the runner says the same."""
 UNKNOWN = "unknown"
 
 
@@ -36,9 +34,9 @@ class Entry:
     """Of the trial: that of its result, or failed | running | pending | missing; `reproduction` for one."""
     cause: str
     attempts: int
-    seconds: float
+    milliseconds: int
     """Wall-clock."""
-    gpu_seconds: float
+    gpu_milliseconds: int
     recorded: bool
     """False: no store has it any more, a results.csv remembers it."""
 
@@ -49,22 +47,22 @@ class Account:
 
     trials: set[str] = field(default_factory=set)
     attempts: int = 0
-    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(booking.CAUSES, 0.0))
-    """Cause -> wall-clock seconds."""
-    gpu_seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(booking.CAUSES, 0.0))
-    """Cause -> GPUs x seconds."""
+    milliseconds: dict[str, int] = field(default_factory=lambda: dict.fromkeys(booking.CAUSES, 0))
+    """Cause -> wall-clock."""
+    gpu_milliseconds: dict[str, int] = field(default_factory=lambda: dict.fromkeys(booking.CAUSES, 0))
+    """Cause -> GPUs x milliseconds."""
 
     def add(self, entry: Entry) -> None:
         self.trials.add(entry.trial)
         self.attempts += entry.attempts
-        self.seconds[entry.cause] += entry.seconds
-        self.gpu_seconds[entry.cause] += entry.gpu_seconds
+        self.milliseconds[entry.cause] += entry.milliseconds
+        self.gpu_milliseconds[entry.cause] += entry.gpu_milliseconds
 
     def data(self) -> dict[str, Any]:
         """As JSON, in hours."""
         trial_hours, gpu_hours = (
-            {"all": sum(spent.values()) / 3600} | {cause: one / 3600 for cause, one in spent.items()}
-            for spent in (self.seconds, self.gpu_seconds)
+            {cause: one / 3_600_000 for cause, one in {"all": sum(spent.values()), **spent}.items()}
+            for spent in (self.milliseconds, self.gpu_milliseconds)
         )
         told = {"trials": len(self.trials), "attempts": self.attempts}
         return told | {"trial_hours": trial_hours, "gpu_hours": gpu_hours}
@@ -107,33 +105,32 @@ class Ledger:
         return made
 
 
-def _size(account: Account) -> tuple[float, float]:
-    return sum(account.gpu_seconds.values()), sum(account.seconds.values())
+def _size(account: Account) -> tuple[int, int]:
+    return sum(account.gpu_milliseconds.values()), sum(account.milliseconds.values())
 
 
 def read(clone: Clone) -> Ledger:
     """Everything there is. Nothing is fatal: what cannot be read is named."""
     known, problems, folders = _stores(clone)
-    rows = _rows(clone)
+    rows, first = _rows(clone)
     authors = _authors(clone)
-    sweeps = {trial: sweep for sweep, trial in reversed(rows)}
-    entries = [
-        entry for trial, stored in known.items() for entry in _recorded(trial, stored, sweeps.get(trial, ""), authors)
-    ]
-    recorded: dict[str, float] = {}
+    entries: list[Entry] = []
+    for trial in {**known, **dict.fromkeys(first)}:
+        stored, sweep = known.get(trial, Stored()), first.get(trial, UNKNOWN)
+        newest = stored.attempts[-1].text("sweep") if stored.attempts else ""
+        entries += _entries(trial, stored, rows.get((newest, trial)) or rows.get((sweep, trial)), sweep, authors)
+    recorded: dict[str, int] = {}
     for entry in entries:
-        recorded[entry.trial] = recorded.get(entry.trial, 0) + entry.gpu_seconds
-    agree, differences, remembered = 0, [], set()
+        if entry.recorded:
+            recorded[entry.trial] = recorded.get(entry.trial, 0) + entry.gpu_milliseconds
+    agree, differences = 0, []
     for (sweep, trial), row in rows.items():
         if trial in recorded:
-            told = row.gpu_seconds or 0.0
-            if abs(told - recorded[trial]) < 0.001:
+            remembered = round((row.gpu_seconds or 0) * 1000)
+            if remembered == recorded[trial]:
                 agree += 1
             else:
-                differences.append(Difference(sweep, trial, told, recorded[trial]))
-        elif trial not in remembered:
-            remembered.add(trial)
-            entries += _remembered(row, sweep, authors)
+                differences.append(Difference(sweep, trial, remembered / 1000, recorded[trial] / 1000))
     return Ledger(entries, agree, differences, problems, [str(folder) for folder in folders])
 
 
@@ -150,20 +147,31 @@ def _stores(clone: Clone) -> tuple[dict[str, Stored], list[str], list[Path]]:
             found[f"{trial}/{number}"] = store.read(again, [trial]).trials[trial]
         for trial, stored in found.items():
             other = known.get(trial, Stored())
-            attempts = {attempt.name: attempt for attempt in (*stored.attempts, *other.attempts)}
+            attempts = {one.name: one for one in sorted((*stored.attempts, *other.attempts), key=_told_last)}
             known[trial] = Stored(other.result or stored.result, tuple(attempts[name] for name in sorted(attempts)))
     return known, problems, folders
 
 
-def _rows(clone: Clone) -> dict[tuple[str, str], Row]:
-    """(sweep, id) -> its newest row that tells GPU-seconds, from all tables there ever were."""
-    found: dict[tuple[str, str], Row] = {}
+def _told_last(attempt: Attempt) -> tuple[bool, float]:
+    """Of two looks at an attempt, what the later one saw comes last."""
+    return bool(attempt.record.get("finished_at")), attempt.alive_at
+
+
+def _rows(clone: Clone) -> tuple[dict[tuple[str, str], Row], dict[str, str]]:
+    """(sweep, id) -> its newest row that tells GPU-seconds, from all tables there ever were; and id -> the sweep that
+    had such a row first: one that lists the trial later found its result, and spent nothing on it.
+    """
+    rows: dict[tuple[str, str], Row] = {}
+    first: dict[str, tuple[int, str]] = {}
     for table in tables.everywhere(clone):
-        if any((table.sweep, trial) not in found for trial in table.ids):
+        if any((table.sweep, trial) not in rows for trial in table.ids):
             for row in table.rows.values():
                 if row.gpu_seconds is not None:
-                    found.setdefault((table.sweep, row.id), row)
-    return found
+                    rows.setdefault((table.sweep, row.id), row)
+        for trial in table.ids:
+            if (table.sweep, trial) in rows and table.age > first.get(trial, (-2, ""))[0]:
+                first[trial] = table.age, table.sweep
+    return rows, {trial: sweep for trial, (_, sweep) in first.items()}
 
 
 def _authors(clone: Clone) -> Callable[[str], str]:
@@ -174,50 +182,42 @@ def _authors(clone: Clone) -> Callable[[str], str]:
     return lambda commit: of(commit) if commit and commit != UNKNOWN else UNKNOWN
 
 
-def _recorded(trial: str, stored: Stored, sweep: str, authors: Callable[[str], str]) -> Iterable[Entry]:
-    newest = stored.attempts[-1] if stored.attempts else None
-    alive = newest is not None and newest.status == "running" and time.time() - newest.alive_at < ALIVE_SECONDS
-    status = "reproduction" if "/" in trial else _status(stored, newest, alive)
-    for attempt, cause in booking.causes(stored, alive):
-        told = booking.provenance(attempt.record)
-        commit = str(told.get("commit") or UNKNOWN)
+def _entries(trial: str, stored: Stored, row: Row | None, sweep: str, authors: Callable[[str], str]) -> Iterable[Entry]:
+    """Every attempt to the sweep that made it; to `sweep`, whose row it is, what no record tells."""
+    for one in results.booked(row, stored):
+        record = one.attempt.record if one.attempt else {}
+        told = booking.provenance(record)
+        commit = str(told.get("commit") or (row.commit if row and not one.attempt else "") or UNKNOWN)
         yield Entry(
             trial=trial,
-            sweep=attempt.text("sweep") or sweep or UNKNOWN,
+            sweep=str(record.get("sweep") or sweep),
             commit=commit,
             author=str(told.get("author") or authors(commit)),
-            status=status,
-            cause=cause,
-            attempts=1,
-            seconds=round(attempt.seconds, 3),
-            gpu_seconds=round(attempt.gpu_seconds, 3),
-            recorded=True,
+            status=_status(trial, stored, row),
+            cause=one.cause,
+            attempts=one.attempts,
+            milliseconds=one.milliseconds,
+            gpu_milliseconds=one.gpu_milliseconds,
+            recorded=bool(stored.attempts),
         )
 
 
-def _status(stored: Stored, newest: Attempt | None, alive: bool) -> str:
+def _status(trial: str, stored: Stored, row: Row | None) -> str:
+    newest = stored.attempts[-1] if stored.attempts else None
+    if "/" in trial:
+        return "reproduction"
     if stored.result:
         return str(stored.result["status"])
-    if alive:
+    if newest is None:
+        return row.status if row else UNKNOWN
+    if newest.alive:
         return "running"
     # Without its result a trial is as if it had not run; killed or preempted, it waits for its next attempt.
-    return "failed" if newest and newest.status == "failed" else "missing" if _ended_well(newest) else "pending"
+    return "failed" if newest.status == "failed" else "missing" if _ended_well(newest) else "pending"
 
 
-def _ended_well(newest: Attempt | None) -> bool:
-    return newest is not None and newest.status in (*FINAL, "duplicate")
-
-
-def _remembered(row: Row, sweep: str, authors: Callable[[str], str]) -> Iterable[Entry]:
-    """What a row tells of a trial that no store has. Its attempts are booked with the useful time."""
-    for cause in booking.CAUSES:
-        spent, useful = getattr(row, f"gpu_seconds_{cause}") or 0.0, cause == "useful"
-        seconds = (row.setup_s or 0) + (row.train_s or 0) if useful and row.status in FINAL else 0.0
-        if spent or useful:
-            commit = row.commit or UNKNOWN
-            attempts = row.attempts if useful else 0
-            author = authors(commit)
-            yield Entry(row.id, sweep, commit, author, row.status, cause, attempts, seconds, spent, False)
+def _ended_well(newest: Attempt) -> bool:
+    return newest.status in (*FINAL, "duplicate")
 
 
 def ceilings(clone: Clone) -> dict[str, tuple[float, float]]:

@@ -29,6 +29,8 @@ class Table:
     data: bytes
     current: bool
     """Whether it lies in the work tree."""
+    age: int = -1
+    """How many versions are newer than the oldest commit that left it so; -1 for one that was not committed."""
 
     @cached_property
     def ids(self) -> set[str]:
@@ -52,18 +54,19 @@ def everywhere(clone: Clone, sweep: str = "") -> Iterator[Table]:
         if (found := PATH.fullmatch(version.path))
     ]
     first = {(name, version.blob): version.commit for name, version in reversed(versions)}
+    age = {(name, version.blob): place for place, (name, version) in enumerate(versions)}
     seen = set()
     for path in sorted(clone.root.glob(f"values/{sweep or '*'}/results.csv")):
         data, name = path.read_bytes(), path.parent.name
         key = name, git.blob_hash(data, like=versions[0][1].blob if versions else "")
         seen.add(key)
-        yield Table(name, first.get(key, ""), data, True)
+        yield Table(name, first.get(key, ""), data, True, age.get(key, -1))
     older = [key for key in dict.fromkeys((name, version.blob) for name, version in versions) if key not in seen]
     for at in range(0, len(older), BATCH):
         held = git.blobs(clone.root, (blob for _, blob in older[at : at + BATCH]))
         for name, blob in older[at : at + BATCH]:
             if blob in held:
-                yield Table(name, first[name, blob], held[blob], False)
+                yield Table(name, first[name, blob], held[blob], False, age[name, blob])
 
 
 def find(clone: Clone, beginning: str, sweep: str = "") -> list[tuple[Table, Row]]:

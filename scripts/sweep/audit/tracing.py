@@ -13,7 +13,8 @@ from sweep import code, git, yamlfile
 from sweep.audit import storage, tables
 from sweep.errors import BadInput
 from sweep.layout import Clone
-from sweep.records import booking, same, store
+from sweep.records import booking, results, same, store
+from sweep.records.attempt import Attempt
 from sweep.records.results import Row
 from sweep.records.store import Stored
 from sweep.session import merged
@@ -133,7 +134,7 @@ def of(clone: Clone, beginning: str, sweep: str = "") -> Trace:
         engine=str(record.get("engine") or (row.engine if row else "")),
         metrics=(stored.result or {}).get("metrics") or (row.metrics if row else {}),
         store=str(where.get(trial, "")),
-        attempts=[_attempt(attempt, cause) for attempt, cause in booking.causes(stored, alive=False)],
+        attempts=[_attempt(one.attempt, one.cause) for one in results.booked(row, stored) if one.attempt],
     )
 
 
@@ -181,7 +182,7 @@ def _record(stored: Stored) -> Mapping[str, Any]:
     return next((attempt.record for attempt in stored.attempts if attempt.name == made), records[-1] if records else {})
 
 
-def _attempt(attempt: store.Attempt, cause: str) -> dict[str, Any]:
+def _attempt(attempt: Attempt, cause: str) -> dict[str, Any]:
     record = {name: attempt.record.get(name) for name in ("exit_code", "reason", "started_at", "node", "engine")}
     return {
         "attempt": attempt.name,

@@ -69,7 +69,7 @@ def refresh(
     for pod in cluster.list("Pod", f"{READER_LABEL},app.kubernetes.io/name=helm-sweep", brief=True):
         if time.time() - states.seconds(pod["metadata"]["creationTimestamp"]) > STALE_SECONDS:
             cluster.delete("Pod", pod["metadata"]["name"], grace_seconds=0)
-    brought, waiting = Brought(), [trial.id for trial in trials]
+    begun, brought, waiting = time.time(), Brought(), [trial.id for trial in trials]
     while waiting:
         asked = waiting[:PASS_TRIALS]
         known = [f"{trial}:{fingerprint(str(store.folder(mirror, trial)))}" for trial in asked]
@@ -82,6 +82,8 @@ def refresh(
                 waiting = waiting[len(asked) - record["left"] :]
                 brought.unread += record["unread"]
     (mirror / "trials").mkdir(parents=True, exist_ok=True)
+    (mirror / store.LOOKED).touch()
+    os.utime(mirror / store.LOOKED, (begun, begun))
     return brought
 
 

@@ -1,48 +1,76 @@
 """What each attempt's time was good for. docs/results.md has the rules for people.
 
-Milliseconds as whole numbers, so that the causes of a trial add up to its total exactly, in whatever order.
+`book` is the one judge: results.csv, the report, the ledger and trace all show what it says. Milliseconds are whole
+numbers, so that the causes of a trial add up to its total exactly, in whatever order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from sweep.records.store import FINAL, Attempt, Stored, seconds_between
+from sweep.records.attempt import Attempt, seconds_between
+from sweep.records.store import FINAL, Stored
 
 CAUSES: tuple[str, ...] = ("useful", "failed", "preempted", "duplicate")
 """Every attempt is booked under exactly one."""
 
 
-def cause(attempt: Attempt, made: str, alive: bool) -> str:
-    """One of CAUSES. `made` names the attempt whose result stands, "" for none; `alive`: this one may still get there.
+@dataclass(frozen=True)
+class Booked:
+    """Time under one cause: of an attempt, or of what is remembered of attempts whose records are gone."""
 
-    An attempt without an end was killed, or its machine died: nobody asked it to go, so that is a failure.
+    cause: str
+    milliseconds: int
+    """Wall-clock."""
+    gpu_milliseconds: int
+    """GPUs x milliseconds."""
+    attempts: int = 1
+    attempt: Attempt | None = None
+
+
+def book(stored: Stored, *, over: bool = False, gpus: int = 0) -> list[Booked]:
+    """The attempts of a trial with their causes, oldest first.
+
+    `over`: its Job is known to have ended, so none is under way, whatever its last sign of life. Where only the result
+    is left, its time is useful, on `gpus`.
     """
-    if attempt.name == made:
+    standing = _standing(stored, over)
+    if not stored.attempts and stored.result:
+        seconds = seconds_between(stored.result.get("started_at"), stored.result.get("finished_at"))
+        return [Booked("useful", round(seconds * 1000), round(seconds * gpus * 1000))]
+    return [
+        Booked(_cause(one, standing), round(one.seconds * 1000), round(one.gpu_seconds * 1000), attempt=one)
+        for one in stored.attempts
+    ]
+
+
+def _standing(stored: Stored, over: bool) -> str:
+    """The one attempt that is useful, "" for none: that of the result; else the newest under way, which may get there;
+    else the newest that had a result, which has been lost since.
+    """
+    if stored.result:
+        return str(stored.result.get("attempt") or "")
+    alive = [one.name for one in stored.attempts if one.alive and not over]
+    lost = [one.name for one in stored.attempts if one.status in FINAL]
+    return (alive or lost or [""])[-1]
+
+
+def _cause(attempt: Attempt, standing: str) -> str:
+    """One of CAUSES. What has no end was killed, or its machine died: nobody asked it to go, so that is a failure."""
+    if attempt.name == standing:
         return "useful"
-    if attempt.status == "duplicate" or (made and attempt.status in FINAL):
+    if attempt.status in (*FINAL, "duplicate"):
         return "duplicate"
-    if attempt.status in FINAL or (attempt.status == "running" and alive):
-        return "useful"
     return "preempted" if attempt.status == "preempted" else "failed"
 
 
-def causes(stored: Stored, alive: bool) -> list[tuple[Attempt, str]]:
-    """The attempts of a trial with their causes. `alive`: its Job runs, so its newest attempt may be under way."""
-    made = str((stored.result or {}).get("attempt") or "")
-    newest = stored.attempts[-1:]
-    return [(attempt, cause(attempt, made, alive and attempt in newest)) for attempt in stored.attempts]
-
-
-def milliseconds(stored: Stored, alive: bool, of: Callable[[Attempt], float], without: float = 1) -> dict[str, int]:
-    """Cause -> milliseconds of `of(attempt)`. Where only the result is left, that is useful, `without` times over."""
+def by_cause(booked: Iterable[Booked], of: Callable[[Booked], int]) -> dict[str, int]:
+    """Cause -> sum of `of`, for all CAUSES."""
     spent = dict.fromkeys(CAUSES, 0)
-    for attempt, booked in causes(stored, alive):
-        spent[booked] += round(of(attempt) * 1000)
-    if not stored.attempts and stored.result:
-        seconds = seconds_between(stored.result.get("started_at"), stored.result.get("finished_at"))
-        spent["useful"] = round(seconds * without * 1000)
+    for one in booked:
+        spent[one.cause] += of(one)
     return spent
 
 

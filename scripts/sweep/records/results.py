@@ -13,7 +13,9 @@ from typing import Any, Protocol
 from sweep.errors import BadInput
 from sweep.files import write_atomic
 from sweep.records import booking, same
-from sweep.records.store import FINAL, Attempt, Snapshot, Stored, is_number, seconds_between
+from sweep.records.attempt import Attempt
+from sweep.records.booking import Booked
+from sweep.records.store import FINAL, Snapshot, Stored, is_number
 from sweep.render import Trial
 
 CSV_VERSION = 1
@@ -113,10 +115,11 @@ def merge(
     its row stays, as store=missing. Results that another engine made of the same points stay too.
     """
     known = {row.id: row for row in old}
-    rows = [
-        _row(trial, snapshot.trials.get(trial.id, Stored()), known.get(trial.id), states.get(trial.id), engine)
-        for trial in trials
-    ]
+    rows = []
+    for trial in trials:
+        stored = snapshot.trials.get(trial.id, Stored())
+        row = _row(trial, stored, known.get(trial.id), states.get(trial.id), engine)
+        rows.append(_with_gpu_seconds(row, stored, trial.gpus))
     listed = {row.id for row in rows}
     points = {same.anywhere(row) for row in rows}
     elsewhere = [
@@ -141,7 +144,7 @@ def _row(trial: Trial, stored: Stored, old: Row | None, state: JobState | None, 
         engine=engine,
         attempts=max(len(stored.attempts), state.attempts if state else 0) or (old.attempts if old else 0),
         queued_s=queued,
-        **_gpu_seconds(trial, stored, old, state is not None and state.condition == "Running"),
+        **_remembered(old),
         code=identity["code"],
         image=identity["image"],
         image_id=next((one.image_id for one in (state, old) if one and one.image_id), ""),
@@ -193,19 +196,36 @@ def _with_result(row: Row, result: dict[str, Any], attempts: Sequence[Attempt], 
     )
 
 
-def trial_seconds(stored: Stored) -> float:
-    """Wall-clock seconds of all attempts of a trial; of its result alone where no attempt is left."""
-    seconds = sum(attempt.seconds for attempt in stored.attempts)
-    result = stored.result or {}
-    return seconds or seconds_between(result.get("started_at"), result.get("finished_at"))
+def booked(row: Row | None, stored: Stored, gpus: int | None = None) -> list[Booked]:
+    """What a trial took, from its attempts' records and, as far as they are gone, from what its row remembers.
+
+    `gpus` of the trial, where that is known. A row that saw the Job fail knows that no attempt up to then runs.
+    """
+    if stored.attempts or (stored.result and (row is None or gpus is not None)):
+        over = row is not None and row.status == "failed" and row.attempts >= len(stored.attempts)
+        return booking.book(stored, over=over, gpus=gpus or 0)
+    if row is None:
+        return []
+    spent = {cause: round(1000 * (getattr(row, f"gpu_seconds_{cause}") or 0)) for cause in booking.CAUSES}
+    trained = (row.setup_s or 0) + (row.train_s or 0) if row.status in FINAL else 0.0
+    took = sum(one.milliseconds for one in booking.book(stored)) if stored.result else round(1000 * trained)
+    useful = Booked("useful", took, spent.pop("useful"), row.attempts)
+    return [useful, *(Booked(cause, 0, gpu_seconds, 0) for cause, gpu_seconds in spent.items() if gpu_seconds)]
 
 
-def _gpu_seconds(trial: Trial, stored: Stored, old: Row | None, running: bool) -> dict[str, Any]:
-    """The columns GPU_SECONDS."""
+def _remembered(old: Row | None) -> dict[str, Any]:
+    """The columns GPU_SECONDS as they were."""
+    return {name: getattr(old, name, None) for name in GPU_SECONDS}
+
+
+def _with_gpu_seconds(row: Row, stored: Stored, gpus: int) -> Row:
+    """The columns GPU_SECONDS, where there is more than the row remembers."""
     if not stored.attempts and not stored.result:
-        return {name: getattr(old, name, None) for name in GPU_SECONDS}
-    spent = booking.milliseconds(stored, running, lambda attempt: attempt.gpu_seconds, trial.gpus)
-    return {name: one / 1000 for name, one in zip(GPU_SECONDS, (sum(spent.values()), *spent.values()), strict=True)}
+        return row
+    spent = booking.by_cause(booked(row, stored, gpus), lambda one: one.gpu_milliseconds)
+    told = zip(GPU_SECONDS, (sum(spent.values()), *spent.values()), strict=True)
+    columns: dict[str, Any] = {name: milliseconds / 1000 for name, milliseconds in told}
+    return replace(row, **columns)
 
 
 def _commit(attempt: dict[str, Any]) -> str:

@@ -15,13 +15,14 @@ import json
 import math
 import os
 import re
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
 from sweep.files import write_atomic
+from sweep.records.attempt import Attempt
 from sweep.render import Trial
 
 SCHEMA_VERSION = 1
@@ -31,6 +32,9 @@ FINAL = ("succeeded", "diverged", "pruned")
 ID = re.compile("[0-9a-f]{4,64}")
 LARGEST_BYTES = 4 * 1024 * 1024
 """No result or attempt is larger; what is, is not one of ours."""
+
+LOOKED = ".looked"
+"""Its mtime says when a mirror of a store was brought up to date; a store itself is looked at as it is read."""
 
 STALE_RETRIES = 5
 CACHE_VERSION = 1
@@ -43,36 +47,6 @@ class Problem:
     path: str
     """Relative to the store."""
     what: str
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One attempt of a trial; `record` is its attempt.json, {} where there is none that can be read."""
-
-    name: str
-    record: dict[str, Any]
-    alive_at: float = 0.0
-    """Seconds of the epoch: its last sign of life, which is the mtime of attempt.json."""
-
-    @property
-    def status(self) -> str:
-        return self.text("status") or "unknown"
-
-    def text(self, name: str) -> str:
-        """A field of the record as text, "" where there is none."""
-        return str(self.record.get(name) or "")
-
-    @property
-    def seconds(self) -> float:
-        """Wall-clock seconds it ran; one that did not live to write its end counts up to its last sign of life."""
-        end = self.record.get("finished_at") or datetime.fromtimestamp(self.alive_at, UTC).isoformat()
-        return seconds_between(self.record.get("started_at"), end)
-
-    @property
-    def gpu_seconds(self) -> float:
-        """GPUs x seconds."""
-        gpus = self.record.get("gpus")
-        return self.seconds * float(gpus) if isinstance(gpus, int) else 0.0
 
 
 @dataclass(frozen=True)
@@ -94,14 +68,6 @@ class Snapshot:
     """False when the store itself is not there (not mounted, deleted)."""
     read: int = 0
     """Files opened; the rest had not changed since the last time."""
-
-
-def seconds_between(start: Any, end: Any) -> float:
-    """Seconds between two ISO 8601 times; 0 if either is missing, malformed, or the clock ran backwards."""
-    try:
-        return max(0.0, (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds())
-    except (TypeError, ValueError):
-        return 0.0
 
 
 def folder(store: Path, trial: str) -> Path:
@@ -207,7 +173,7 @@ def read(store: Path, trials: Iterable[Trial | str], cache: Path | None = None) 
     deleted at any time.
     """
     key = [CACHE_VERSION, str(store)]
-    reader = _Reader(store, _load_cache(cache, key))
+    reader = _Reader(store, _looked_at(store), _load_cache(cache, key))
     # Nothing that is read becomes garbage, and looking for some among 10,000 trials takes a third of the time.
     gc.disable()
     try:
@@ -217,6 +183,13 @@ def read(store: Path, trials: Iterable[Trial | str], cache: Path | None = None) 
     if cache and reader.cache != reader.before:
         write_atomic(cache, json.dumps({"key": key, "files": reader.cache}))
     return Snapshot(kept, reader.problems, (store / "trials").is_dir(), reader.opened)
+
+
+def _looked_at(store: Path) -> float:
+    try:
+        return (store / LOOKED).stat().st_mtime
+    except OSError:
+        return time.time()
 
 
 def _load_cache(cache: Path | None, key: list[Any]) -> dict[str, list[Any]]:
@@ -230,6 +203,7 @@ def _load_cache(cache: Path | None, key: list[Any]) -> dict[str, list[Any]]:
 @dataclass
 class _Reader:
     store: Path
+    seen_at: float
     before: dict[str, list[Any]]
     """Path in the store -> [mtime_ns, size, inode, record]."""
     cache: dict[str, list[Any]] = field(default_factory=dict)
@@ -252,7 +226,7 @@ class _Reader:
     def _attempt(self, base: str, name: str) -> Attempt:
         key = f"{base}/attempts/{name}/attempt.json"
         record = self._file(key)
-        return Attempt(name, {}) if record is None else Attempt(name, record, self.cache[key][0] / 1e9)
+        return Attempt(name, {}) if record is None else Attempt(name, record, self.cache[key][0] / 1e9, self.seen_at)
 
     def _file(self, key: str, trial: Trial | str | None = None) -> dict[str, Any] | None:
         """A checked record, from the cache where the file has not changed; None if missing or set aside."""

@@ -16,9 +16,11 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from sweep.records import store
-from sweep.records.results import Row, trial_seconds
-from sweep.records.store import FINAL, Attempt, Snapshot, Stored, is_number
+from sweep.records import booking, results, store
+from sweep.records.attempt import Attempt
+from sweep.records.booking import Booked
+from sweep.records.results import Row
+from sweep.records.store import Snapshot, Stored, is_number
 from sweep.reports import figures, verdict
 from sweep.reports.importance import LEAST
 from sweep.reports.pareto import Front
@@ -39,12 +41,10 @@ EXIT_CODES = {
     143: "ended by SIGTERM",
 }
 CAUSES = {
-    "useful": "attempts whose result stands",
-    "running": "attempts that run, or were killed without a word",
-    "failed": "attempts that failed",
+    "useful": "attempts whose result stands, or that are under way",
+    "failed": "attempts that failed, or were killed without a word",
     "preempted": "attempts that were ended to go on elsewhere",
     "duplicate": "attempts that another one's result made superfluous",
-    "unknown": "attempts without a record that can be read",
 }
 
 
@@ -69,10 +69,17 @@ class Material:
 
 def spent(rows: Sequence[Row], snapshot: Snapshot) -> verdict.Spent:
     """Over all attempts; a trial whose attempts are gone counts with what its row remembers."""
-    seconds = (
-        trial_seconds(snapshot.trials.get(row.id, Stored())) or (row.setup_s or 0) + (row.train_s or 0) for row in rows
+    found = _booked(rows, snapshot)
+    return verdict.Spent(
+        sum(one.milliseconds for one in found) / 1000, sum(one.gpu_milliseconds for one in found) / 1000
     )
-    return verdict.Spent(sum(seconds), sum(row.gpu_seconds or 0 for row in rows))
+
+
+def _booked(rows: Sequence[Row], snapshot: Snapshot) -> list[Booked]:
+    """What all trials took: those in the table, and those that have begun since."""
+    known = {row.id: row for row in rows}
+    ids = dict.fromkeys([*known, *snapshot.trials])
+    return [one for id in ids for one in results.booked(known.get(id), snapshot.trials.get(id, Stored()))]
 
 
 def html(material: Material, charts: str = "", data: dict[str, Any] | None = None) -> str:
@@ -129,7 +136,7 @@ def html(material: Material, charts: str = "", data: dict[str, Any] | None = Non
         spent=spent(rows, material.snapshot),
         status_line=verdict.status_line(rows),
         failures=list(_failures(material)),
-        ledger=list(_ledger(material)),
+        ledger=list(hours_by_cause(rows, material.snapshot)),
         problems=material.snapshot.problems,
         provenance=_provenance(rows),
     )
@@ -262,19 +269,21 @@ def failure_class(attempt: Attempt) -> str:
     return f"{head}: {re.sub(r'0x[0-9a-f]+|[0-9]+', '…', rest)}"[:120] if rest else head[:120]
 
 
-def _ledger(material: Material) -> Iterator[dict[str, Any]]:
+def hours_by_cause(rows: Sequence[Row], snapshot: Snapshot) -> Iterator[dict[str, Any]]:
     """Where the time went: attempts, trial-hours and GPU-hours by cause."""
-    causes: dict[str, list[Attempt]] = {}
-    for _, attempt in _attempts(material):
-        causes.setdefault("useful" if attempt.status in FINAL else attempt.status, []).append(attempt)
-    for cause in sorted(causes, key=lambda name: [*CAUSES, name].index(name)):
-        yield {
-            "cause": cause,
-            "meaning": CAUSES.get(cause, ""),
-            "attempts": len(causes[cause]),
-            "hours": verdict.hours(sum(attempt.seconds for attempt in causes[cause])),
-            "gpu_hours": verdict.hours(sum(attempt.gpu_seconds for attempt in causes[cause])),
-        }
+    found = _booked(rows, snapshot)
+    attempts = booking.by_cause(found, lambda one: one.attempts)
+    spent = booking.by_cause(found, lambda one: one.milliseconds)
+    gpus = booking.by_cause(found, lambda one: one.gpu_milliseconds)
+    for cause in booking.CAUSES:
+        if attempts[cause] or gpus[cause]:
+            yield {
+                "cause": cause,
+                "meaning": CAUSES[cause],
+                "attempts": attempts[cause],
+                "hours": verdict.hours(spent[cause] / 1000),
+                "gpu_hours": verdict.hours(gpus[cause] / 1000),
+            }
 
 
 def _provenance(rows: Sequence[Row]) -> list[tuple[str, list[tuple[str, int]]]]:
