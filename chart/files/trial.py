@@ -1,7 +1,8 @@
 """The trial runner: runs the one command of a Pod and sees to it that its result is kept once, whole, and for good.
 
 What to run is in the environment variable TRIAL; POD_NAME, POD_UID, NODE_NAME and SWEEP_ENGINE say where. With
-REPRODUCTION=n it runs as if for the first time, and keeps all of it in reproductions/<id>/<n>. Exit codes:
+REPRODUCTION=n it runs as if for the first time, and keeps all of it in reproductions/<id>/<n>. With --make it only
+makes the folders of the store that a container is to mount: it is the init container `store` then. Exit codes:
 0 done · 64 bad input · 65 bad data · 66 time limit · 67 out of GPU memory on an exclusive GPU · 75 try again (the
 store, or a shared GPU) · 143 after SIGTERM · else the command's own, or 128 + its signal.
 
@@ -100,6 +101,24 @@ def strict_object(data: bytes | str) -> dict[str, Any]:
         raise ValueError("nested too deeply") from None
     need(isinstance(made, dict), "not a JSON object")
     return made  # type: ignore[no-any-return]
+
+
+def open_folder(root: str, path: str) -> int:
+    """A handle of the folder `path` below `root`, made where it is missing. Raises OSError, for a link on the way too:
+    what others may write must not lead elsewhere."""
+    handle = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    for part in path.split("/"):
+        above = handle
+        try:
+            with suppress(FileExistsError):
+                os.mkdir(part, dir_fd=above)
+            handle = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)
+        except OSError as error:
+            error.filename = f"{root}/{path}"
+            raise
+        finally:
+            os.close(above)
+    return handle
 
 
 def write_all(handle: int, data: bytes, path: str) -> None:
@@ -654,7 +673,11 @@ def clean_checkpoints(options: argparse.Namespace, trial: dict[str, Any], siblin
         for record, alive_at in attempts_in(siblings, but=own)
     )
     if not shared and not any(alive):
-        os.rmdir(folder)
+        try:
+            os.rmdir(folder)
+        except OSError as error:
+            if error.errno not in (errno.EBUSY, errno.EROFS):  # mounted alone it cannot go; empty it costs nothing
+                raise
 
 
 # ---- all of it -------------------------------------------------------------------------------------------------------
@@ -692,10 +715,36 @@ def store_of_reproduction(results: str, trial: dict[str, Any], number: str) -> s
     """A store of its own, below the result store: neither the result that stands nor its checkpoints are in there."""
     if not re.fullmatch("[0-9]{1,12}", number):
         raise Stop(BAD_INPUT, f"REPRODUCTION: {number!r} is not a number; let `make reproduce` render the Job")
-    os.listdir(results)  # as in run(): a store that is not mounted must not become a folder
+    os.listdir(results)  # never made here: a store that is not mounted must not become a folder
     folder = f"{results}/reproductions/{trial['id']}/{number}"
     os.makedirs(folder, exist_ok=True)
     return folder
+
+
+def not_writable(results: str, error: OSError) -> Stop:
+    who = f"not writable by {os.getuid()}:{os.getgid()} (uid:gid)"
+    advice = "free space there, or set what its export asks for (values: security)"
+    return Stop(TRY_AGAIN, f"result store {results}: {who}: {in_words(error)}; {advice}")
+
+
+def make_folders(options: argparse.Namespace) -> None:
+    """All that an init container does: make the folders of the store that the trial's own container mounts alone, which
+    would else be root's, and see that files can be written there. Raises Stop."""
+    try:
+        os.listdir(options.results)  # never made here: a store that is not mounted must not become a folder
+        for path in options.make:
+            handle = open_folder(options.results, path)
+            probe = f".probe.{os.urandom(4).hex()}"
+            try:
+                os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666, dir_fd=handle))
+                os.unlink(probe, dir_fd=handle)
+            except OSError as error:
+                error.filename = f"{options.results}/{path}"
+                raise
+            finally:
+                os.close(handle)
+    except OSError as error:
+        raise not_writable(options.results, error) from None
 
 
 def run(options: argparse.Namespace, trial: dict[str, Any], signals: int) -> None:
@@ -707,12 +756,10 @@ def run(options: argparse.Namespace, trial: dict[str, Any], signals: int) -> Non
         end_well(standing, options, trial, f"{folder}/attempts")
         return
     try:
-        os.listdir(options.results)  # never made here: a store that is not mounted must not become a folder
+        os.listdir(options.results)  # as above
         attempt = Attempt(folder, options, trial)
     except OSError as error:
-        who = f"not writable by {os.getuid()}:{os.getgid()} (uid:gid)"
-        advice = "free space there, or set what its export asks for (values: security)"
-        raise Stop(TRY_AGAIN, f"result store {options.results}: {who}: {in_words(error)}; {advice}") from None
+        raise not_writable(options.results, error) from None
     try:
         result = train(options, trial, attempt, signals)
         standing = publish(folder, result, trial)
@@ -756,6 +803,7 @@ def parse_arguments(words: list[str] | None) -> argparse.Namespace:
     add("--data", metavar="DIR", help="the data set; without it there is no DATA_DIR")
     add("--code", metavar="PATH", help="files.json or folder of the frozen code; without it the code is in the image")
     add("--provenance", metavar="FILE", help="provenance.json; may be missing")
+    add("--make", action="append", metavar="PATH", help="make this folder of the store, and run nothing")
     add("--scratch", required=True, metavar="DIR", help="a writable folder for this attempt alone")
     add("--gpus", type=int, default=0, metavar="N", help="GPUs of this Pod, for the record")
     add("--grace", type=float, default=30, metavar="SECONDS", help="time between SIGTERM and SIGKILL from outside")
@@ -769,6 +817,9 @@ def main(words: list[str] | None = None) -> int:
     signals, trial = listen(), {}
     try:
         options = parse_arguments(words)
+        if options.make:
+            make_folders(options)
+            return 0
         trial = parse_trial(os.environ.get("TRIAL"))
         if os.environ.get("REPRODUCTION"):
             options.results = store_of_reproduction(options.results, trial, os.environ["REPRODUCTION"])

@@ -129,7 +129,13 @@ passwd entry. JSON: file name -> text. */}}
 {{- toJson $laid -}}
 {{- end }}
 
-{{/* The Job spec without what differs between trials: "@trial.json@" and "@trial.id@" stand in for them. */}}
+{{/* The folders of the store that a trial may write, and so the only ones that its container mounts: "@trial.folder@"
+and "@lineage.folder@" stand in for <id[:2]>/<id> of either. */}}
+{{- define "helm-sweep.store.folders" -}}
+{{ list "trials/@trial.folder@" "checkpoints/@lineage.folder@" | toJson }}
+{{- end }}
+
+{{/* The Job spec without what differs between trials: "@trial.json@", "@trial.id@" and the above stand in for it. */}}
 {{- define "helm-sweep.job.spec" -}}
 backoffLimit: {{ .Values.backoffLimit }}
 completions: 1
@@ -145,11 +151,9 @@ podFailurePolicy:
   rules:
     - action: Ignore
       onPodConditions: [{type: DisruptionTarget, status: "True"}]
+    {{- range concat (list "trial") (include "helm-sweep.init.names" . | fromJsonArray) }}
     - action: FailJob
-      onExitCodes: {containerName: trial, operator: In, values: [64, 65, 66, 67]}
-    {{- if eq .Values.code.source "git" }}
-    - action: FailJob
-      onExitCodes: {containerName: code, operator: In, values: [65]}
+      onExitCodes: {containerName: {{ . }}, operator: In, values: [64, 65, 66, 67]}
     {{- end }}
 template:
   metadata:
@@ -213,9 +217,11 @@ securityContext:
 resourceClaims:
   - {name: gpu, resourceClaimTemplateName: {{ quote . }}}
 {{- end }}
-{{- if $git }}
+{{- with include "helm-sweep.init.names" . | fromJsonArray }}
 initContainers:
-  - {{ include "helm-sweep.code.container" . }}
+  {{- range . }}
+  - {{ include (printf "helm-sweep.%s.container" .) $ }}
+  {{- end }}
 {{- end }}
 containers:
   - name: trial
@@ -261,7 +267,13 @@ containers:
     terminationMessagePolicy: FallbackToLogsOnError
     securityContext: {{ include "helm-sweep.container.security" . }}
     volumeMounts:
+      {{- if .Values.results.isolate }}
+      {{- range include "helm-sweep.store.folders" . | fromJsonArray }}
+      - {name: results, mountPath: {{ printf "/sweep/results/%s" . | quote }}, subPath: {{ quote . }}}
+      {{- end }}
+      {{- else }}
       - {name: results, mountPath: /sweep/results}
+      {{- end }}
       {{- if .Values.data.volume }}
       - {name: data, mountPath: /sweep/data, readOnly: true}
       {{- end }}
@@ -301,6 +313,35 @@ volumes:
 {{/* What meets Pod Security `restricted`, together with the Pod's own. */}}
 {{- define "helm-sweep.container.security" -}}
 {{ dict "allowPrivilegeEscalation" false "readOnlyRootFilesystem" true "capabilities" (dict "drop" (list "ALL")) | toJson }}
+{{- end }}
+
+{{/* Names of the init containers, in their order. JSON. */}}
+{{- define "helm-sweep.init.names" -}}
+{{- $names := list -}}
+{{- if .Values.results.isolate }}{{ $names = append $names "store" }}{{ end -}}
+{{- if eq .Values.code.source "git" }}{{ $names = append $names "code" }}{{ end -}}
+{{- toJson $names -}}
+{{- end }}
+
+{{/* The init container that makes the folders of the store that the trial mounts, as the Pod's user: those that are not
+there by then the kubelet makes as root. It runs our program alone, so it may see the whole store. JSON. */}}
+{{- define "helm-sweep.store.container" -}}
+{{- $args := list "--results=/sweep/results" -}}
+{{- range include "helm-sweep.store.folders" . | fromJsonArray }}{{ $args = append $args (printf "--make=%s" .) }}{{ end -}}
+{{- $container := dict
+      "name" "store"
+      "image" (include "helm-sweep.image" .)
+      "command" (list "python3" "-I" "-S" "/sweep/runner/trial.py")
+      "args" (append $args "--scratch=/tmp")
+      "env" list
+      "resources" (dict "requests" (dict "cpu" "50m" "memory" "64Mi") "limits" (dict "memory" "256Mi"))
+      "terminationMessagePolicy" "FallbackToLogsOnError"
+      "securityContext" (include "helm-sweep.container.security" . | fromJson)
+      "volumeMounts" (list
+        (dict "name" "results" "mountPath" "/sweep/results")
+        (dict "name" "runner" "mountPath" "/sweep/runner" "readOnly" true)) -}}
+{{- with .Values.image.pullPolicy }}{{ $_ := set $container "imagePullPolicy" . }}{{ end -}}
+{{- toJson $container -}}
 {{- end }}
 
 {{/* The init container that fetches the code from Git. JSON. */}}

@@ -191,6 +191,10 @@ class Session:
             "image": {"repository": "local", "tag": "", "digest": environments.lock_digest(self.requirements)},
             "results": {"volume": elsewhere | {"hostPath": {"path": str(self.store_folder)}}},
         }
+        schema = json.loads((self.files.clone.chart / "values.schema.json").read_text())
+        if "isolate" in schema["properties"]["results"]["properties"]:  # not yet in a commit that is reproduced
+            # All trials are the same user's processes: mounting only a part of the store would keep nobody out.
+            values["results"]["isolate"] = False
         if self.data_folder:
             values["data"] = {"volume": elsewhere | {"hostPath": {"path": str(self.data_folder)}}}
         return values

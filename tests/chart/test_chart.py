@@ -305,6 +305,7 @@ def test_failure_policy_comes_in_the_designs_order_and_never_names_143(tmp_path:
     assert spec["podFailurePolicy"]["rules"] == [
         {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
         {"action": "FailJob", "onExitCodes": {"containerName": "trial", "operator": "In", "values": [64, 65, 66, 67]}},
+        {"action": "FailJob", "onExitCodes": {"containerName": "store", "operator": "In", "values": [64, 65, 66, 67]}},
     ]
     assert spec["template"]["spec"]["restartPolicy"] == "Never"
 
@@ -437,7 +438,38 @@ def test_data_is_mounted_read_only_and_results_are_not(tmp_path: Path) -> None:
     spec = pod_spec(only_job(tmp_path, data={"id": "d", "volume": {"nfs": {"server": "s", "path": "/d"}}}))
     assert {"name": "data", "nfs": {"server": "s", "path": "/d", "readOnly": True}} in spec["volumes"]
     assert {"name": "data", "mountPath": "/sweep/data", "readOnly": True} in spec["containers"][0]["volumeMounts"]
-    assert {"name": "results", "mountPath": "/sweep/results"} in spec["containers"][0]["volumeMounts"]
+    results = [mount for mount in spec["containers"][0]["volumeMounts"] if mount["name"] == "results"]
+    assert results
+    assert not [mount for mount in results if mount.get("readOnly")]
+
+
+def test_a_trial_mounts_of_the_store_what_it_may_write_and_no_more(tmp_path: Path) -> None:
+    trials = [{"lr": 0.5, "epochs": 1}, {"lr": 0.5, "epochs": 2}]
+    made = rendered(tmp_path, with_values(trials=trials, budget="epochs"))
+    for trial, job in zip(made.trials, made.jobs, strict=True):
+        spec, container = pod_spec(job), container_of(job)
+        parts = [f"trials/{trial.id[:2]}/{trial.id}", f"checkpoints/{trial.lineage[:2]}/{trial.lineage}"]
+        assert [mount for mount in container["volumeMounts"] if mount["name"] == "results"] == [
+            {"name": "results", "mountPath": f"/sweep/results/{part}", "subPath": part} for part in parts
+        ]
+        (init,) = spec["initContainers"]  # it makes them, for the kubelet would as root; and runs nobody's code
+        assert (init["name"], init["image"]) == ("store", container["image"])
+        assert init["command"] == container["command"]
+        assert init["args"] == ["--results=/sweep/results", *(f"--make={part}" for part in parts), "--scratch=/tmp"]
+        assert init["securityContext"] == container["securityContext"]
+        assert init["env"] == []
+        assert init["volumeMounts"] == [
+            {"name": "results", "mountPath": "/sweep/results"},
+            {"name": "runner", "mountPath": "/sweep/runner", "readOnly": True},
+        ]
+
+
+def test_without_isolation_the_whole_store_is_mounted(tmp_path: Path) -> None:
+    job = only_job(tmp_path, results=MINIMAL["results"] | {"isolate": False})
+    assert "initContainers" not in pod_spec(job)
+    assert {"name": "results", "mountPath": "/sweep/results"} in container_of(job)["volumeMounts"]
+    assert "store" not in json.dumps(job["spec"]["podFailurePolicy"])
+    assert render.trial_of(job).id == render.trial_of(only_job(tmp_path)).id
 
 
 def test_no_data_volume_means_no_data_mount(tmp_path: Path) -> None:
@@ -502,8 +534,9 @@ def test_an_init_container_fetches_code_from_git(tmp_path: Path) -> None:
     made = rendered(tmp_path, with_values(code=GIT | {"path": "a$(B)"}))
     (job,) = made.jobs
     spec, trial = pod_spec(job), container_of(job)
-    (init,) = spec["initContainers"]
+    _, init = spec["initContainers"]
     assert (init["name"], init["image"]) == ("code", "docker.io/alpine/git:v2.47.2")
+    assert "results" not in json.dumps(init["volumeMounts"])
     assert init["command"] == ["sh", "/sweep/runner/clone.sh"]
     assert init["args"][:5] == [GIT["url"], GIT["commit"], GIT["tree"], "a$$(B)", "/sweep/code"]
     assert init["securityContext"] == trial["securityContext"]
@@ -515,8 +548,8 @@ def test_an_init_container_fetches_code_from_git(tmp_path: Path) -> None:
     assert made.config_maps[name]["clone.sh"] == (CHART / "files" / "clone.sh").read_text()
     assert not [name for name in made.config_maps if "-code-" in name]
     assert job["spec"]["podFailurePolicy"]["rules"][1:] == [
-        {"action": "FailJob", "onExitCodes": {"containerName": "trial", "operator": "In", "values": [64, 65, 66, 67]}},
-        {"action": "FailJob", "onExitCodes": {"containerName": "code", "operator": "In", "values": [65]}},
+        {"action": "FailJob", "onExitCodes": {"containerName": name, "operator": "In", "values": [64, 65, 66, 67]}}
+        for name in ("trial", "store", "code")
     ]
 
 
@@ -524,9 +557,10 @@ def test_the_deploy_key_is_seen_by_the_init_container_alone(tmp_path: Path) -> N
     made = rendered(tmp_path, with_values(code=GIT | {"secret": "deploy"}, security={"runAsUser": 4001}))
     spec = pod_spec(made.jobs[0])
     assert {"name": "deploy-key", "secret": {"secretName": "deploy", "defaultMode": 0o444}} in spec["volumes"]
-    mounted = {mount["name"]: mount for mount in spec["initContainers"][0]["volumeMounts"]}
+    store, code = spec["initContainers"]
+    mounted = {mount["name"]: mount for mount in code["volumeMounts"]}
     assert mounted["deploy-key"]["readOnly"] is True
-    assert "deploy-key" not in json.dumps(spec["containers"])
+    assert "deploy-key" not in json.dumps([store, *spec["containers"]])
     assert mounted["runner"] == {
         "name": "runner",
         "mountPath": "/etc/passwd",
@@ -535,10 +569,6 @@ def test_the_deploy_key_is_seen_by_the_init_container_alone(tmp_path: Path) -> N
     }
     (name,) = (name for name in made.config_maps if name.startswith("demo-runner-"))
     assert made.config_maps[name]["passwd"] == "trial:x:4001:1000::/tmp:/bin/sh\n"
-
-
-def test_code_that_is_not_from_git_needs_no_init_container(tmp_path: Path) -> None:
-    assert "initContainers" not in pod_spec(only_job(tmp_path))
 
 
 # ---- the Job that fills the data volume ----

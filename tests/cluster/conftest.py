@@ -104,7 +104,7 @@ def kubectl(admin: Kubectl, pod_security: str) -> Iterator[Kubectl]:
     yield inside
     with contextlib.suppress(Refused):
         admin("delete", "namespace", inside.namespace, "--wait=false")
-        volumes = (f"{claim}-{inside.namespace}" for claim in ("results", "data", "packages"))
+        volumes = (f"{claim}-{inside.namespace}" for claim in ("results", "gate", "data", "packages"))
         admin("delete", "persistentvolume", *volumes, "--ignore-not-found", "--wait=false")
 
 
@@ -161,6 +161,7 @@ def sweep(
     """The toy sweep on the real node, by a user who has the rights of deploy/role.yaml and no others."""
     user = create_user(kubectl, "ann", RIGHTS, tmp_path / "ann.kubeconfig")
     made = ClusterSweep(clone, store, kubectl, user, helm.program)
+    kubectl.create(*local_claim(kubectl.namespace, made.gate, NODE, "gate"))
     yield made
     made.open_gate()
     for launcher in made.launchers:

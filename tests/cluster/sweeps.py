@@ -25,6 +25,12 @@ SMALL: dict[str, Any] = {
     "results": {"volume": {"nfs": None, "pvc": {"claimName": "results"}}},
 }
 """What Pods of the test's image need."""
+AT_THE_GATE: dict[str, Any] = {
+    "hyperparameters": {"gate": "/gate"},
+    "extraVolumes": [{"name": "gate", "persistentVolumeClaim": {"claimName": "gate"}}],
+    "extraVolumeMounts": [{"name": "gate", "mountPath": "/gate"}],
+}
+"""Where the trials wait and tell: of the store they see their own folders alone."""
 
 
 class ClusterSweep(TestClone):
@@ -35,7 +41,7 @@ class ClusterSweep(TestClone):
     def __init__(self, clone: TestClone, store: Path, kubectl: Kubectl, user: Kubectl, helm: Path) -> None:
         self.root, self.launchers = clone.root, clone.launchers
         self.store, self.kubectl, self.user = store, kubectl, user
-        self.gate = store / "gate"
+        self.gate = store.with_name(f"{store.name}-gate")
         self.gate.mkdir(exist_ok=True)
         self.gate.chmod(0o777)
         self.env = {"KUBECONFIG": str(user.kubeconfig), "HELM": str(helm)}
@@ -45,7 +51,7 @@ class ClusterSweep(TestClone):
         return super().start(script, *words, *target, **(self.env | env))
 
     def edit(self, *trials: dict[str, Any], **head: Any) -> None:
-        super().edit(*trials, **{"hyperparameters": {"gate": "/sweep/results/gate"}, **SMALL, **ON_REAL_NODE, **head})
+        super().edit(*trials, **{**AT_THE_GATE, **SMALL, **ON_REAL_NODE, **head})
         if not (self.root / "values" / "toy" / "code.yaml").exists():
             self.run("expand", "toy", "--code", "toy")
         self.commit("edit")

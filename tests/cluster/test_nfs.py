@@ -31,7 +31,7 @@ store = os.path.abspath(os.environ["CHECKPOINT_DIR"] + "/../../..")
 
 
 def note(what):  # a file an event: NFS clients that append to one file overwrite each other
-    open(f"{store}/events/{what} {x} {os.environ['POD_NAME']}", "x").close()
+    open(f"/events/{what} {x} {os.environ['POD_NAME']}", "x").close()
 
 
 note("start")
@@ -52,7 +52,8 @@ while not epochs or not (os.path.exists(f"{data}/open") or os.path.exists(f"{dat
     os.replace(f"{history}.new", history)  # under the eyes of whoever reads it: ESTALE for him
     time.sleep(0.03)
 note("end")
-told = {"data_write": refused, "data_kind": kinds["/sweep/data"], "results_kind": kinds["/sweep/results"]}
+own = kinds.get(f"{store}/trials/{trial[:2]}/{trial}") or kinds[store]
+told = {"data_write": refused, "data_kind": kinds["/sweep/data"], "results_kind": own}
 json.dump({"score": -((x - 3) ** 2), "environment": told}, open(os.environ["METRICS_FILE"], "w"))
 '''
 
@@ -79,7 +80,7 @@ class NfsSweep(ClusterSweep):
         self.export, self.place = export, kubectl.namespace
         (export.folder / self.place).mkdir()
         (export.folder / self.place).chmod(0o777)
-        for name, group in (("results", WRITERS), ("data", READERS), ("results/events", WRITERS)):
+        for name, group in (("results", WRITERS), ("data", READERS), ("events", WRITERS)):
             path = f"{self.place}/{name}"
             export.as_owner(f"mkdir {path}; chgrp {group} {path}; chmod 2775 {path}", [group])
         self.store, self.gate = export.folder / self.place / "results", export.folder / self.place / "data"
@@ -90,11 +91,13 @@ class NfsSweep(ClusterSweep):
         data, results = ({"volume": self.export.volume(f"{self.place}/{name}")} for name in ("data", "results"))
         security = {"fsGroup": WRITERS, "supplementalGroups": [READERS]}
         own = {"hyperparameters": {}, "security": security, "data": {"id": "toy"} | data, "results": results}
+        events = {"name": "events"} | self.export.volume(f"{self.place}/events")
+        own |= {"extraVolumes": [events], "extraVolumeMounts": [{"name": "events", "mountPath": "/events"}]}
         super().edit(*trials, **(own | head))
 
     def events(self, what: str) -> list[str]:
         """As of a TestClone, but in no order."""
-        return sorted(path.name.split()[1] for path in (self.store / "events").glob(f"{what} *"))
+        return sorted(path.name.split()[1] for path in (self.store.parent / "events").glob(f"{what} *"))
 
     def open_gate(self, x: int | None = None) -> None:
         self.export.as_owner(f"touch {self.place}/data/open{'' if x is None else f'-{x}'}")
@@ -288,6 +291,20 @@ def test_a_store_that_the_uid_may_not_write(sweep: NfsSweep) -> None:
     said = sweep.run("status", "toy")
     assert "result store /sweep/results: not writable by 1000:1000 (uid:gid): " in said
     assert not sweep.events("start")
+
+
+@pytest.mark.one_helm
+def test_where_root_may_not_enter_the_store_it_is_mounted_whole(sweep: NfsSweep) -> None:
+    closed = f"{sweep.place}/closed"
+    sweep.export.as_owner(f"mkdir {closed}; chgrp {WRITERS} {closed}; chmod 2770 {closed}", [WRITERS])
+    results = {"volume": sweep.export.volume(closed)}
+    sweep.edit({"x": 1}, results=results)
+    sweep.run("submit", "toy")
+    said = sweep.run("watch", "toy", "--give-up=2", code=1)
+    assert "write `results: {isolate: false}`" in said
+    sweep.edit({"x": 1}, results=results | {"isolate": False})
+    sweep.open_gate()
+    assert "1 succeeded" in sweep.run("drive", "toy", YES="1")
 
 
 @pytest.mark.one_helm

@@ -80,3 +80,38 @@ def test_bad_hyperparameters_fail_the_job_at_once(release: Release, kubectl: Kub
     (pod,) = kubectl.items("pods")
     assert pod["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 64
     assert not (store / "trials" / trial.id[:2] / trial.id / "result.json").exists()
+
+
+PRYING = """
+import json, os
+trial = json.loads(os.environ["TRIAL"])
+store = os.path.dirname(os.path.dirname(os.path.dirname(os.environ["CHECKPOINT_DIR"])))
+seen = [f"{place}/{name}"[len(store) + 1:] for place, folders, files in os.walk(store) for name in folders + files]
+own = (trial["id"], trial["lineage"])
+seen = [path for path in seen if path.count("/") == 2 and path.split("/")[2] not in own]
+for path in ("trials/result.json", "trials/ab/other/result.json", "checkpoints/ab/other", "reproductions"):
+    try:
+        os.makedirs(f"{store}/{path}")
+        seen.append(f"wrote {path}")
+    except OSError:
+        pass
+if seen:
+    raise SystemExit(f"sees {seen}")
+open(os.environ["CHECKPOINT_DIR"] + "/epoch-1", "w").close()
+json.dump({"accuracy": 1}, open(os.environ["METRICS_FILE"], "w"))
+"""
+
+
+def test_a_trial_sees_and_writes_of_the_store_only_its_own(release: Release, kubectl: Kubectl, store: Path) -> None:
+    code = {"source": "bundle", "files": {"train.py": PRYING}}
+    others = [store / "trials" / "ab" / "abababababab" / "attempts", store / "checkpoints" / "ab" / "abababababab"]
+    for folder in others:
+        folder.mkdir(parents=True)
+        for part in (folder, *folder.relative_to(store).parents):
+            (store / part).chmod(0o777)
+    (trial,) = release.install([{"rate": 0.5}], **VALUES | {"code": code}).trials
+    assert is_true(end_of(release, trial.id), "Complete"), kubectl("logs", f"job/{trial.job}")
+    own = store / "trials" / trial.id[:2] / trial.id
+    assert json.loads((own / "result.json").read_text())["metrics"] == {"accuracy": 1}
+    assert own.stat().st_uid == 1000
+    assert not list((store / "checkpoints" / trial.id[:2] / trial.id).iterdir())

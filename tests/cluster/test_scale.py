@@ -31,7 +31,8 @@ def test_a_sharded_sweep_of_many_trials(clone: TestClone, kubectl: Kubectl, helm
     store = tmp_path / "store"
     store.mkdir()
     sweep = ClusterSweep(clone, store, kubectl, user, helm.program)
-    head = ON_FAKE_NODES | {"gpu": {"count": 1}, "shards": 2, "cluster": {"store": str(store)}}
+    head = ON_FAKE_NODES | {"extraVolumes": [], "extraVolumeMounts": []}
+    head |= {"gpu": {"count": 1}, "shards": 2, "cluster": {"store": str(store)}}
     sweep.edit(*({"x": x} for x in range(TRIALS)), **head)
     sweep.run("submit", "toy")
     assert len(sweep.jobs()) == TRIALS

@@ -173,7 +173,7 @@ def test_nfs_in_a_restricted_namespace_is_refused_in_one_line(sweep: ClusterSwee
 SPACE = """
 objective: {metric: score, direction: maximize}
 sampler: {name: tpe, rounds: 2, per_round: 2, seed: 0}
-hyperparameters: {gate: /sweep/results/gate}
+hyperparameters: {gate: /gate}
 space: {x: {type: int, low: 0, high: 9}}
 """
 

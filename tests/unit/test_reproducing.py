@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ import pytest
 from sweep.audit import reproducing
 from sweep.engines import states
 from sweep.errors import BadInput, TrialsFailed
-from sweep.render import Object, Rendered, trial_of
+from sweep.layout import Clone
+from sweep.render import Object, Rendered, render, trial_of
 from tests.unit.stores import result, trial
 
 ONE = trial()
@@ -20,7 +22,9 @@ ABOUT: Object = {"labels": {"app.kubernetes.io/instance": "s"}}
 
 def job_of(name: str = ONE.job, claim: str = "") -> Object:
     told = {name: getattr(ONE, name) for name in ("id", "lineage", "identity", "objective", "limit_seconds")}
-    container = {"args": ["--gpus=1"], "env": [{"name": "TRIAL", "value": json.dumps(told)}]}
+    mounts = [{"name": "results", "mountPath": "/sweep/results"}]
+    env = [{"name": "TRIAL", "value": json.dumps(told)}]
+    container = {"args": ["--gpus=1"], "env": env, "volumeMounts": mounts}
     volumes = [{"name": "runner", "configMap": {"name": "s-runner"}}, {"name": "tmp", "emptyDir": {}}]
     spec: Object = {"containers": [container], "volumes": volumes}
     if claim:
@@ -99,6 +103,26 @@ def test_the_job_is_the_same_but_for_its_name_and_one_variable() -> None:
     assert json.dumps(job) == json.dumps(old)
     with pytest.raises(BadInput, match="its commit renders no such trial"):
         reproducing.again(session, other.id, 7)  # type: ignore[arg-type]
+
+
+def test_a_job_that_mounts_its_folders_alone_gets_that_of_the_reproduction(tmp_path: Path) -> None:
+    values = {
+        "sweep": "s",
+        "objective": {"metric": "m", "direction": "maximize"},
+        "command": ["true"],
+        "image": {"repository": "r", "tag": "t"},
+        "results": {"volume": {"pvc": {"claimName": "r"}}},
+        "trials": [{"x": 1}],
+    }
+    (tmp_path / "values.yaml").write_text(json.dumps(values))
+    found = render(Clone.here().chart, "s", [tmp_path / "values.yaml"])
+    session, trial = Session(), found.trials[0].id
+    session.rendered = found
+    spec = reproducing.again(session, trial, 7).jobs[0]["spec"]["template"]["spec"]  # type: ignore[arg-type]
+    own = f"reproductions/{trial}/7"
+    (mount,) = (mount for mount in spec["containers"][0]["volumeMounts"] if mount["name"] == "results")
+    assert mount == {"name": "results", "mountPath": f"/sweep/results/{own}", "subPath": own}
+    assert spec["initContainers"][0]["args"] == ["--results=/sweep/results", "--scratch=/tmp", f"--make={own}"]
 
 
 def test_a_runner_that_would_find_the_old_result_is_refused() -> None:

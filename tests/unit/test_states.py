@@ -104,6 +104,11 @@ ENDS: dict[str, tuple[Object, str, str]] = {
         "exit 1",
         "commit not found",
     ),
+    "store": (
+        pod("Failed", waiting("PodInitializing"), init=ended(75, "failed: result store /s: not writable by 1:1")),
+        "try again",
+        "result store /s: not writable by 1:1",
+    ),
     "after its init container": (
         pod("Failed", ended(1, "x: failed: later"), init=ended(0)),
         "exit 1",
@@ -220,6 +225,12 @@ WAITS: dict[str, tuple[Object, str, str]] = {
         pod("Pending", waiting("CreateContainerConfigError", 'secret "key" not found'), SCHEDULED),
         "config",
         'CreateContainerConfigError: secret "key" not found',
+    ),
+    "part of the store": (
+        pod("Pending", waiting("CreateContainerConfigError", "failed to prepare subPath for x"), SCHEDULED),
+        "config",
+        "CreateContainerConfigError: failed to prepare subPath for x; where root may not enter the folders of the "
+        "store, write `results: {isolate: false}`",
     ),
     "no such program": (
         pod("Pending", waiting("RunContainerError"), SCHEDULED),

@@ -55,6 +55,7 @@ def again(session: Session, trial: str, number: int) -> Rendered:
     job = copy.deepcopy(found[0])
     job["metadata"]["name"] = f"{session.name}-{trial}{states.REPRODUCTION}{number}"
     container_of(job)["env"].append({"name": VARIABLE, "value": str(number)})
+    _mount_its_own(job, f"reproductions/{trial}/{number}")
     needed = _needed(job)
     objects = [made for made in session.rendered.objects if made["metadata"]["name"] in needed]
     if not any(VARIABLE in made.get("data", {}).get("trial.py", "") for made in objects):
@@ -63,6 +64,21 @@ def again(session: Session, trial: str, number: int) -> Rendered:
             "check that commit out and run it on an empty result store"
         )
     return Rendered([*objects, job], [trial_of(job)])
+
+
+def _mount_its_own(job: Object, path: str) -> None:
+    """Where the Job mounts a part of the store alone, let it be this one, and let the init container make that."""
+    spec, trial = job["spec"]["template"]["spec"], container_of(job)
+    parts = [mount for mount in trial["volumeMounts"] if mount["name"] == "results" and "subPath" in mount]
+    if not parts:
+        return
+    root = parts[0]["mountPath"].removesuffix(parts[0]["subPath"])
+    own = {"name": "results", "mountPath": f"{root}{path}", "subPath": path}
+    trial["volumeMounts"] = [own, *(mount for mount in trial["volumeMounts"] if mount not in parts)]
+    for container in spec["initContainers"]:
+        if container["name"] == "store":
+            words = [word for word in container["args"] if not word.startswith("--make=")]
+            container["args"] = [*words, f"--make={path}"]
 
 
 def _needed(job: Object) -> set[str]:

@@ -30,6 +30,7 @@ _IMAGE = frozenset(
     | {"RegistryUnavailable", "SignatureValidationFailed"}
 )
 _BOOKING = "its Pod has ended, and its Job's controller has not booked that yet"
+_SUB_PATH = "; where root may not enter the folders of the store, write `results: {isolate: false}`"
 _STARTING = frozenset({"ContainerCreating", "PodInitializing", ""})
 REPRODUCTION = "-p"
 """With its number after it, how the name of a reproduction's Job ends; a trial's ends in hex digits or `-r1`."""
@@ -201,7 +202,8 @@ def waiting(pod: Object, said: Mapping[str, Object]) -> tuple[str, str]:
         told = container.get("state", {}).get("waiting")
         if told and told.get("reason", "") not in _STARTING:
             words = [told["reason"], told.get("message")]
-            return "image" if told["reason"] in _IMAGE else "config", ": ".join(filter(None, words))
+            advice = _SUB_PATH if "subPath" in (told.get("message") or "") else ""
+            return "image" if told["reason"] in _IMAGE else "config", ": ".join(filter(None, words)) + advice
     event = said.get(pod["metadata"]["name"], {})
     if event.get("reason") in ("FailedMount", "FailedAttachVolume", "FailedMapVolume"):
         return "mount", _mount_failure(event.get("message", ""))
@@ -245,7 +247,7 @@ def _end(pod: Object) -> tuple[str, str]:
         if not code:
             continue
         last = (ended.get("message") or "").strip().splitlines()[-1:] or [""]
-        own = last[0].partition(": failed: ")[2] or last[0]
+        own = last[0].removeprefix("failed: ").partition(": failed: ")[2] or last[0].removeprefix("failed: ")
         if ended.get("reason") == "OOMKilled":
             return "OOM", f"killed for memory{_on(pod)}; raise resources.limits.memory"
         cause = _EXITS.get(code, f"exit {code}")
