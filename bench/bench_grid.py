@@ -22,7 +22,7 @@ sys.path[:0] = [str(ROOT / "scripts")]
 
 from sweep.layout import Clone  # noqa: E402
 from sweep.records import results  # noqa: E402
-from sweep.reports import stats  # noqa: E402
+from sweep.reports.noise import pooled  # noqa: E402
 
 Point = tuple[float, int, int, float]
 """max_learning_rate, data_aug_cutout_size, batch_size, momentum."""
@@ -126,7 +126,7 @@ def one_run_a_point(seeds: Seeds) -> None:
 
 def noise(seeds: Seeds) -> None:
     for told, kept in SUBSETS.items():
-        if found := stats.noise_pooled([seeds[point] for point in kept]):
+        if found := pooled([seeds[point] for point in kept]):
             low, high = (100 * found.sd * sqrt(found.df / chi2.ppf(q, found.df)) for q in (0.975, 0.025))
             sd = f"{100 * found.sd:.2f} points, 95 %: {low:.2f} to {high:.2f}"
             print(f"seeds spread by {sd} ({told}; {found.df} degrees of freedom)")

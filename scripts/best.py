@@ -42,7 +42,8 @@ def main(argv: list[str] | None = None) -> int:
     clone, trials = session.files.clone, session.rendered.trials
     listed = {trial.id for trial in trials}
     rows = [row for row in results.read(session.files.results) if row.id in listed]
-    choice = stats.choose(rows, results.objectives(trials)[0], session.engine)
+    budget = str(session.settings.get("budget") or "")
+    choice = stats.choose(rows, results.objectives(trials)[0], session.engine, budget)
     chosen = [point.trial for point in best.winners(choice, args.top, args.max_cost)]
     said = verdict.sentences(choice, verdict.varied(rows)) if chosen[0] == choice.points[0].trial else []
     text = best.values(valuesfile.load(session.files).head.data, chosen, said)

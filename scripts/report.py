@@ -44,10 +44,10 @@ def material(session: Session) -> report.Material:
     if not rows:
         raise BadInput(f"{session.files.clone.relative(session.files.results)}: has no rows; run `make collect` first")
     objectives = results.objectives(trials)
-    choice = stats.choose(rows, objectives[0], session.engine)
-    snapshot = store.read(session.store_folder, trials, session.files.store_cache)
-    front = pareto.front(rows, objectives, session.engine) if len(objectives) > 1 else None
     budget = str(session.settings.get("budget") or "")
+    choice = stats.choose(rows, objectives[0], session.engine, budget)
+    snapshot = store.read(session.store_folder, trials, session.files.store_cache)
+    front = pareto.front(rows, objectives, session.engine, budget) if len(objectives) > 1 else None
     command = verdict.settle_command(choice, session.name) if session.files.space.exists() else ""
     store_folder = session.store_folder
     return report.Material(session.name, session.engine, rows, choice, snapshot, store_folder, front, budget, command)

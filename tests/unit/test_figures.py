@@ -75,6 +75,27 @@ def test_rungs_and_who_went_on() -> None:
     assert sorted(told["lines"], key=str) == sorted([[2, 1, 0], [3, None, None], [4, None, None]], key=str)
 
 
+def test_importance_is_learnt_among_points_of_one_budget() -> None:
+    """All 18 had one epoch, six went on: there `lr` still tells, and the budget itself is no hyperparameter."""
+    rows = [row({"lr": n, "stop_epoch": 1}, value=n / 18) for n in range(18)]
+    rows += [row({"lr": n, "stop_epoch": 9}, value=9 - n / 18) for n in range(6)]
+    choice = stats.choose(rows, Objective("val_accuracy", "minimize"), "local", "stop_epoch")
+    told = figures.importance(choice, ["lr", "stop_epoch"])
+    assert told
+    assert (told["points"], told["budget"]) == (18, 1)
+    assert told["shares"][0][0] == "lr"
+
+
+def test_a_rung_has_the_points_that_went_on_too() -> None:
+    rows = rung_rows()
+    choice = stats.choose(rows, Objective("val_accuracy", "minimize"), "local", "stop_epoch")
+    told = figures.rungs(rows, choice, "local", "stop_epoch")
+    points = [*choice.points, *choice.outgrown]
+    assert told
+    lines = [[None if at is None else points[at].mean for at in line] for line in told["lines"]]
+    assert sorted(lines, key=str) == sorted([[0.5, 0.4, 0.3], [0.6, None, None], [0.9, None, None]], key=str)
+
+
 @pytest.mark.parametrize("budget", ["", "lr", "nothing"])
 def test_without_a_budget_that_varies_there_are_no_rungs(budget: str) -> None:
     assert rungs_of(rung_rows(), budget) is None

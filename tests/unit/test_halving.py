@@ -57,7 +57,19 @@ def test_the_best_of_the_last_rung_go_on(direction: str, kept: list[float]) -> N
     assert halving.ask(space, told, 2) == [{"x": x, "epochs": 3} for x in kept]
 
 
-def test_equals_go_on_in_an_order_that_rows_do_not_decide() -> None:
+def test_of_equals_those_go_on_that_stand_first_in_values_yaml() -> None:
     space = made(9)
     told = [Told({"x": x / 10}, "succeeded", (1.0,), 1) for x in range(9)]
-    assert halving.ask(space, told, 2) == halving.ask(space, told[::-1], 2)
+    listed = [{"x": x / 10, "epochs": 1} for x in (7, 2, 5, 0, 1, 3, 4, 6, 8)]
+    assert [point["x"] for point in halving.ask(space, told, 2, listed)] == [0.7, 0.2, 0.5]
+    assert halving.ask(space, told[::-1], 2, listed) == halving.ask(space, told, 2, listed)
+
+
+def test_of_equals_that_stand_nowhere_the_smallest_go_on_and_not_the_first_by_text() -> None:
+    space = read(
+        "{n: {type: int, low: 1, high: 99}}",
+        "{name: halving, n: 9, eta: 3, min: 1, max: 9}",
+        more="budget: epochs\nobjective: {metric: m, direction: minimize}\n",
+    )
+    told = [Told({"n": n}, "succeeded", (1.0,), 1) for n in (10, 9, 80, 7, 30, 11, 12, 13, 14)]
+    assert [point["n"] for point in halving.ask(space, told, 2)] == [7, 9, 10]

@@ -58,3 +58,17 @@ def test_another_engines_rows_are_not_mixed_in() -> None:
 def test_numbers_are_the_same_however_helm_spells_them() -> None:
     (one,) = history.read(SPACE, [row({"epochs": 3.0, "x": 1, "kind": "a"}, {"loss": 1.0})], "local")
     assert one.point == {"x": 1.0, "kind": "a"}
+
+
+def test_where_seeds_differ_values_are_fit_to_be_compared() -> None:
+    """Seed 0 gives everybody 9 more: who had it alone is no worse for it, unless bare means are asked for."""
+    rows = [
+        row({"epochs": 3, "x": x / 8, "kind": "a"}, {"loss": x + 9.0 * (seed == 0)}, seed)
+        for x in range(4)
+        for seed in range(3)
+    ]
+    rows.append(row({"epochs": 3, "x": 1.0, "kind": "a"}, {"loss": 10.0}))
+    found = {one.point["x"]: one.values[0] for one in history.read(SPACE, rows, "local")}
+    assert found[1.0] - found[0.0] == pytest.approx(1, abs=0.1)
+    bare = {one.point["x"]: one.values[0] for one in history.read(SPACE, rows, "local", compared=False)}
+    assert (bare[1.0], bare[0.0]) == (10, 3)

@@ -65,6 +65,29 @@ def test_ranking_and_rest() -> None:
     assert "13 trials: 12 succeeded, 1 failed. Spent: 2.00 GPU-hours, 1.00 trial-hours." in text
 
 
+def test_equals_share_a_rank_and_rungs_follow_each_other() -> None:
+    rows = [row({"lr": n, "epochs": 9}, value=0.5 - (n > 2)) for n in (1, 2, 3)]
+    rows += [row({"lr": n, "epochs": 1}, value=0.9) for n in (1, 2, 3, 4)]
+    choice = stats.choose(rows, Objective("val_accuracy", "maximize"), "local", "epochs")
+    text = leaderboard.text(choice, rows, SPENT, width=120)
+    lines = [line.split() for line in text.splitlines()]
+    assert [line[0] for line in lines[1:5]] == ["1", "1", "3", "4"]
+    assert [line[-2:] for line in lines[1:5]] == [["9", "1"], ["9", "2"], ["9", "3"], ["1", "4"]]
+    assert "3 configurations of 4 had the longest training, epochs 9" in text
+
+
+def test_where_seeds_differ_the_value_that_ranks_is_shown() -> None:
+    rows = [row({"lr": n}, s, n / 99 + (s + n) % 3 / 999 + (s == 0)) for n in range(4) for s in range(3)]
+    text = shown([*rows, row({"lr": 9}, 0, 0.99)])
+    lines = [line.split() for line in text.splitlines()]
+    assert "adjusted" in lines[0]
+    assert lines[5][1].startswith("0.99")
+    assert "Points ran with different seeds: they are compared by their means less what a seed does to all" in " ".join(
+        text.split()
+    )
+    assert "adjusted" not in shown(rows)
+
+
 def test_with_one_seed_it_says_so_plainly_and_names_the_winners_curse() -> None:
     text = " ".join(shown([row({"lr": n}, value=0.9 + n / 1000) for n in range(8)]).split())
     assert "Every point ran with one seed, so nothing here tells how much of its lead of 0.001 is luck" in text

@@ -49,6 +49,16 @@ def test_replicates_are_pooled_and_what_diverged_takes_no_part() -> None:
     assert best.point.hyperparameters == point
 
 
+def test_only_the_longest_budget_is_on_the_front() -> None:
+    listed = [
+        row({"x": x, "epochs": epochs}, {"error": 1.0 / epochs + x, "speed": 9.0 / epochs + x})
+        for x, epochs in ((1, 1), (1, 9), (2, 9), (3, 1))
+    ]
+    found = pareto.front(listed, OBJECTIVES, "local", "epochs").points
+    assert [best.point.hyperparameters["x"] for best in found] == [1, 2]
+    assert {best.point.budget for best in found} == {9}
+
+
 def test_the_leaderboard_shows_the_front_first() -> None:
     listed = rows([(1.0, 1.0), (2.0, 5.0), (3.0, 4.0)])
     choice = stats.choose(listed, OBJECTIVES[0], "local")

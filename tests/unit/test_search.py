@@ -14,8 +14,9 @@ from sweep.records import results
 from sweep.records.same import trial as identity
 from sweep.spaces import search
 from sweep.spaces.block import Section
+from sweep.yamlfile import flow
 from tests.unit import searching
-from tests.unit.searching import collect, git, message, put_space, run, text, trials
+from tests.unit.searching import collect, git, message, put_space, run, space_of, text, trials
 
 TPE = """\
 objective: {metric: loss, direction: minimize}
@@ -292,6 +293,21 @@ def test_halving_keeps_the_best_and_says_who_went_and_why(clone: Clone) -> None:
     assert state(clone) == before
 
 
+def test_more_seeds_of_a_halving_are_for_those_that_reached_the_longest_budget(clone: Clone) -> None:
+    put_space(clone, HALVING)
+    run(clone)
+    for _ in range(3):
+        collect(clone, lambda point, _seed: {"accuracy": -abs(point["x"]) - point["epochs"]})
+        run(clone)
+    assert len(trials(clone)) == 9 + 3 + 1
+    winner = trials(clone)[-1]
+    run(clone, "--replicate-top", "5", "--replicates", "2")
+    assert trials(clone)[13:] == [{**winner, "seed": 1}]
+    collect(clone, lambda point, _seed: {"accuracy": -abs(point["x"]) - point["epochs"]})
+    run(clone, "--around", "best", "--n", "2")
+    assert [trial["epochs"] for trial in trials(clone)[14:]] == [9, 9]
+
+
 def test_a_rung_that_nobody_survives_ends_the_search(clone: Clone) -> None:
     put_space(clone, HALVING)
     run(clone)
@@ -395,6 +411,55 @@ def test_a_race_adds_seeds_step_by_step_and_drops_who_cannot_win(
     assert "\nout: " in git(clone, "log", "--format=%B", "--", "values/demo/values.yaml")
 
 
+def test_a_race_of_points_that_have_three_seeds_goes_on_and_is_replayed(
+    clone: Clone, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_space(clone, SOBOL.replace("n: 16", "n: 8, replicates: 3"))
+    run(clone)
+    collect(clone, noisy)
+    run(clone, "--race", "8", "--replicates", "3")
+    assert "demo: the race is over: " in capsys.readouterr().err, "all have their seeds"
+    assert len(trials(clone)) == 24
+    run(clone, "--race", "8", "--replicates", "7")
+    assert {trial["seed"] for trial in trials(clone)[24:]} == {3, 4}
+    assert re.search(r"# race step 1, top 8, at most 7 replicates from results.csv .*, search 2\n", text(clone))
+    collect(clone, noisy)
+    run(clone)
+    assert replay.main(["demo"], clone) == 0
+    said = capsys.readouterr().err
+    assert "demo: race step 1, top 8, at most 7 replicates: equal" in said
+
+
+def test_a_race_that_is_over_at_once_begins_no_round(clone: Clone, capsys: pytest.CaptureFixture[str]) -> None:
+    put_space(clone, TPE)
+    run(clone)
+    collect(clone, parabola)
+    run(clone, "--race", "1")
+    assert "demo: the race is over: 1 of 1 left, " in capsys.readouterr().err
+    assert len(trials(clone)) == 12
+
+
+def test_rounds_of_the_rules_of_then_are_replayed_by_them(clone: Clone, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before `search 2` numbers in a list of `type: choice` had no order to TPE, and unequal seeds were bare means."""
+    put_space(clone, TPE.replace("kind: {type: choice, choices: [a, b]}", "kind: {type: choice, choices: [1, 2, 4, 8]}")
+        .replace("when: {kind: b}", "when: {kind: 8}"))  # fmt: skip
+    losses = lambda point, _seed: {"loss": (point["x"] - 1) ** 2 + point["kind"]}  # noqa: E731
+    run(clone)
+    collect(clone, losses)
+    domain = space_of(clone)
+    rows = results.read(clone.sweep("demo").results)
+    old = search.derive(domain, "round 2 of 3", (), rows, "local", 1)
+    assert old != search.derive(domain, "round 2 of 3", (), rows, "local")
+    run(clone)
+    assert ", search 2\n" in text(clone)
+    lines = text(clone).replace(", search 2\n", "\n").split("\n")
+    first = next(number for number, line in enumerate(lines) if "# round 2 of 3" in line) + 1
+    lines[first : first + 12] = [f"  - {flow(trial)}" for trial in old]
+    clone.sweep("demo").values.write_text("\n".join(lines))
+    capsys.readouterr()
+    assert replay.main(["demo"], clone) == 0
+
+
 def test_rounds_go_on_once_a_race_is_over(clone: Clone) -> None:
     put_space(clone, TPE.replace("rounds: 3", "rounds: 1"))
     run(clone)
@@ -462,7 +527,7 @@ def test_replay_shows_an_edit_and_other_versions(clone: Clone, capsys: pytest.Ca
     said = capsys.readouterr().err
     assert "demo: round 1 of 3: equal (12 trials)\n" in said
     assert "demo: round 2 of 3: differs (12 trials, from results.csv " in said
-    assert re.search(r"  made by numpy \S+ optuna 4\.\S+ scipy \S+ here are numpy \S+ optuna 5\.", said)
+    assert re.search(r"  made by numpy \S+ optuna 4\.\S+ scipy \S+ search 2, here are numpy \S+ optuna 5\.", said)
     assert re.search(r'  -- \{"x": 3\.25, .*\n  \+- \{"x": ' + re.escape(str(first)), said)
 
 

@@ -229,6 +229,11 @@ def test_numbers_in_order_are_ordered_unless_told_otherwise() -> None:
     assert not ordered("{type: choice, choices: [a, b]}")
     assert ordered("{type: choice, choices: [a, b], ordered: true}")
     assert not ordered("{type: int, choices: [1, 2], ordered: false}")
+    assert ordered("{type: choice, choices: [1, 2.5, 4]}"), "as the schema says, of whatever type"
+    assert not ordered("{type: choice, choices: [1, 4, 2]}")
+    assert not ordered("{type: choice, choices: [1, 2], ordered: false}")
+    assert not ordered("{type: choice, choices: [false, true]}")
+    assert not ordered("{type: choice, choices: [1, 2, large]}")
 
 
 def test_more_rounds_are_no_other_space() -> None:

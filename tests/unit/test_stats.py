@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
+from statistics import fmean
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sweep.records.results import Objective, Row
-from sweep.reports import stats, verdict
+from sweep.reports import noise, stats, verdict
 from tests.unit.stores import row
 
 MORE = Objective("val_accuracy", "maximize")
@@ -93,8 +95,8 @@ def test_a_seed_effect_common_to_all_points_is_taken_out_of_differences() -> Non
     assert choice.noise.sd > 0.03
     assert choice.paired.sd < 0.002
     assert choice.p_best[0] > 0.95
-    unpaired = stats.choose([*rows, row({"lr": 9}, 77, 0.1)], MORE, "local")
-    assert unpaired.paired == unpaired.noise
+    other = stats.choose([*rows, row({"lr": 9}, 77, 0.1)], MORE, "local")
+    assert other.paired == choice.paired, "a seed that one point alone has tells nothing of the others"
 
 
 def test_without_replicates_nothing_is_claimed() -> None:
@@ -112,9 +114,10 @@ def test_degenerate_tables_are_fine(values: list[list[float]]) -> None:
 
 
 def test_one_lucky_seed_does_not_beat_five() -> None:
+    wobbles = [(-2, 0, 2), (2, -2, 0), (0, 2, -2), (2, 0, -2)]
     settled = [
         [0.900 + 0.001 * k for k in (-2, -1, 0, 1, 2)],
-        *([0.894 + 0.001 * k for k in (-2, 0, 2)] for _ in range(4)),
+        *([0.894 + 0.001 * k for k in wobble] for wobble in wobbles),
     ]
     choice = stats.choose(table([*settled, [0.9005]]), MORE, "local")
     assert choice.points[0].hyperparameters["lr"] == 0
@@ -169,6 +172,185 @@ def test_test_metrics_are_known_by_name(name: str, test: bool) -> None:
 def test_test_metrics_of_the_winner_are_means_over_its_seeds() -> None:
     rows = [row({"lr": 1}, seed, metrics={"val_accuracy": 0.9, "test_accuracy": 0.8 + seed / 10}) for seed in (0, 1)]
     assert stats.test_metrics(stats.points(rows, MORE, "local")[0]) == {"test_accuracy": pytest.approx(0.85)}
+
+
+# ---- unequal seeds ----
+
+
+def test_a_seed_that_is_kind_to_all_points_does_not_rank_those_that_had_it_alone() -> None:
+    """Seed 0 gives everybody 0.1 more; the better points have other seeds, too, and so the lower means."""
+    wobbles = [(1, -1, 0), (-1, 0, 1), (0, 1, -1), (1, 0, -1)]
+    better = [[0.90 + 0.1 + w[0] / 1000, 0.90 + w[1] / 1000, 0.90 + w[2] / 1000] for w in wobbles]
+    choice = stats.choose(table([*better, *([0.95 + n / 1000] for n in range(6))]), MORE, "local")
+    assert {point.n for point in choice.points[:4]} == {3}
+    assert min(point.mean for point in choice.points[4:]) > max(point.mean for point in choice.points[:4])
+    assert sum(choice.p_best[:4]) > 0.99
+    assert choice.points[4].adjusted == pytest.approx(choice.points[4].mean - 0.1 * 2 / 3, abs=0.003)
+    assert choice.gap is not None
+    assert abs(choice.gap) < 0.01
+
+
+def test_equal_seeds_move_nobody() -> None:
+    draw = np.random.default_rng(5)
+    values = draw.standard_normal((9, 4)) + 3 * draw.standard_normal(4)
+    points = stats.points(table(values.tolist()), MORE, "local")
+    assert [point.adjusted for point in points] == [point.mean for point in points]
+
+
+def test_seeds_that_nobody_shares_move_nobody() -> None:
+    rows = [row({"lr": n}, 10 * n + seed, n + seed / 10) for n in range(5) for seed in range(3)]
+    choice = stats.choose(rows, MORE, "local")
+    assert [point.adjusted for point in choice.points] == pytest.approx([point.mean for point in choice.points])
+
+
+def replicated_top(draw: np.random.Generator, seed_effect: float, top: int, seeds: int) -> tuple[float, bool, bool]:
+    """(stated probability, right, won by a single seed) where the `top` of 32 by seed 0 got more seeds; noise 0.5."""
+    truth = draw.standard_normal(32)
+    values = truth[:, None] + 0.5 * draw.standard_normal((32, seeds)) + seed_effect * draw.standard_normal(seeds)
+    lucky = values[:, 0].argsort()[::-1][:top]
+    rows = [row({"lr": n}, 0, float(values[n, 0])) for n in range(32)]
+    rows += [row({"lr": int(n)}, seed, float(values[n, seed])) for n in lucky for seed in range(1, seeds)]
+    choice = stats.choose(rows, MORE, "local")
+    return choice.p_best[0], choice.points[0].hyperparameters["lr"] == int(truth.argmax()), choice.points[0].n == 1
+
+
+@pytest.mark.parametrize("seed_effect", [0.0, 1.0])
+def test_stated_probabilities_come_true_where_only_the_top_was_replicated(seed_effect: float) -> None:
+    draw = np.random.default_rng(8)
+    told = [replicated_top(draw, seed_effect, *((5, 8), (3, 3))[n % 2]) for n in range(100)]
+    assert not any(single for *_, single in told)
+    stated, right = (sum(column) / len(told) for column in list(zip(*told, strict=True))[:2])
+    assert stated - 0.05 <= right <= stated + 0.15, "careful, if anything"
+    sure = [best for p, best, _ in told if p >= 0.8]
+    assert len(sure) >= 25
+    assert sum(sure) / len(sure) >= 0.85
+
+
+# ---- budgets ----
+
+
+def trained(lr: float, epochs: int, value: float | None, seed: int = 0, **changes: Any) -> Row:
+    return row({"lr": lr, "epochs": epochs}, seed, value, **changes)
+
+
+def test_a_configuration_does_not_compete_with_its_own_shorter_budgets_or_with_those_of_others() -> None:
+    """Shorter training looks better here: in its first epochs 1 has 0.99, and 3, which was dropped, 0.95."""
+    rows = [trained(1, 1, 0.99), trained(1, 9, 0.8), trained(2, 1, 0.96), trained(2, 9, 0.7), trained(3, 1, 0.95)]
+    rows += [trained(4, 1, 0.1), trained(4, 3, 0.2)]
+    choice = stats.choose(rows, MORE, "local", "epochs")
+    told = [(point.hyperparameters["lr"], point.budget) for point in choice.points]
+    assert told == [(1, 9), (2, 9), (4, 3), (3, 1)]
+    assert [point.hyperparameters["lr"] for point in choice.competitors] == [1, 2]
+    assert choice.gap == pytest.approx(0.1)
+    assert {(point.hyperparameters["lr"], point.budget) for point in choice.outgrown} == {(1, 1), (2, 1), (4, 1)}
+    said = verdict.sentences(choice, ["epochs", "lr"])
+    told = "2 configurations of 4 had the longest training, epochs 9, and only these were compared; the others follow,"
+    assert f"{told} the longer trained first." in said
+    assert any("the best of 2," in sentence for sentence in said)
+    assert stats.choose(rows, MORE, "local").points[0].mean == 0.99, "it names no budget"
+
+
+def test_noise_is_that_of_the_longest_budget() -> None:
+    rows = [trained(lr, 1, lr + seed * 5, seed) for lr in range(3) for seed in range(3)]
+    rows += [trained(lr, 9, lr + (seed + lr) % 3 / 100, seed) for lr in range(2) for seed in range(3)]
+    choice = stats.choose(rows, MORE, "local", "epochs")
+    assert choice.noise is not None
+    assert (choice.noise.sd, choice.noise.df) == (pytest.approx(0.01), 4)
+    assert len(choice.p_best) == 2
+    assert verdict.half_width(choice, choice.points[2]) is None
+    assert verdict.probability(choice, 2) is None
+
+
+def test_what_diverges_when_trained_for_longer_stands_last_of_its_rung() -> None:
+    rows = [trained(1, 1, 0.9), trained(1, 9, None, status="diverged"), trained(2, 1, 0.5), trained(3, 9, 0.1)]
+    choice = stats.choose(rows, MORE, "local", "epochs")
+    assert [point.hyperparameters["lr"] for point in choice.points] == [3, 2, 1]
+    assert choice.points[-1].diverged == 1
+
+
+def test_a_trial_without_the_budget_is_trained_to_its_end() -> None:
+    choice = stats.choose([trained(1, 9, 0.9), row({"lr": 2}, value=0.5)], MORE, "local", "epochs")
+    assert [point.hyperparameters["lr"] for point in choice.points] == [2, 1]
+    assert "had the longest training, and only" in " ".join(verdict.sentences(choice, []))
+
+
+# ---- equals ----
+
+
+def test_equals_share_their_rank_and_stand_by_time_and_then_by_the_size_of_hyperparameters() -> None:
+    rows = [
+        row({"lr": 10, "kind": "b"}, value=0.5, train_s=9.0),
+        row({"lr": 9, "kind": "b"}, value=0.5, train_s=9.0),
+        row({"lr": 30, "kind": "a"}, value=0.5, train_s=2.0),
+        row({"lr": 2, "kind": "a"}, value=0.4),
+    ]
+    choice = stats.choose(rows, MORE, "local")
+    assert [point.hyperparameters["lr"] for point in choice.points] == [30, 9, 10, 2]
+    assert choice.places == (1, 1, 1, 4)
+    assert stats.choose(rows[::-1], MORE, "local") == choice
+
+
+def test_equals_among_replicated_points_share_their_rank() -> None:
+    choice = stats.choose(table([[0.5, 0.6, 0.7], [0.5, 0.6, 0.7], [0.5, 0.7, 0.6], [0.1, 0.2, 0.2]]), MORE, "local")
+    assert choice.places == (1, 1, 1, 4)
+
+
+# ---- any floats ----
+
+floats = st.floats(allow_infinity=False, allow_nan=False)
+huge = st.sampled_from([1e200, -1e200, 1e308, -1e308, 1.7e308, -1.7e308, 5e-324, -5e-324, 1e-310, 0.0, 1.0, 1.5])
+cells = st.dictionaries(st.integers(0, 3), floats | huge, min_size=1)
+
+
+@settings(deadline=None)
+@given(st.lists(cells, min_size=1, max_size=9), st.sampled_from([MORE, LESS]))
+def test_any_finite_values_are_ranked_and_put_into_words(tables: list[dict[int, float]], goal: Objective) -> None:
+    rows = [row({"lr": n}, seed, value) for n, values in enumerate(tables) for seed, value in values.items()]
+    choice = stats.choose(rows, goal, "local")
+    assert sorted(point.hyperparameters["lr"] for point in choice.points) == list(range(len(tables)))
+    assert sum(choice.p_best) == pytest.approx(1) or choice.p_best == ()
+    told = [choice.gap, choice.expected, *(point.mean for point in choice.points), *choice.p_best]
+    told += [verdict.half_width(choice, point) for point in choice.points]
+    told += [noise.sd for noise in (choice.noise, choice.paired) if noise]
+    assert all(math.isfinite(number) for number in told if number is not None)
+    words = " ".join([*verdict.sentences(choice, ["lr"]), *(verdict.value(choice, point) for point in choice.points)])
+    assert not re.search(r"\b(nan|inf)\b", words)
+    assert not re.search(r"\d{40}", words)
+
+
+@given(st.lists(floats | huge, min_size=1, max_size=12), st.sampled_from([MORE, LESS]))
+def test_with_one_seed_a_point_the_order_is_that_of_the_values(values: list[float], goal: Objective) -> None:
+    choice = stats.choose(table([[value] for value in values]), goal, "local")
+    assert [point.mean for point in choice.points] == sorted(values, reverse=goal is MORE)
+
+
+@given(st.lists(floats | huge, min_size=1, max_size=6))
+def test_a_mean_lies_among_its_numbers(values: list[float]) -> None:
+    assert min(values) <= noise.mean(values) <= max(values)
+    if max(map(abs, values)) < 1e300:
+        assert noise.mean(values) == pytest.approx(fmean(values), rel=1e-12, abs=1e-300)
+
+
+@given(st.lists(st.lists(st.floats(-9, 9), min_size=3, max_size=3), min_size=3, max_size=6), st.integers(-1000, 1000))
+def test_statistics_do_not_depend_on_the_unit(values: list[list[float]], power: int) -> None:
+    """A power of two as the unit changes no digit, however far it takes the values, but where they vanish."""
+    values = [[round(value, 6) for value in point] for point in values]
+    once = stats.choose(table(values), MORE, "local")
+    again = stats.choose(table([[math.ldexp(value, power) for value in point] for point in values]), MORE, "local")
+    assert [one.hyperparameters for one in again.points] == [one.hyperparameters for one in once.points]
+    assert again.p_best == once.p_best
+    if once.noise and again.noise:
+        assert again.noise.sd == pytest.approx(math.ldexp(once.noise.sd, power), rel=1e-9)
+
+
+def test_a_point_that_exploded_to_a_finite_value_does_not_drown_the_others() -> None:
+    values = [[0.5, 0.51], [0.3, 0.29], [0.31, 0.32], [1e200, 3e199]]
+    choice = stats.choose(table(values), LESS, "local")
+    assert [point.hyperparameters["lr"] for point in choice.points] == [1, 2, 0, 3]
+    assert choice.noise is not None
+    assert choice.noise.sd < 0.01
+    assert choice.p_best[0] > 0.8
+    assert len(choice.p_best) == 3
 
 
 # ---- calibration: what is said with 0.8-0.9 must come true that often ----

@@ -63,9 +63,9 @@ def of_line(fixed: Mapping[str, Any], line: Mapping[str, Any]) -> str:
     return trial({**fixed, **own}, line.get("seed", 0))
 
 
-def configuration(row: Like) -> tuple[str, ...]:
-    """What replicates share, on one engine."""
-    return settings(row.hyperparameters), row.engine, row.code, row.image, row.data
+def configuration(row: Like, without: str = "") -> tuple[str, ...]:
+    """What replicates share, on one engine; `without` the budget, what all of its rungs share."""
+    return settings(row.hyperparameters, without), row.engine, row.code, row.image, row.data
 
 
 def anywhere(row: Like) -> tuple[str, int, str, str]:

@@ -1,12 +1,12 @@
 """What some charts of the report draw beyond its trials: importance, Pareto front, rungs; as values for JSON.
 
-Points go by their place in the ranking.
+Points go by their place in the ranking; configurations at shorter budgets come after it.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from statistics import fmean
 from typing import Any
 
 from sweep.records.results import Row
@@ -23,13 +23,20 @@ def percent(share: float) -> str:
 
 
 def importance(choice: Choice, names: Sequence[str]) -> dict[str, Any] | None:
-    """{points, explained: [mean, low, high], shares: [[name, mean, low, high], …]}, or None where nothing is learnt."""
-    points = choice.points
-    learnt = forest.importance([one.hyperparameters for one in points], [one.mean for one in points], names)
+    """{points, budget, explained: [mean, low, high], shares: [[name, mean, low, high], …]}; None for nothing learnt.
+
+    Of a sweep whose trials differ in their budget: among those of one budget, the one that most points have.
+    """
+    everyone = [*choice.points, *choice.outgrown]
+    sizes = Counter(one.budget for one in everyone)
+    common = max(sizes, key=lambda budget: (sizes[budget], budget), default=None)
+    points = [one for one in everyone if one.budget == common]
+    learnt = forest.importance([one.hyperparameters for one in points], [one.adjusted for one in points], names)
     if not learnt:
         return None
     shares = [[name, *_digits(share)] for name, share in learnt.shares.items()]
-    return {"points": learnt.points, "explained": _digits(learnt.explained), "shares": shares}
+    budget = points[0].hyperparameters.get(choice.budget) if choice.budget else None
+    return {"points": learnt.points, "budget": budget, "explained": _digits(learnt.explained), "shares": shares}
 
 
 def _digits(share: Share) -> list[float]:
@@ -40,15 +47,11 @@ def front(choice: Choice, found: Front | None) -> dict[str, Any] | None:
     """{metrics, values: a list a point or null, on: places of the front's points}; None with a single objective."""
     if not found or not found.points:
         return None
+    known = {best.point.trial.id: [*best.values] for best in (*found.points, *found.beaten)}
     members = {best.point.trial.id for best in found.points}
-    values = []
-    for point in choice.points:
-        good = [row for row in point.rows if all(one.metric in row.metrics for one in found.objectives)]
-        known = good and not point.diverged
-        values.append([fmean(row.metrics[one.metric] for row in good) for one in found.objectives] if known else None)
     return {
         "metrics": [{"metric": one.metric, "sign": one.sign} for one in found.objectives],
-        "values": values,
+        "values": [known.get(point.trial.id) for point in choice.points],
         "on": [place for place, point in enumerate(choice.points) if point.trial.id in members],
     }
 
@@ -65,15 +68,16 @@ def rungs(rows: Sequence[Row], choice: Choice, engine: str, budget: str) -> dict
     seen: list[set[str]] = [
         {settings(row.hyperparameters, budget) for row in own if row.hyperparameters[budget] == step} for step in steps
     ]
+    points = [*choice.points, *choice.outgrown]
     lines: dict[str, list[int | None]] = {}
-    for place, point in enumerate(choice.points):
+    for place, point in enumerate(points):
         if point.hyperparameters.get(budget) in steps:
             line = lines.setdefault(settings(point.hyperparameters, budget), [None] * len(steps))
             line[steps.index(point.hyperparameters[budget])] = place
     made = []
     for rung, step in enumerate(steps):
         ranked = [line[rung] for line in lines.values()]
-        means = [choice.points[place].mean for place in ranked if place is not None]
+        means = [points[place].mean for place in ranked if place is not None]
         best = max(means, key=lambda mean: choice.objective.sign * mean, default=None)
         went_on = len(seen[rung] & seen[rung + 1]) if rung + 1 < len(steps) else 0
         made.append(

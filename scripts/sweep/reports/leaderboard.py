@@ -83,14 +83,17 @@ def _table(choice: Choice, names: Sequence[str], top: int, width: int) -> tuple[
     shown = choice.points[:top]
     metric = plain(choice.objective.metric) + (" (test set!)" if is_test_metric(choice.objective.metric) else "")
     columns = [
-        ("#", [str(place + 1) for place in range(len(shown))]),
+        ("#", [str(place) for place in choice.places[:top]]),
         (metric, [verdict.value(choice, point) for point in shown]),
     ]
+    if verdict.is_adjusted(choice, shown):
+        columns.append(("adjusted", [verdict.number(point.adjusted, verdict.places(choice)) for point in shown]))
     if any(point.n > 1 or point.diverged for point in shown):
         diverged = [f" ({point.diverged} diverged)" if point.diverged else "" for point in shown]
         columns.append(("seeds", [f"{point.n}{note}" for point, note in zip(shown, diverged, strict=True)]))
     if choice.p_best:
-        columns.append(("best?", [verdict.chance(p) for p in choice.p_best[:top]] + ["< 1 %"] * top))
+        chances = [verdict.probability(choice, place) for place in range(len(shown))]
+        columns.append(("best?", ["" if one is None else verdict.chance(one) for one in chances]))
     columns.append(("trial", [point.trial.id for point in shown]))
     columns, hidden = _with_hyperparameters(columns, shown, names, width)
     notes = [f"(no room for {', '.join(hidden)})"] if hidden else []

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 
 import numpy as np
 
 from sweep.records.results import Objective, Row
-from sweep.reports import stats
+from sweep.reports import noise, stats
 
 
 @dataclass(frozen=True)
 class Best:
-    """A point of the front, and its mean over seeds of every objective, in their order."""
+    """A point, and its mean over seeds of every objective, in their order, fit to be compared (noise.adjusted)."""
 
     point: stats.Point
     values: tuple[float, ...]
@@ -26,26 +25,32 @@ class Front:
 
     objectives: tuple[Objective, ...]
     points: tuple[Best, ...]
+    beaten: tuple[Best, ...] = ()
+    """The others that took part."""
 
 
-def front(rows: Iterable[Row], objectives: Sequence[Objective], engine: str) -> Front:
-    """The Pareto front of the rows of one engine.
+def front(rows: Iterable[Row], objectives: Sequence[Objective], engine: str, budget: str = "") -> Front:
+    """The Pareto front of the rows of one engine, of a sweep with a `budget` among those trained for the longest.
 
     A point beats another that is no better in any objective and worse in one; equal points both stay. Replicates are
     pooled; a point that diverged with a seed, or lacks an objective, takes no part.
     """
-    told = []
-    for point in stats.points(rows, objectives[0], engine):
-        good = [row for row in point.rows if all(one.metric in row.metrics for one in objectives)]
-        if good and not point.diverged:
-            told.append(Best(point, tuple(fmean(row.metrics[one.metric] for row in good) for one in objectives)))
-    if not told:
+    found = stats.points(rows, objectives[0], engine, budget)
+    parted = []
+    for point in (point for point in found if point.budget == found[0].budget and not point.diverged):
+        if good := [row for row in point.rows if all(one.metric in row.metrics for one in objectives)]:
+            parted.append((point, good))
+    if not parted:
         return Front(tuple(objectives), ())
-    signs = np.array([one.sign for one in objectives])
-    scores = np.array([one.values for one in told]) * signs  # (points, objectives), more is better
-    kept = []
-    for place, score in enumerate(scores):
-        beaten = ((scores >= score).all(1) & (scores > score).any(1)).any()
-        if not beaten:
-            kept.append(told[place])
-    return Front(tuple(objectives), tuple(kept))
+    columns = [
+        noise.adjusted([{row.seed: row.metrics[one.metric] for row in good} for _, good in parted])
+        for one in objectives
+    ]
+    scores = np.array([[one.sign * value for value in column] for one, column in zip(objectives, columns, strict=True)])
+    scores = scores.T  # (points, objectives), more is better
+    kept: list[Best] = []
+    beaten: list[Best] = []
+    for (point, _), score, *values in zip(parted, scores, *columns, strict=True):
+        behind = ((scores >= score).all(1) & (scores > score).any(1)).any()
+        (beaten if behind else kept).append(Best(point, tuple(values)))
+    return Front(tuple(objectives), tuple(kept), tuple(beaten))

@@ -101,6 +101,7 @@ def html(material: Material, charts: str = "", data: dict[str, Any] | None = Non
     environment.filters |= {
         "plain": plain,
         "decimals": verdict.decimals,
+        "number": verdict.number,
         "hours": verdict.hours,
         "chance": verdict.chance,
         "percent": figures.percent,
@@ -174,14 +175,17 @@ def embedded(material: Material) -> dict[str, Any]:
         "values": [[row.metrics.get(name) for name in metrics] for row in rows],
         "points": [
             {
+                "rank": choice.places[place] if place < len(choice.places) else None,
                 "mean": point.mean,
+                "adjusted": point.adjusted,
                 "half": verdict.half_width(choice, point),
-                "p": choice.p_best[place] if place < len(choice.p_best) else 0.0 if choice.p_best else None,
+                "p": verdict.probability(choice, place),
                 "diverged": point.diverged,
                 "trials": [index[row.id] for row in point.rows],
             }
-            for place, point in enumerate(choice.points)
+            for place, point in enumerate([*choice.points, *choice.outgrown])
         ],
+        "adjusted": verdict.is_adjusted(choice, choice.points),
         "importance": figures.importance(choice, names),
         "front": figures.front(choice, material.front),
         "rungs": figures.rungs(rows, choice, material.engine, material.budget),

@@ -7,27 +7,30 @@ are in docs/results.md; a test holds the stated probabilities against simulated 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from statistics import NormalDist, fmean
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby, pairwise
+from statistics import NormalDist
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from sweep.records import same
 from sweep.records.results import Objective, Row
+from sweep.records.store import is_number
+from sweep.reports import noise, posterior
+from sweep.reports.noise import CONFIDENCE, Layout, Noise
+from sweep.words import size
 
-Floats = NDArray[np.float64]
-
-CONFIDENCE = 0.95
 POWER = 0.8
-DRAWS = 10_000
-LEAST_CONTENDERS, CONTENDERS = 6, 0.25
+LEAST_CONTENDERS, CONTENDERS, MOST_CONTENDERS = 6, 0.25, 400
 """The best quarter of the points, at least six, may be the best; the rest is left out of that question."""
 LEAST_QUIET, QUIET = 8, 0.5
 """Noise is measured among the better half: bad points (a learning rate on the brink) are often noisier."""
+EXPLODED = 1e30
+"""A point is out of reach that trails the best by so many times what the one before it does: its training exploded."""
+MOST_RATIO = 1e6
+"""Of noise to a gap: no number of seeds that anyone has would tell such a gap."""
+TO_THE_END = math.inf
+"""The budget of a trial that sets none."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,13 @@ class Point:
     rows: tuple[Row, ...]
     values: dict[int, float]
     diverged: int = 0
-    """Seeds at which it diverged: those have no objective, so such a point is ranked behind all that never did."""
+    """Seeds at which it diverged, at this budget or a larger one: such a point is ranked behind all that never did."""
+    budget: float = TO_THE_END
+    """For how long it was trained, of a sweep that names a budget."""
+    outgrown: bool = False
+    """Whether the same configuration was trained for longer, too, and has a value there."""
+    adjusted: float = 0.0
+    """The mean less what its seeds do to all points alike: what points with unequal seeds are compared by."""
 
     @property
     def n(self) -> int:
@@ -46,7 +55,7 @@ class Point:
 
     @property
     def mean(self) -> float:
-        return fmean(self.values.values())
+        return noise.mean(self.values.values())
 
     @property
     def trial(self) -> Row:
@@ -55,23 +64,12 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Noise:
-    """Standard deviation between seeds of one point, pooled over points, and its degrees of freedom."""
-
-    sd: float
-    df: int
-
-    def half_width(self, n: float) -> float:
-        """Half of the t interval of a mean of `n` seeds: t(0.975, df) sd / sqrt(n)."""
-        return float(stdtrit(self.df, (1 + CONFIDENCE) / 2)) * self.sd / math.sqrt(n)
-
-
-@dataclass(frozen=True)
 class Choice:
     """The ranking, best first, and what can be said about its top. What is unknown without replicates is None."""
 
     objective: Objective
     points: tuple[Point, ...]
+    """Each configuration once, at its longest budget; a longer budget stands above a shorter one."""
     noise: Noise | None = None
     """Of a point's seeds: what intervals are made of."""
     paired: Noise | None = None
@@ -82,135 +80,171 @@ class Choice:
     """What the winner should give with fresh seeds: its mean less the luck that made it win."""
     more: int | None = None
     """Further seeds each that the best two points need to be told apart."""
+    places: tuple[int, ...] = ()
+    """The rank of each point, from 1; equals share theirs."""
+    outgrown: tuple[Point, ...] = ()
+    """Configurations of `points` at shorter budgets: history, which competes with nobody."""
+    budget: str = ""
+    """The hyperparameter that says how long a trial trains, where the trials differ in it."""
+
+    @property
+    def competitors(self) -> tuple[Point, ...]:
+        """Those that were trained for the longest budget, the first of `points`: only they are compared."""
+        return tuple(point for point in self.points if point.budget == self.points[0].budget)
 
     @property
     def gap(self) -> float | None:
-        """By how much the winner's mean leads; negative where the second leads with fewer seeds."""
-        if len(self.points) < 2:
+        """By how much the winner leads, seeds taken out; negative where the second leads with fewer seeds."""
+        if len(self.competitors) < 2:
             return None
-        return self.objective.sign * (self.points[0].mean - self.points[1].mean)
+        first, second = self.points[:2]
+        return self.objective.sign * noise.difference(first.adjusted, second.adjusted)
 
 
-def points(rows: Iterable[Row], objective: Objective, engine: str) -> list[Point]:
+def points(rows: Iterable[Row], objective: Objective, engine: str, budget: str = "") -> list[Point]:
     """Pool the replicates of one engine's rows, best point first; points without a value of the objective are left out.
 
-    Only succeeded trials count: a pruned one has its objective from an earlier epoch.
+    Only succeeded trials count: a pruned one has its objective from an earlier epoch. With a `budget`, the name of a
+    hyperparameter, points come by rungs, the longest budget first.
     """
-    pooled: dict[tuple[str, ...], list[Row]] = {}
+    pooled: dict[tuple[str, ...], dict[float, list[Row]]] = {}
     for row in rows:
         if row.engine == engine and row.status in ("succeeded", "diverged"):
-            pooled.setdefault(same.configuration(row), []).append(row)
-    made = []
-    for group in pooled.values():
+            rungs = pooled.setdefault(same.configuration(row, budget), {})
+            rungs.setdefault(_budget(row, budget), []).append(row)
+    made = [point for rungs in pooled.values() for point in _at_every_budget(rungs, objective)]
+    made.sort(key=lambda point: -point.budget)
+    return [point for _, rung in groupby(made, lambda point: point.budget) for point in _ranked([*rung], objective)]
+
+
+def _budget(row: Row, name: str) -> float:
+    value: Any = row.hyperparameters.get(name) if name else None
+    return float(value) if is_number(value) else TO_THE_END
+
+
+def _at_every_budget(rungs: Mapping[float, Sequence[Row]], objective: Objective) -> Iterator[Point]:
+    """One configuration at each of its budgets, the longest first; what diverged later counts against it before."""
+    diverged, outgrown = 0, False
+    for budget in sorted(rungs, reverse=True):
         good = sorted(
-            (row for row in group if row.status == "succeeded" and objective.metric in row.metrics),
+            (row for row in rungs[budget] if row.status == "succeeded" and objective.metric in row.metrics),
             key=lambda row: (row.seed, row.id),
         )
+        diverged += sum(row.status == "diverged" for row in rungs[budget])
         if good:
             values = {row.seed: float(row.metrics[objective.metric]) for row in good}
-            diverged = sum(row.status == "diverged" for row in group)
-            made.append(Point(good[0].hyperparameters, tuple(good), values, diverged))
-    return sorted(made, key=lambda point: (point.diverged > 0, -objective.sign * point.mean, point.trial.id))
+            yield Point(good[0].hyperparameters, tuple(good), values, diverged, budget, outgrown)
+            outgrown, diverged = True, 0
 
 
-def choose(rows: Iterable[Row], objective: Objective, engine: str) -> Choice:
-    """Rank the points, and say how sure the winner is as far as replicates allow."""
-    ranked = points(rows, objective, engine)
-    noise = noise_within(ranked)
-    choice = Choice(objective, tuple(ranked), noise)
-    least = max(1e-100, *(1e-12 * abs(point.mean) for point in ranked)) if ranked else 0.0  # less is rounding
-    if not noise or len(ranked) < 2 or noise.sd < least:
-        return choice
-    paired = noise_paired(ranked)
-    paired = paired if paired and paired.sd >= least else noise
-    steady = [point for point in ranked if not point.diverged] or ranked
-    count = min(len(steady), max(LEAST_CONTENDERS, math.ceil(CONTENDERS * len(steady))))
-    means = np.array([objective.sign * point.mean for point in steady[:count]])
-    p_best, expected = simulate(means, np.array([point.n for point in steady[:count]]), paired)
+def _ranked(rung: Sequence[Point], objective: Objective) -> list[Point]:
+    """Points of one budget, best first, by their means; where seeds differ, less what a seed does to all alike.
+
+    What seeds do is measured among all points first, and then among the better half of the order which that gives.
+    """
+    ranked = _in_order(rung, Layout(), objective)
+    if noise.unequal([point.values for point in rung]):
+        ranked = _in_order(ranked, _layout(ranked), objective)
+        quiet = _layout(_quiet(ranked))
+        ranked = _in_order(ranked, quiet, objective) if quiet.noise else ranked
+    return ranked
+
+
+def _layout(chosen: Sequence[Point]) -> Layout:
+    return noise.layout([point.values for point in chosen])
+
+
+def _in_order(rung: Sequence[Point], fitted: Layout, objective: Objective) -> list[Point]:
+    compared = [replace(point, adjusted=fitted.adjusted(point.values)) for point in rung]
+    return sorted(compared, key=lambda point: (point.diverged > 0, -objective.sign * point.adjusted, *_modesty(point)))
+
+
+def _modesty(point: Point) -> tuple[Any, ...]:
+    """What decides between equals: less time in training, then smaller hyperparameters, in the order of their names."""
+    known = [row.train_s for row in point.rows if row.train_s is not None]
+    seconds = noise.mean(known) if known else math.inf
+    given = [(name, *size(value)) for name, value in sorted(point.hyperparameters.items())]
+    return seconds, given, point.trial.code, point.trial.image, point.trial.data
+
+
+def choose(rows: Iterable[Row], objective: Objective, engine: str, budget: str = "") -> Choice:
+    """Rank the points, and say how sure the winner is as far as replicates allow.
+
+    Of a sweep with a `budget` only configurations at the longest one compete; the others stand behind, rung by rung.
+    """
+    found = points(rows, objective, engine, budget)
+    standing = [point for point in found if not point.outgrown]
+    outgrown = tuple(point for point in found if point.outgrown)
+    varied = budget if len({point.budget for point in found}) > 1 else ""
+    rung = [point for point in standing if point.budget == standing[0].budget]
+    measured = noise_within(rung)
+    choice = Choice(objective, tuple(standing), measured, outgrown=outgrown, budget=varied)
+    if not measured or len(rung) < 2 or not measured.sd:
+        return replace(choice, places=_places(standing, {}))
+    fitted = _layout(_quiet(rung))
+    paired = fitted.noise if fitted.noise and fitted.noise.sd else measured
+    steady = [point for point in rung if not point.diverged] or rung
+    count = min(len(steady), max(LEAST_CONTENDERS, math.ceil(CONTENDERS * len(steady))), MOST_CONTENDERS)
+    contenders = _within_reach(steady[:count])
+    values = [{seed: objective.sign * value for seed, value in point.values.items()} for point in contenders]
+    common = fitted.common if noise.unequal(values) else 0.0
+    p_best, expected = posterior.simulate(values, paired, common)
     # By what each should give again: a mean of one lucky seed does not stand above one of five.
-    order = sorted(range(count), key=lambda place: -expected[place])
-    ranked[:count] = [steady[place] for place in order]
-    needed = replicates_needed(abs(ranked[0].mean - ranked[1].mean), paired.sd)
-    return Choice(
-        objective,
-        tuple(ranked),
-        noise,
-        paired,
-        tuple(float(p_best[place]) for place in order),
-        objective.sign * float(expected[order[0]]),
-        None if needed is None else max(0, needed - min(ranked[0].n, ranked[1].n)),
+    order = sorted(range(len(contenders)), key=lambda place: -expected[place])
+    standing[: len(contenders)] = [contenders[place] for place in order]
+    choice = replace(choice, points=tuple(standing))
+    needed = replicates_needed(abs(choice.gap or 0.0), paired.sd)
+    return replace(
+        choice,
+        paired=paired,
+        p_best=tuple(float(p_best[place]) for place in order),
+        expected=objective.sign * expected[order[0]],
+        more=None if needed is None else max(0, needed - min(standing[0].n, standing[1].n)),
+        places=_places(standing, {id(contenders[place]): expected[place] for place in order}),
     )
 
 
+def _places(standing: Sequence[Point], expected: Mapping[int, float]) -> tuple[int, ...]:
+    """Ranks from 1; a point shares that of the one before if nothing but time or looks tells them apart."""
+    merits = [(point.budget, point.diverged > 0, expected.get(id(point)), point.adjusted) for point in standing]
+    places = [1][: len(merits)]
+    for place, (before, merit) in enumerate(pairwise(merits), 2):
+        equal = before[:3] == merit[:3] and (merit[2] is not None or before[3] == merit[3])
+        places.append(places[-1] if equal else place)
+    return tuple(places)
+
+
 def _quiet(ranked: Sequence[Point]) -> Sequence[Point]:
-    return ranked[: max(LEAST_QUIET, math.ceil(QUIET * len(ranked)))]
+    return _within_reach(ranked[: max(LEAST_QUIET, math.ceil(QUIET * len(ranked)))])
 
 
-def noise_pooled(points: Sequence[Mapping[int, float]]) -> Noise | None:
-    """Variance within points (seed -> value), sum (y - mean)^2 / sum (n - 1); None without replicates."""
-    df = sum(len(values) - 1 for values in points)
-    squares = sum((value - fmean(values.values())) ** 2 for values in points for value in values.values())
-    return Noise(math.sqrt(squares / df), df) if df else None
+def _within_reach(ranked: Sequence[Point]) -> Sequence[Point]:
+    """The points down to one whose training exploded, though to a finite value: it would drown all the others."""
+    before = 0.0
+    for place, point in enumerate(ranked):
+        behind = abs(noise.difference(point.adjusted, ranked[0].adjusted))
+        if before and behind / before > EXPLODED:
+            return ranked[:place]
+        before = max(before, behind)
+    return ranked
 
 
 def noise_within(ranked: Sequence[Point]) -> Noise | None:
     """Pooled over the better half, or over all points where that has no replicates; None without any."""
     better, everyone = ([point.values for point in chosen] for chosen in (_quiet(ranked), ranked))
-    return noise_pooled(better) or noise_pooled(everyone)
-
-
-def noise_paired(ranked: Sequence[Point]) -> Noise | None:
-    """Residual of the two-way layout points x seeds (no interaction), where the better points share all their seeds.
-
-    A seed that shuffles the data alike for all points moves them together; that part does not blur their differences.
-    """
-    chosen = _quiet(ranked)
-    seeds = sorted(chosen[0].values) if chosen else []
-    df = (len(chosen) - 1) * (len(seeds) - 1)
-    if len(chosen) < 3 or df < 1 or any(sorted(point.values) != seeds for point in chosen):
-        return None
-    table = np.array([[point.values[seed] for seed in seeds] for point in chosen])
-    residual = table - table.mean(1, keepdims=True) - table.mean(0, keepdims=True) + table.mean()
-    return Noise(math.sqrt(float((residual**2).sum()) / df), df)
-
-
-def simulate(means: Floats, n: NDArray[np.int64], noise: Noise, draws: int = DRAWS) -> tuple[Floats, Floats]:
-    """Probability of being the best, and the expected true value, of points with these means (more is better).
-
-    Hierarchical normal model: mean_i ~ N(true_i, sd^2 / n_i), true_i ~ N(mu, tau^2), flat priors on mu and tau (Gelman
-    2006), sd^2 by its scaled inverse chi-squared posterior. tau on a grid; the rest is drawn. Pulling the points
-    towards each other is what takes the winner's curse out (Gelman, Hill and Yajima 2012).
-    """
-    draw = np.random.default_rng(0)  # the same results give the same report
-    count = len(means)
-    variance = noise.sd**2 / n
-    spread = max(float(means.std()), math.sqrt(float(variance.mean())))
-    taus = spread * np.geomspace(0.02, 5, 60)
-    total = variance + taus[:, None] ** 2
-    precision = (1 / total).sum(1)
-    centre = (means / total).sum(1) / precision
-    log_weight = -0.5 * (np.log(total).sum(1) + np.log(precision) + ((means - centre[:, None]) ** 2 / total).sum(1))
-    weight = np.exp(log_weight - log_weight.max()) * np.gradient(taus)
-    chosen = draw.choice(len(taus), draws, p=weight / weight.sum())
-    mu = centre[chosen] + draw.standard_normal(draws) / np.sqrt(precision[chosen])
-    drawn = (noise.sd**2 * noise.df / draw.chisquare(noise.df, draws))[:, None] / n
-    keep = taus[chosen, None] ** 2 / (taus[chosen, None] ** 2 + drawn)
-    true = mu[:, None] + keep * (means - mu[:, None])
-    expected = true.mean(0)
-    true += np.sqrt(keep * drawn) * draw.standard_normal((draws, count))
-    return np.bincount(true.argmax(1), minlength=count) / draws, expected
+    return noise.pooled(better) or noise.pooled(everyone)
 
 
 def replicates_needed(gap: float, sd: float, power: float = POWER) -> int | None:
     """Seeds per point that tell two means `gap` apart: 2 (z(0.975) + z(power))^2 (sd / gap)^2.
 
     At a power of 0.8 that is 15.7 (sd / gap)^2, the usual size by the normal approximation (Lehr 1992). None for a
-    gap of 0, which no number tells.
+    gap of 0, or next to none, which no number tells.
     """
-    if gap <= 0:
+    if gap <= 0 or sd / gap > MOST_RATIO:
         return None
     z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2) + NormalDist().inv_cdf(power)
-    return max(2, math.ceil(2 * (z * sd / gap) ** 2))
+    return max(2, math.ceil(2 * (z * (sd / gap)) ** 2))
 
 
 def is_test_metric(name: str) -> bool:
@@ -221,4 +255,4 @@ def is_test_metric(name: str) -> bool:
 def test_metrics(point: Point) -> dict[str, float]:
     """Mean of each test metric over the point's seeds."""
     names = sorted({name for row in point.rows for name in row.metrics if is_test_metric(name)})
-    return {name: fmean(row.metrics[name] for row in point.rows if name in row.metrics) for name in names}
+    return {name: noise.mean(row.metrics[name] for row in point.rows if name in row.metrics) for name in names}

@@ -10,10 +10,13 @@ from typing import Any
 
 from sweep.records.results import Row, counts
 from sweep.reports.stats import Choice, Point, is_test_metric, test_metrics
+from sweep.words import counted
 from sweep.yamlfile import flow, plain
 
 SETTLED = 0.95
 """Above this probability of being the best nothing more is asked for."""
+LARGE = 1e15
+"""From here on a number is shown with an exponent."""
 TOO_MANY = 100
 """Seeds a point beyond which telling two points apart is not worth it."""
 
@@ -41,6 +44,11 @@ def decimals(size: float) -> int:
     return min(12, max(0, 1 - math.floor(math.log10(size)))) if size > 0 else 12
 
 
+def number(size: float, shown: int) -> str:
+    """With so many decimal places, or six digits in all where it is too large for any to matter."""
+    return f"{size:.{shown}f}" if abs(size) < LARGE else f"{size:.6g}"
+
+
 def places(choice: Choice) -> int:
     """Decimal places of all values in a table: by the winner's interval, without one four digits of its mean."""
     if not choice.points or not choice.points[0].mean:
@@ -50,14 +58,27 @@ def places(choice: Choice) -> int:
 
 
 def half_width(choice: Choice, point: Point) -> float | None:
-    """Half of the 95 % interval of the point's mean; None where nothing is known of the noise."""
-    return choice.noise.half_width(point.n) if choice.noise else None
+    """Half of the 95 % interval of the point's mean; None where nothing is known of the noise, at its budget."""
+    return choice.noise.half_width(point.n) if choice.noise and point.budget == choice.points[0].budget else None
+
+
+def probability(choice: Choice, place: int) -> float | None:
+    """Of being the best, of the point at `place`; None where nothing is known, or it does not compete."""
+    if not choice.p_best or place >= len(choice.competitors):
+        return None
+    return choice.p_best[place] if place < len(choice.p_best) else 0.0
+
+
+def is_adjusted(choice: Choice, points: Sequence[Point]) -> bool:
+    """Whether some of the points are compared by another value than their mean, since their seeds differ."""
+    shown = places(choice)
+    return any(number(point.adjusted, shown) != number(point.mean, shown) for point in points)
 
 
 def value(choice: Choice, point: Point) -> str:
     """`0.9421 ± 0.0012`, or the bare mean."""
     shown, half = places(choice), half_width(choice, point)
-    return f"{point.mean:.{shown}f}" + (f" ± {half:.{shown}f}" if half else "")
+    return number(point.mean, shown) + (f" ± {number(half, shown)}" if half else "")
 
 
 def chance(probability: float) -> str:
@@ -87,6 +108,12 @@ def sentences(choice: Choice, names: Sequence[str]) -> list[str]:
     interval = ", 95 % interval" if choice.noise else ""
     said = [f"Best {metric}: {value(choice, best)} ({seeds}{interval}){where and f' at {where}'}."]
     said += _how_sure(choice, best)
+    if choice.budget:
+        said.append(_rung(choice))
+    if is_adjusted(choice, choice.competitors):
+        said.append(
+            "Points ran with different seeds: they are compared by their means less what a seed does to all alike."
+        )
     if best.diverged:
         said.append(f"It diverged with {best.diverged} of its seeds.")
     if is_test_metric(choice.objective.metric):
@@ -94,16 +121,16 @@ def sentences(choice: Choice, names: Sequence[str]) -> list[str]:
     else:
         for name, measured in test_metrics(best).items():
             said.append(
-                f"{plain(name)} of the winner, which took no part in the choice: {measured:.{places(choice)}f} "
+                f"{plain(name)} of the winner, which took no part in the choice: {number(measured, places(choice))} "
                 f"({'mean of ' if best.n > 1 else ''}{best.n} seed{'s' if best.n > 1 else ''})."
             )
     return said
 
 
 def _how_sure(choice: Choice, best: Point) -> list[str]:
-    count = len(choice.points)
+    count = len(choice.competitors)
     if count == 1:
-        return ["It is the only point with a value, so there was no choice."]
+        return [f"It is the only point with a value{_longest(choice, ' at ')}, so there was no choice."]
     gap = choice.gap or 0.0
     if not choice.noise:
         return [
@@ -115,12 +142,12 @@ def _how_sure(choice: Choice, best: Point) -> list[str]:
     if not choice.p_best:
         return [f"Seeds made no difference at all; it leads by {gap:.2g}."]
     shown = decimals(noise.sd)
-    lead = f"leads the second by {gap:.{shown}f}" if gap >= 0 else "has more seeds than the second"
+    lead = f"leads the second by {number(gap, shown)}" if gap >= 0 else "has more seeds than the second"
     said = [
         f"It is the best of the {count} points with a probability of {chance(choice.p_best[0])}; it {lead}, "
-        f"where seeds alone spread by {noise.sd:.{shown}f} (standard deviation, {noise.df} degrees of freedom).",
+        f"where seeds alone spread by {number(noise.sd, shown)} (standard deviation, {noise.df} degrees of freedom).",
         f"As the winner of {count} it was lucky too (winner's curse): "
-        f"expect about {choice.expected:.{places(choice)}f} with fresh seeds.",
+        f"expect about {number(choice.expected or 0.0, places(choice))} with fresh seeds.",
     ]
     if best.n == 1:
         said.insert(1, "The winner itself ran with one seed; its interval is borrowed from replicates of other points.")
@@ -134,6 +161,23 @@ def _how_sure(choice: Choice, best: Point) -> list[str]:
     return [*said, f"If that lead is real, {seeds} for each of the best two points would show it (power 0.8)."]
 
 
+def _rung(choice: Choice) -> str:
+    """Whom the winner was compared with, of a sweep whose trials differ in their budget."""
+    reached, count = len(choice.competitors), len(choice.points)
+    if reached == count:
+        return f"All {count} configurations were compared after the longest training{_longest(choice, ', ')}."
+    return (
+        f"{counted(reached, 'configuration')} of {count} had the longest training{_longest(choice, ', ')}, and only "
+        "these were compared; the others follow, the longer trained first."
+    )
+
+
+def _longest(choice: Choice, before: str) -> str:
+    """`stop_epoch 9` after the text `before`; "" where no trial differs in its budget, or the longest sets none."""
+    given = choice.points[0].hyperparameters.get(choice.budget)
+    return "" if given is None else f"{before}{plain(choice.budget)} {plain(given)}"
+
+
 def _more_to_settle(choice: Choice) -> int:
     """Seeds for each of the best two points that would settle it; 0 where none are needed, or too many."""
     if not choice.more or choice.more > TOO_MANY or (choice.p_best and choice.p_best[0] >= SETTLED):
@@ -143,8 +187,8 @@ def _more_to_settle(choice: Choice) -> int:
 
 def settle_command(choice: Choice, sweep: str) -> str:
     """What to paste for the seeds that `sentences` ask for, of a sweep with a space.yaml; "" if they ask for none."""
-    if len(choice.points) > 1 and not choice.noise:
-        top, seeds = min(5, len(choice.points)), 3
+    if len(choice.competitors) > 1 and not choice.noise:
+        top, seeds = min(5, len(choice.competitors)), 3
     elif more := _more_to_settle(choice):
         top, seeds = 2, max(max(point.values) for point in choice.points[:2]) + 1 + more
     else:

@@ -32,6 +32,8 @@ class Choice:
     values: tuple[Any, ...]
     ordered: bool = False
     when: When = ()
+    assumed: bool = False
+    """Whether it is ordered only because its numbers are, of `type: choice`: the rules of a search 1 did not see it."""
 
     @property
     def size(self) -> int:
@@ -163,6 +165,11 @@ def is_number(value: Any, kind: str) -> bool:
     return not isinstance(value, bool) and isinstance(value, int if kind == "int" else int | float)
 
 
+def of_rules_1(parameter: Parameter) -> Parameter:
+    """As the rules of a search 1 saw it, which knew no order of a `type: choice` that does not say so."""
+    return replace(parameter, ordered=False) if isinstance(parameter, Choice) and parameter.assumed else parameter
+
+
 # ---- reading ----
 
 
@@ -198,9 +205,10 @@ def _choice(doc: Document, name: str, raw: dict[str, Any], when: When) -> Choice
         first = seen.setdefault(as_helm_sees(value), index)
         if first != index:
             raise doc.bad(path, f"{yamlfile.plain(value)} stands already as choices[{first}]; remove one")
-    rising = kind != "choice" and choices in (sorted(choices), sorted(choices, reverse=True))
+    numbers = all(is_number(value, "float") for value in choices)
+    rising = numbers and choices in (sorted(choices), sorted(choices, reverse=True))
     values = tuple(float(value) for value in choices) if kind == "float" else tuple(choices)
-    return Choice(name, values, raw.get("ordered", rising), when)
+    return Choice(name, values, raw.get("ordered", rising), when, rising and kind == "choice" and "ordered" not in raw)
 
 
 def _range(doc: Document, name: str, raw: dict[str, Any], when: When) -> Range:

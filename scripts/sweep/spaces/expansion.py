@@ -97,8 +97,8 @@ def _grown(
         return values.text, f"{what} waits: {reason}"
     section, note = search.make(space, what, block.sections, committed), ""
     if section is None:
-        note = f"the race is over: {search.outcome(space, block.sections, committed)}"
-        what = search.next_round(space, block.titles)
+        note = f"the race is over: {search.outcome(space, what, block.sections, committed)}"
+        what = "" if wish.section else search.next_round(space, block.titles)
         section = search.make(space, what, block.sections, committed) if what else None
     return (valuesfile.with_section_added(values, space, section) if section else values.text), note
 

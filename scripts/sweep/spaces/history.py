@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
@@ -17,7 +17,7 @@ ENDED = (*FINAL, "failed")
 
 @dataclass(frozen=True)
 class Told:
-    """A point and how it went. `values` are means over its seeds, one an objective, and empty where there are none."""
+    """A point and how it went. `values` are those of its objectives, over its seeds, and empty where there are none."""
 
     point: Point
     state: str
@@ -35,8 +35,11 @@ def own(space: Space, row: Row) -> dict[str, Any]:
     return {name: given[name] for name in [*order, *rest]}
 
 
-def read(space: Space, rows: Iterable[Row], engine: str) -> list[Told]:
-    """One engine's rows that are points of the space, in the order of the rows; all others are nothing to a sampler."""
+def read(space: Space, rows: Iterable[Row], engine: str, compared: bool = True) -> list[Told]:
+    """One engine's rows that are points of the space, in the order of the rows; all others are nothing to a sampler.
+
+    `compared`: where points have different seeds, their values are fit to be compared (noise.adjusted), not bare means.
+    """
     pooled: dict[tuple[str, int | None], tuple[Point, int | None, list[Row]]] = {}
     for row in rows:
         values = own(space, row)
@@ -44,17 +47,39 @@ def read(space: Space, rows: Iterable[Row], engine: str) -> list[Told]:
         point = space.fit(values) if row.engine == engine else None
         if point is not None:
             pooled.setdefault((settings(point), budget), (point, budget, []))[2].append(row)
-    return [_told(space, *group) for group in pooled.values()]
+    told = []
+    values_of: dict[tuple[str, int | None], list[list[Row]]] = {}
+    for point, budget, group in pooled.values():
+        state, good = _state(space, group)
+        told.append(Told(point, state, budget=budget))
+        values_of.setdefault((state, budget), []).append(good)
+    columns = {key: iter(_values(space, groups, compared)) for key, groups in values_of.items()}
+    return [replace(one, values=next(columns[one.state, one.budget])) for one in told]
 
 
-def _told(space: Space, point: Point, budget: int | None, rows: list[Row]) -> Told:
+def _state(space: Space, rows: Sequence[Row]) -> tuple[str, list[Row]]:
+    """How a point went, and the rows that tell its values."""
     metrics = [one["metric"] for one in space.objectives]
     found = {row.status for row in rows}
+    if "diverged" in found:
+        return "diverged", []
     for status in ("succeeded", "pruned"):
         good = [row for row in rows if row.status == status and all(metric in row.metrics for metric in metrics)]
-        if good and "diverged" not in found:
-            values = tuple(fmean(row.metrics[metric] for row in good) for metric in metrics)
-            return Told(point, status, values, budget)
-    if "diverged" in found:
-        return Told(point, "diverged", budget=budget)
-    return Told(point, "failed" if found <= set(ENDED) else "running", budget=budget)
+        if good:
+            return status, good
+    return ("failed" if found <= set(ENDED) else "running"), []
+
+
+def _values(space: Space, groups: Sequence[Sequence[Row]], compared: bool) -> Iterator[tuple[float, ...]]:
+    """For each group of rows, of points in one state and at one budget, its value of every objective."""
+    from sweep.reports import noise  # scipy takes half a second to import
+
+    known = [rows for rows in groups if rows]
+    columns = []
+    for metric in (one["metric"] for one in space.objectives):
+        if compared:
+            columns.append(noise.adjusted([{row.seed: row.metrics[metric] for row in rows} for rows in known]))
+        else:
+            columns.append([fmean(row.metrics[metric] for row in rows) for rows in known])
+    lines = zip(*columns, strict=True)
+    return (next(lines) if rows else () for rows in groups)

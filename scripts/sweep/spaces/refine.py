@@ -11,6 +11,7 @@ from sweep.errors import BadInput
 from sweep.records import same
 from sweep.records.results import Objective, Row
 from sweep.reports import stats
+from sweep.reports.noise import Noise, difference, mean
 from sweep.spaces import samplers
 from sweep.spaces.history import own
 from sweep.spaces.space import Space
@@ -23,7 +24,7 @@ Trial = dict[str, Any]
 def choose(space: Space, rows: Sequence[Row], engine: str) -> stats.Choice:
     """The ranking by the (first) objective; raises BadInput where nothing has one."""
     first = space.objectives[0]
-    choice = stats.choose(rows, Objective(first["metric"], first["direction"]), engine)
+    choice = stats.choose(rows, Objective(first["metric"], first["direction"]), engine, space.budget)
     if not choice.points:
         raise BadInput(f"results.csv: no trial has a {first['metric']} yet; `make sweep` first")
     return choice
@@ -56,50 +57,76 @@ def around(space: Space, rows: Sequence[Row], engine: str, which: str, shrink: f
 
 
 def top(space: Space, rows: Sequence[Row], engine: str, count: int, replicates: int) -> list[Trial]:
-    """The seeds 0 … replicates-1 of the best `count` points, as far as they are not there yet."""
-    best = choose(space, rows, engine).points[:count]
+    """The seeds 0 … replicates-1 of the best `count` points (of the longest budget), as far as they are not there."""
+    best = choose(space, rows, engine).competitors[:count]
     return [trial for point in best for trial in _seeds(space, rows, point, replicates)]
 
 
 def race(
-    space: Space, rows: Sequence[Row], engine: str, step: int, count: int, most: int, before: Sequence[Trial]
+    space: Space, rows: Sequence[Row], engine: str, step: int, count: int, most: int, steps: Sequence[Sequence[Trial]]
 ) -> list[Trial]:
-    """Replicates of those still in the race, up to 1 + 2 step seeds each; [] once it is over.
+    """Replicates of those still in the race, at least up to 1 + 2 step seeds each; [] once it is over.
 
-    `before` are the trials of the previous step. Over: one is left, or all have `most` seeds.
+    `steps` are the trials of the steps before. Where all have as many seeds already: the next that somebody lacks. It
+    is over once fewer than two are left, or all have `most` seeds.
     """
-    choice = choose(space, rows, engine)
-    left, _ = judge(choice, contenders(space, choice, step, count, before))
-    if step > 1 and len(left) < 2:
+    left, _ = contest(space, rows, engine, count, steps)
+    if len(left) < 2:
         return []
-    return [trial for point in left for trial in _seeds(space, rows, point, min(most, 1 + STEP * step))]
+    for seeds in (*range(1 + STEP * step, most, STEP), most):
+        trials = [trial for point in left for trial in _seeds(space, rows, point, min(seeds, most))]
+        if trials:
+            return trials
+    return []
 
 
-def contenders(space: Space, choice: stats.Choice, step: int, count: int, before: Sequence[Trial]) -> list[stats.Point]:
-    """Who is in the race at the start of a step: the best `count`, later those that had trials in the previous step."""
-    if step == 1:
-        return list(choice.points[:count])
-    racing = {same.of_line(space.hyperparameters, _without_seed(trial)) for trial in before}
-    return [point for point in choice.points if same.trial(point.hyperparameters, 0) in racing]
+def contest(
+    space: Space, rows: Sequence[Row], engine: str, count: int, steps: Sequence[Sequence[Trial]]
+) -> tuple[list[stats.Point], list[stats.Point]]:
+    """(still in, out) of a race of the best `count` points after `steps`, which are the trials that each step added.
+
+    Run again from its start, on the results less those of the later steps: so it is known who is in, whoever had seeds.
+    """
+    fixed, racing, last = space.hyperparameters, None, choose(space, rows, engine)
+    later = [{same.of_line(fixed, trial) for trial in step} for step in steps]
+    for done in range(len(steps) + 1):
+        hidden = set().union(*later[done:])
+        seen = [row for row in rows if same.trial(row.hyperparameters, row.seed) not in hidden]
+        choice = last if done == len(steps) else stats.choose(seen, last.objective, engine, space.budget)
+        if not racing:
+            contenders = list(choice.competitors[:count])
+        else:
+            contenders = [one for one in choice.competitors if same.settings(one.hyperparameters) in racing]
+        left, out = judge(choice, contenders)
+        racing = {same.settings(one.hyperparameters) for one in left}
+    return left, out
 
 
 def judge(choice: stats.Choice, racing: Sequence[stats.Point]) -> tuple[list[stats.Point], list[stats.Point]]:
-    """(still in, out). Out is who diverged, or whose mean is worse than the leader's beyond the 95 % interval of the
+    """(still in, out) of `racing`, best first. Out is who diverged, or lags behind the first.
 
-    difference, by the noise between seeds (paired where all share theirs); every test by itself, at 2.5 % one-sided.
+    That is: beyond the 95 % interval of their difference at the seeds that both have, by the noise between seeds; every
+    test by itself, at 2.5 % one-sided. Who shares no seed with the first one cannot be judged, and stays.
     """
     noise = choice.paired or choice.noise
     if not noise or not racing:
         return list(racing), []
-    sign = choice.objective.sign
-    leader = max(racing, key=lambda point: (point.diverged == 0, sign * point.mean))
+    leader = min(racing, key=lambda point: point.diverged > 0)
     left: list[stats.Point] = []
     out: list[stats.Point] = []
     for point in racing:
-        gap = sign * (leader.mean - point.mean)
-        limit = noise.half_width(1 / (1 / leader.n + 1 / point.n))
-        (out if point is not leader and (point.diverged or gap > limit) else left).append(point)
+        worse = not leader.diverged and (point.diverged > 0 or _lags(choice.objective.sign, leader, point, noise))
+        (out if worse and point is not leader else left).append(point)
     return left, out
+
+
+def _lags(sign: int, leader: stats.Point, point: stats.Point, noise: Noise) -> bool:
+    """Whether `point` is worse than the leader at the seeds that both have, beyond what noise explains."""
+    common = [seed for seed in leader.values if seed in point.values]
+    if not common:
+        return False
+    lead = mean(sign * difference(leader.values[seed], point.values[seed]) for seed in common)
+    return lead > noise.half_width(len(common) / 2)
 
 
 def _seeds(space: Space, rows: Sequence[Row], point: stats.Point, count: int) -> Iterator[Trial]:
@@ -112,7 +139,3 @@ def _seeds(space: Space, rows: Sequence[Row], point: stats.Point, count: int) ->
 
 def _listed(rows: Sequence[Row]) -> set[str]:
     return {same.trial(row.hyperparameters, row.seed) for row in rows}
-
-
-def _without_seed(trial: Trial) -> Trial:
-    return {name: value for name, value in trial.items() if name != "seed"}

@@ -37,7 +37,7 @@ def replay(files: SweepFiles) -> list[Again]:
     made = []
     for index, section in enumerate(sections):
         rows = source.at(files, section.blob, section.engine).rows if section.blob else ()
-        trials = search.derive(space, section.what, sections[:index], rows, section.engine)
+        trials = search.derive(space, section.what, sections[:index], rows, section.engine, search.rules(section))
         kept = search.without(space, trials, [one for one in sections[1:] if not index])
         given, again = ([f"- {yamlfile.flow(trial)}" for trial in part] for part in (section.trials, kept))
         changes = [

@@ -10,12 +10,13 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sweep.errors import BadInput, TrialsFailed
 from sweep.records import same
 from sweep.records.results import Row
-from sweep.spaces import halving, history, samplers, tpe
+from sweep.spaces import domain, halving, history, samplers, tpe
 from sweep.spaces.block import ROUND, Block, Section
 from sweep.spaces.source import Source
 from sweep.spaces.space import Space
@@ -24,6 +25,9 @@ from sweep.yamlfile import flow
 AROUND = re.compile(r"around (\w+), shrink ([0-9.e-]+), n ([0-9]+)")
 TOP = re.compile(r"top ([0-9]+), ([0-9]+) replicates each")
 RACE = re.compile(r"race step ([0-9]+), top ([0-9]+), at most ([0-9]+) replicates")
+RULES = 2
+"""How results turn into trials, here; in titles as `search 2`. A title without is of the rules 1: points by their bare
+means, equals by the text of their hyperparameters, numbers in a list of `type: choice` without order."""
 LISTED = 30
 """Lines of evidence of a kind in a commit message."""
 
@@ -87,8 +91,17 @@ def make(space: Space, what: str, before: Sequence[Section], source: Source) -> 
 
 
 def versions(space: Space, what: str) -> str:
-    """Of the libraries that have a part in a section, as they are installed here."""
-    return samplers.versions("sobol" if is_added(Section(what, ())) else space.sampler.name)
+    """Of the libraries that have a part in a section, as they are installed here, and of our rules, where it learns."""
+    adds = is_added(Section(what, ()))
+    libraries = samplers.versions("sobol" if adds else space.sampler.name)
+    number = ROUND.fullmatch(what)
+    return f"{libraries}, search {RULES}" if adds or (number and int(number[1]) > 1) else libraries
+
+
+def rules(section: Section) -> int:
+    """By which rules it was made."""
+    found = re.search(r"\bsearch ([0-9]+)$", section.versions)
+    return int(found[1]) if found else 1
 
 
 def without(space: Space, trials: Sequence[dict[str, Any]], others: Sequence[Section]) -> tuple[dict[str, Any], ...]:
@@ -102,14 +115,22 @@ def _identity(space: Space, trial: Mapping[str, Any]) -> str:
 
 
 def derive(
-    space: Space, what: str, before: Sequence[Section], rows: Sequence[Row], engine: str
+    space: Space, what: str, before: Sequence[Section], rows: Sequence[Row], engine: str, rules: int = RULES
 ) -> tuple[dict[str, Any], ...]:
-    """The trials of the section `what`, from the sections `before` it and the rows of results.csv."""
+    """The trials of the section `what`, from the sections `before` it and the rows of results.csv.
+
+    A round is made by the `rules` of its time. What a person asked for beside rounds is ranked as it is today.
+    """
     if what in ("", *samplers.SAMPLERS):
         return tuple(samplers.expand(space))
+    if rules < 2:
+        space = replace(space, parameters=tuple(map(domain.of_rules_1, space.parameters)))
     if found := ROUND.fullmatch(what):
-        ask = halving.ask if space.sampler.name == "halving" else tpe.ask
-        points = ask(space, history.read(space, rows, engine), int(found[1]))
+        number, told = int(found[1]), history.read(space, rows, engine, compared=rules > 1)
+        if space.sampler.name == "halving":
+            points = halving.ask(space, told, number, _listed(before) if rules > 1 else ())
+        else:
+            points = tpe.ask(space, told, number)
         return tuple(samplers.replicated(points, space.sampler.replicates))
     from sweep.spaces import refine  # scipy and numpy take half a second to import
 
@@ -117,11 +138,23 @@ def derive(
         return tuple(refine.around(space, rows, engine, found[1], float(found[2]), int(found[3])))
     if found := TOP.fullmatch(what):
         return tuple(refine.top(space, rows, engine, int(found[1]), int(found[2])))
-    if found := RACE.fullmatch(what):
-        previous = before[-1].trials if before else ()
-        step, count, most = map(int, found.groups())
-        return tuple(refine.race(space, rows, engine, step, count, most, previous))
+    if RACE.fullmatch(what):
+        step, count, most = _numbers(what)
+        return tuple(refine.race(space, rows, engine, step, count, most, _steps(before, step)))
     raise BadInput(f"`# {what}`: not a title that expand writes; restore it from git")
+
+
+def _listed(sections: Sequence[Section]) -> list[dict[str, Any]]:
+    return [trial for section in sections for trial in section.trials]
+
+
+def _steps(before: Sequence[Section], step: int) -> list[tuple[dict[str, Any], ...]]:
+    """The trials of each step of a race before its step `step`."""
+    return [section.trials for section in before[max(0, len(before) + 1 - step) :] if RACE.fullmatch(section.what)]
+
+
+def _numbers(what: str) -> list[int]:
+    return [int(number) for number in re.findall(r"[0-9]+", what)]
 
 
 # ---- may it go on? ----
@@ -173,33 +206,30 @@ def evidence(space: Space, what: str, before: Sequence[Section], source: Source)
     lines = [f"{what}: from results.csv {source.blob[:12]} on {source.engine}"]
     number = ROUND.fullmatch(what)
     if number and space.sampler.name == "halving":
-        return lines + _eliminations(space, told, int(number[1]))
+        return lines + _eliminations(space, told, int(number[1]), _listed(before))
     if number:
         states = [one.state for one in told]
         counted = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
         worst = tpe.worst(space, told)
         note = f" (told as the worst value so far, {flow(list(worst))})" if "diverged" in states and worst else ""
         return [*lines, f"TPE was told {len(told)} points: {counted}{note}", *_best(space, told)]
-    if step := RACE.fullmatch(what):
+    if RACE.fullmatch(what):
         from sweep.spaces import refine
 
-        choice = refine.choose(space, source.rows, source.engine)
-        racing = refine.contenders(space, choice, int(step[1]), int(step[2]), before[-1].trials if before else ())
-        _, out = refine.judge(choice, racing)
+        step, count, _ = _numbers(what)
+        _, out = refine.contest(space, source.rows, source.engine, count, _steps(before, step))
         return [*lines, *(f"out: {point.mean:.6g} {flow(point.hyperparameters)}" for point in out)]
     return lines
 
 
-def outcome(space: Space, sections: Sequence[Section], source: Source) -> str:
-    """How a race ended: who was not dropped."""
+def outcome(space: Space, what: str, before: Sequence[Section], source: Source) -> str:
+    """How a race ended whose next step would be `what`: who was not dropped."""
     from sweep.spaces import refine
 
-    step = RACE.fullmatch(sections[-1].what)
-    assert step
-    choice = refine.choose(space, source.rows, source.engine)
-    racing = refine.contenders(space, choice, int(step[1]) + 1, int(step[2]), sections[-1].trials)
-    left, _ = refine.judge(choice, racing)
-    return f"{len(left)} of {step[2]} left, " + "; ".join(flow(history.own(space, point.trial)) for point in left)
+    step, count, _ = _numbers(what)
+    left, _out = refine.contest(space, source.rows, source.engine, count, _steps(before, step))
+    names = "; ".join(flow(history.own(space, point.trial)) for point in left)
+    return f"{len(left)} of {count} left, {names}"
 
 
 def _best(space: Space, told: Sequence[history.Told]) -> list[str]:
@@ -209,10 +239,12 @@ def _best(space: Space, told: Sequence[history.Told]) -> list[str]:
     return [f"best so far: {flow(best.values[0])} at {flow(best.point)}"] if best else []
 
 
-def _eliminations(space: Space, told: Sequence[history.Told], number: int) -> list[str]:
+def _eliminations(
+    space: Space, told: Sequence[history.Told], number: int, listed: Sequence[dict[str, Any]]
+) -> list[str]:
     """Who goes on and who does not, with the values that say so."""
     entered = halving.rung(space, told, number - 1)
-    ranked = halving.ranking(space, told, number - 1)
+    ranked = halving.ranking(space, told, number - 1, listed)
     count = min(halving.sizes(space)[number - 1], len(ranked))
     kept, beaten = ranked[:count], ranked[count:]
     lost = [one for one in entered if one not in ranked]

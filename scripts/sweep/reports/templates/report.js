@@ -40,15 +40,16 @@
   const idOf = (point) => trials[data.points[point].trials[0]][field.id];
   const views = {
     points: {
-      rows: data.points.map((_, place) => place),
+      rows: data.points.map((_, place) => place).filter((place) => data.points[place].rank !== null),
       trials: (row) => data.points[row].trials,
       winner: (row) => row === 0,
       columns: [
-        column("#", (row) => row + 1),
+        column("#", (row) => data.points[row].rank),
         column(metric, (row) => data.points[row].mean, (row) => {
           const { mean, half } = data.points[row];
           return half === null ? measured(mean) : `${measured(mean)} ± ${measured(half)}`;
         }),
+        ...(data.adjusted ? [column("adjusted", (row) => data.points[row].adjusted, (row) => measured(data.points[row].adjusted))] : []),
         column("seeds", (row) => data.points[row].trials.length, (row) => {
           const { trials: seeds, diverged } = data.points[row];
           return diverged ? `${seeds.length} (${diverged} diverged)` : String(seeds.length);

@@ -1,0 +1,181 @@
+"""Noise between seeds: of one point, and of differences between points, once what a seed does to all alike is out.
+
+Any finite values will do: sums and squares are taken of values scaled by a power of two, which costs no digit.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtrit
+
+Floats = NDArray[np.float64]
+Values = Mapping[int, float]
+"""What a point gave, by seed."""
+
+CONFIDENCE = 0.95
+ROUNDING = 1e-12
+"""Deviations from a point's mean that are smaller than this share of its values are rounding, and count as none."""
+MOST_SEEDS = 64
+"""Seeds whose effects are told apart: those that most points have."""
+LEAST_FREEDOM = 2
+"""Degrees of freedom without which an effect of the seeds is not believed."""
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Standard deviation between seeds of one point, pooled over points, and its degrees of freedom."""
+
+    sd: float
+    df: int
+
+    def half_width(self, n: float) -> float:
+        """Half of the t interval of a mean of `n` seeds: t(0.975, df) sd / sqrt(n)."""
+        return bounded(float(stdtrit(self.df, (1 + CONFIDENCE) / 2)) * (self.sd / math.sqrt(n)))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The two-way layout value = point + seed + rest, fitted to whatever seeds each point has.
+
+    Seeds are taken as drawn (random effects), points as they are.
+    """
+
+    noise: Noise | None = None
+    """The rest; None where too little is there to tell it from what the seeds do."""
+    common: float = 0.0
+    """Standard deviation of what a seed does to all points alike; 0 where nothing shows that it does anything."""
+    effects: dict[int, float] = field(default_factory=dict)
+    """That, by seed."""
+
+    def adjusted(self, values: Values) -> float:
+        """The mean of `values` less what their seeds do to all points alike; the mean itself where nothing is known."""
+        return difference(mean(values.values()), fmean(self.effects.get(seed, 0.0) for seed in values))
+
+
+def mean(values: Iterable[float]) -> float:
+    """The mean of any finite numbers, exactly that of equal ones, and never outside of what they span."""
+    listed = list(values)
+    low, high = min(listed), max(listed)
+    if max(-low, high) < sys.float_info.max / len(listed):
+        return min(max(fmean(listed), low), high)
+    parts = 1 << len(listed).bit_length()
+    return min(max(bounded(fmean(value / parts for value in listed) * parts), low), high)
+
+
+def difference(one: float, other: float) -> float:
+    """`one` less `other`, the largest number in place of an infinite one."""
+    return bounded(one - other)
+
+
+def bounded(number: float) -> float:
+    """The number, or the largest there is in place of an infinite one."""
+    return min(max(number, -sys.float_info.max), sys.float_info.max)
+
+
+def exponent(numbers: Iterable[float]) -> int:
+    """The power of two that scales `numbers` to below a half; 0 for zeros."""
+    largest = max(map(abs, numbers), default=0.0)
+    return math.frexp(largest)[1] + 1 if largest else 0
+
+
+def scaled(number: float, power: int) -> float:
+    """`number` times 2^power, as near as a float comes."""
+    try:
+        return math.ldexp(number, power)
+    except OverflowError:
+        return math.copysign(sys.float_info.max, number)
+
+
+def pooled(points: Sequence[Values]) -> Noise | None:
+    """Variance within points, sum (y - mean)^2 / sum (n - 1); None without replicates."""
+    df = sum(len(values) - 1 for values in points)
+    if not df:
+        return None
+    power = exponent(value for values in points for value in values.values())
+    rest = [one for values in points for one in _deviations(values, power).values()]
+    finer = exponent(rest)
+    squares = math.fsum(scaled(one, -finer) ** 2 for one in rest)
+    return Noise(scaled(math.sqrt(squares / df), power + finer), df)
+
+
+def _deviations(values: Values, power: int) -> dict[int, float]:
+    """By seed the difference to the mean, over 2^power; what is rounding is 0."""
+    small = {seed: scaled(value, -power) for seed, value in values.items()}
+    centre = mean(small.values())
+    rounding = ROUNDING * max(map(abs, small.values()))
+    return {seed: value - centre if abs(value - centre) > rounding else 0.0 for seed, value in small.items()}
+
+
+def layout(points: Sequence[Values]) -> Layout:
+    """What the seeds do to all `points` alike, by least squares on what is there; nothing where too little is.
+
+    Effects are shrunk by their own variance, which is estimated from the reduction in squares (Henderson's method 3),
+    so that seeds which do nothing, or that few points have, move nobody. Where all points have all seeds the rest is
+    the residual of the balanced layout, and no point moves against another.
+    """
+    replicated = [values for values in points if len(values) > 1]
+    seeds = shared_seeds(replicated)
+    known = set(seeds)
+    replicated = [kept for values in replicated if len(kept := {s: v for s, v in values.items() if s in known}) > 1]
+    if len(replicated) < 2:
+        return Layout()
+    power = exponent(value for values in replicated for value in values.values())
+    rest = [_deviations(values, power) for values in replicated]
+    finer = exponent(one for values in rest for one in values.values())
+    there, table = tabulated([{seed: scaled(one, -finer) for seed, one in values.items()} for values in rest], seeds)
+    count = there.sum(1, keepdims=True)
+    # The normal equations of the seeds, with the points taken out.
+    matrix = np.diag(there.sum(0)) - (there / count).T @ there
+    sums = table.sum(0)
+    sizes, axes = np.linalg.eigh(matrix)
+    told_apart = sizes > 1e-9 * max(1.0, float(sizes[-1]))
+    sizes, axes = sizes[told_apart], axes[:, told_apart]
+    along = axes.T @ sums
+    reduction, rank = float((along**2 / sizes).sum()), len(sizes)
+    df = int(count.sum()) - len(replicated) - rank
+    if df < LEAST_FREEDOM or not rank:
+        return Layout()
+    variance = max(0.0, float((table**2).sum()) - reduction) / df
+    common = max(0.0, (reduction - rank * variance) / float(np.trace(matrix)))
+    noise = Noise(scaled(math.sqrt(variance), power + finer), df)
+    if not common:
+        return Layout(noise)
+    effects = axes @ (along / (sizes + variance / common))
+    by_seed = {seed: scaled(float(one), power + finer) for seed, one in zip(seeds, effects, strict=True)}
+    return Layout(noise, scaled(math.sqrt(common), power + finer), by_seed)
+
+
+def shared_seeds(points: Iterable[Values]) -> list[int]:
+    """The seeds that most points have, at most 64, in their order."""
+    count = Counter(seed for values in points for seed in values)
+    return sorted(sorted(count, key=lambda seed: (-count[seed], seed))[:MOST_SEEDS])
+
+
+def tabulated(points: Sequence[Values], seeds: Collection[int]) -> tuple[Floats, Floats]:
+    """(1 where a point has a seed, the value there), of shape (points, seeds); 0 where it has none."""
+    place = {seed: column for column, seed in enumerate(seeds)}
+    there, table = np.zeros((len(points), len(place))), np.zeros((len(points), len(place)))
+    for row, values in enumerate(points):
+        for seed, value in values.items():
+            if seed in place:
+                there[row, place[seed]], table[row, place[seed]] = 1, value
+    return there, table
+
+
+def adjusted(points: Sequence[Values]) -> list[float]:
+    """The mean of each point, fit to be compared: where seeds differ, less what they do to all points alike."""
+    fitted = layout(points) if unequal(points) else Layout()
+    return [fitted.adjusted(values) for values in points]
+
+
+def unequal(points: Sequence[Values]) -> bool:
+    """Whether some points have other seeds than others."""
+    return any(values.keys() != points[0].keys() for values in points)
