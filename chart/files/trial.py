@@ -3,8 +3,9 @@
 What to run is in the environment variable TRIAL; POD_NAME, POD_UID, NODE_NAME and SWEEP_ENGINE say where. With
 REPRODUCTION=n it runs as if for the first time, and keeps all of it in reproductions/<id>/<n>. With --make it only
 makes the folders of the store that a container is to mount: it is the init container `store` then. Exit codes:
-0 done · 64 bad input · 65 bad data · 66 time limit · 67 out of GPU memory on an exclusive GPU · 75 try again (the
-store, or a shared GPU) · 143 after SIGTERM · else the command's own, or 128 + its signal.
+0 done · 64 bad input, or metrics that are no result · 65 bad data · 66 time limit · 67 out of GPU memory on an
+exclusive GPU · 70 a fault of the runner · 75 try again (the store, or a shared GPU) · 143 after SIGTERM · else the
+command's own, or 128 + its signal.
 
 Standard library only, Python >= 3.9. Every trial pays for the start: what is slow to import is imported where used.
 """
@@ -30,11 +31,12 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 FINAL = ("succeeded", "diverged", "pruned")
-BAD_INPUT, TIME_LIMIT, GPU_MEMORY, TRY_AGAIN, TERMINATED = 64, 66, 67, 75, 143
+BAD_INPUT, TIME_LIMIT, GPU_MEMORY, INTERNAL, TRY_AGAIN, TERMINATED = 64, 66, 67, 70, 75, 143
 HEARTBEAT_SECONDS = 10
 ALIVE_SECONDS = 60  # without a heartbeat for this long an attempt is dead
 LIMIT_PATIENCE_SECONDS = 5  # between SIGTERM and SIGKILL at the time limit
 LARGEST_METRICS_BYTES = 1 << 20  # readers of the store refuse a result four times as large
+SHOWN_NAMES, SHOWN_CHARACTERS = 8, 60  # of metrics that are no result, in the one line about them
 TERMINATION_LOG, TERMINATION_LOG_BYTES = "/dev/termination-log", 4096
 LONGEST_REASON = 500
 PR_SET_PDEATHSIG = 1
@@ -42,7 +44,12 @@ NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, 524)  # the last i
 
 
 class Stop(Exception):
-    """The end without a result. `reason` goes into attempt.json, `message` to people; `code` is the runner's own."""
+    """The end without a result. `reason` goes into attempt.json, `message` to people; `code` is the runner's own.
+
+    `kept`: what was trained all the same, a result but for its objective.
+    """
+
+    kept: dict[str, Any] | None = None
 
     def __init__(self, code: int, reason: str, message: str = "", status: str = "failed", ended: int | None = None):
         self.code, self.status, self.ended, self.reason = code, status, ended, reason[:LONGEST_REASON]
@@ -51,6 +58,7 @@ class Stop(Exception):
 
 def say(text: str) -> None:
     """One line for people. That nobody listens is no reason to lose a trial."""
+    text = " | ".join(text.splitlines())
     with suppress(OSError):
         os.write(2, f"trial.py: {text}\n".encode(errors="replace"))
 
@@ -66,6 +74,23 @@ def last_words(text: str) -> None:
 def in_words(error: OSError) -> str:
     name = errno.errorcode.get(error.errno or 0, "no errno")
     return f"{error.filename or 'a file'}: {error.strerror or error} ({name})"
+
+
+def stop_of(error: Exception) -> Stop:
+    """How an error ends the runner. One that nobody expects is told in a line, which is all that Kubernetes shows."""
+    if isinstance(error, OSError):
+        return Stop(TRY_AGAIN, in_words(error))
+    fault = f"a fault of the runner: {type(error).__name__}: {error}"
+    return error if isinstance(error, Stop) else Stop(INTERNAL, f"{fault}, {where(error)}; please report it")
+
+
+def where(error: BaseException) -> str:
+    """The lines that an error came through, outermost first: a traceback in a few words."""
+    lines, frame = [], error.__traceback__
+    while frame:
+        lines.append(f"{frame.tb_frame.f_code.co_name}:{frame.tb_lineno}")
+        frame = frame.tb_next
+    return "by way of " + " ".join(lines[:3] + lines[-5:] if len(lines) > 8 else lines)
 
 
 def utc(seconds: float) -> str:
@@ -223,7 +248,11 @@ def objectives(trial: dict[str, Any]) -> list[Any]:
 
 def valid_result(path: str, trial: dict[str, Any]) -> dict[str, Any]:
     """The result in a file. Raises ValueError unless schema, id and the whole identity agree."""
-    found = strict_object(read_bytes(path))
+    return checked(strict_object(read_bytes(path)), trial)
+
+
+def checked(found: dict[str, Any], trial: dict[str, Any]) -> dict[str, Any]:
+    """`found`, a valid result of `trial`. Raises ValueError with what is wrong else."""
     need(found.get("schema_version") == SCHEMA_VERSION, f"schema_version is not {SCHEMA_VERSION}")
     need(found.get("id") == trial["id"], "it is the result of another trial")
     # As text, since 1, 1.0 and True are equal in Python but not the same hyperparameter.
@@ -258,6 +287,27 @@ def standing_result(folder: str, trial: dict[str, Any]) -> dict[str, Any] | None
     except (FileNotFoundError, FileExistsError):
         pass  # another attempt was as quick
     return standing_result(folder, trial)
+
+
+def mended_result(folder: str, trial: dict[str, Any]) -> dict[str, Any] | None:
+    """The result of an attempt that lacked the objective as it was named then, and has it as it is named now.
+
+    It is published with the objective of today, and nothing is trained. None where no attempt kept such numbers.
+    """
+    for record, _ in reversed(list(attempts_in(f"{folder}/attempts"))):
+        kept = record.get("kept")
+        try:
+            need(isinstance(kept, dict) and record.get("status") == "failed", "nothing was kept")
+            result = checked({**kept, "objective": trial["objective"]}, trial)
+            need(all(name in result["metrics"] for name in objectives(trial)), "it lacks the objective still")
+            name = result["attempt"]
+            need("/" not in name and os.path.isdir(f"{folder}/attempts/{name}"), "no attempt has this name")
+        except ValueError:
+            continue
+        result["status"] = status_of(result, trial)
+        say(f"{trial['id']}: has what attempt {name} trained, by the objective of today")
+        return publish(folder, result, trial)
+    return None
 
 
 def publish(folder: str, result: dict[str, Any], trial: dict[str, Any]) -> dict[str, Any]:
@@ -340,9 +390,15 @@ class Attempt:
         with suppress(OSError):  # a beat less costs nothing; a store that is really gone shows at the next write
             os.utime(f"{self.folder}/attempt.json", (time.time(), time.time()))
 
-    def finish(self, status: str, exit_code: int | None, reason: str) -> None:
+    def finish(self, status: str, exit_code: int | None, reason: str, kept: dict[str, Any] | None = None) -> None:
         self.record.update(status=status, exit_code=exit_code, reason=reason, finished_at=utc(time.time()))
+        self.record.update({"kept": kept} if kept else {})
         write_atomic(f"{self.folder}/attempt.json", self.record)
+
+    def keep(self, name: str, data: bytes) -> None:
+        """Keep a file beside attempt.json for people to look at, as far as it can be."""
+        with suppress(OSError), open(f"{self.folder}/{name}", "xb") as opened:
+            opened.write(data)
 
     def used_before(self) -> tuple[float, int]:
         """Seconds that earlier attempts ran, and how many they were; one without an end ran to its last sign of life.
@@ -610,35 +666,79 @@ def judge(command: Command, code: int, options: argparse.Namespace, trial: dict[
         raise Stop(shown, f"signal {-code}: {said}" if code < 0 else f"exit {code}: {said}", ended=shown)
 
 
-def read_metrics(path: str, wanted: list[str]) -> dict[str, Any]:
-    """What the command tells, as it stands in result.json. Raises ValueError with the reason when it cannot."""
+def read_told(path: str) -> bytes:
+    """What the command wrote into METRICS_FILE. Raises ValueError where that is no file of a bearable size."""
+    import stat
+
     try:
-        need(os.stat(path).st_size <= LARGEST_METRICS_BYTES, f"more than {LARGEST_METRICS_BYTES} bytes")
-        told = json.loads(read_bytes(path))  # NaN and Infinity are welcome here
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         raise ValueError("the command did not write it") from None
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.EACCES, errno.ENXIO):
+            raise
+        raise ValueError(f"is no file that can be read: {error.strerror}") from None
+    try:
+        found, data = os.fstat(handle), b""
+        need(stat.S_ISREG(found.st_mode), f"is no file but a {stat.filemode(found.st_mode)}")
+        while len(data) <= LARGEST_METRICS_BYTES:
+            chunk = os.read(handle, LARGEST_METRICS_BYTES)
+            if not chunk:
+                return data
+            data += chunk
+        raise ValueError(f"has {found.st_size} bytes, more than {LARGEST_METRICS_BYTES} bytes; HISTORY_FILE has room")
+    finally:
+        os.close(handle)
+
+
+def read_metrics(data: bytes) -> dict[str, Any]:
+    """What the command tells, as it stands in result.json. Raises ValueError with the reason when it cannot."""
+    try:
+        told = json.loads(data)  # NaN and Infinity are welcome here
+        need(isinstance(told, dict), "not a JSON object")
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    need(isinstance(told, dict), "not a JSON object")
+    except ValueError as error:
+        text = data[: 4 * SHOWN_CHARACTERS].decode(errors="replace")
+        raise ValueError(f"{error}; it begins with {json.dumps(text[:SHOWN_CHARACTERS])}") from None
     status = told.pop("status", "succeeded")
     environment, durations = told.pop("environment", {}), told.pop("durations", {})
-    need(status in FINAL, f"status {status!r} is none of {', '.join(FINAL)}")
+    need(status in FINAL, f"status {str(status)[:SHOWN_CHARACTERS]!r} is none of {', '.join(FINAL)}")
     need(isinstance(environment, dict) and isinstance(durations, dict), "environment and durations must be objects")
     # null is how a writer that keeps to the letter of JSON, as result.json does, spells a number that is not finite.
     metrics = {name: value for name, value in told.items() if value is None or is_number(value)}
-    for name in wanted:
-        need(name in told, f"lacks the objective {name!r}; it has {', '.join(map(repr, told)) or 'no metric'}")
-        need(name in metrics, f"the objective {name!r} is not a number")
     kept = {
         "environment": {name: one for name, one in environment.items() if isinstance(one, str) or is_finite(one)},
         "durations": {name: durations[name] for name in ("setup_s", "train_s") if is_finite(durations.get(name))},
     }
     if [metrics, *kept.values()] != [told, environment, durations]:
         say("METRICS_FILE: left out what is neither a number nor a reserved key")  # no trial is lost over it
-    if not all(is_finite(metrics[name]) for name in wanted):
-        status = "diverged"
     finite = {name: value if is_finite(value) else None for name, value in metrics.items()}
-    return {"status": status, "metrics": finite, **kept}
+    other = {name: value for name, value in told.items() if name not in metrics}
+    return {"status": status, "metrics": finite, **kept, "other": other}
+
+
+def lack(told: dict[str, Any], wanted: list[str]) -> str:
+    """Why what the command tells is no result, with the names that come nearest; "" if it is one."""
+    for name in wanted:
+        if name in told["other"]:
+            found = json.dumps(told["other"][name])[:SHOWN_CHARACTERS]
+            return f"the objective {name!r} is not a number but {found}; mend the trainer"
+        if name not in told["metrics"]:
+            from difflib import SequenceMatcher
+
+            names = sorted(told["metrics"], key=lambda one: -SequenceMatcher(None, name, one[:500]).ratio())
+            shown = ", ".join(repr(one[:SHOWN_CHARACTERS]) for one in names[:SHOWN_NAMES]) or "no metric"
+            more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
+            cure = "; name one of those in `objective` and submit again: they are kept, nothing trains anew"
+            return f"lacks the objective {name!r}; it has {shown}{more}{cure if names else '; mend the trainer'}"
+    return ""
+
+
+def status_of(result: dict[str, Any], trial: dict[str, Any]) -> str:
+    """The status of a result by its own word, unless an objective is not finite."""
+    known = all(is_finite(result["metrics"][name]) for name in objectives(trial))
+    return str(result["status"]) if known else "diverged"
 
 
 # ---- after the result ------------------------------------------------------------------------------------------------
@@ -698,17 +798,27 @@ def train(options: argparse.Namespace, trial: dict[str, Any], attempt: Attempt, 
     command = Command(trial["identity"]["command"], env, code_folder, f"{attempt.folder}/output.log")
     code = command.run(signals, deadline, max(options.grace - 5, options.grace / 2), attempt.heartbeat)
     judge(command, code, options, trial)
+    # The same command would write the same again: what is no result now is none at the next start either.
+    data = b""
     try:
-        told = read_metrics(env["METRICS_FILE"], objectives(trial))
+        data = read_told(env["METRICS_FILE"])
+        told = read_metrics(data)
     except ValueError as error:
-        raise Stop(1, f"METRICS_FILE: {error}", ended=0) from None
+        attempt.keep("metrics.txt", data)
+        raise Stop(BAD_INPUT, f"METRICS_FILE: {error}", ended=0) from None
     record = attempt.record
-    return {
+    result = {
         "schema_version": SCHEMA_VERSION, "id": trial["id"], "status": told["status"], "identity": trial["identity"],
         "metrics": told["metrics"], "objective": trial["objective"], "attempt": attempt.name,
         "started_at": record["started_at"], "finished_at": utc(time.time()), "durations": told["durations"],
         "environment": {**told["environment"], "engine": record["engine"], "node": record["node"]},
     }  # fmt: skip
+    flaw = lack(told, objectives(trial))
+    if flaw:
+        stop = Stop(BAD_INPUT, f"METRICS_FILE: {flaw}", ended=0)
+        stop.kept = result
+        raise stop
+    return {**result, "status": status_of(result, trial)}
 
 
 def store_of_reproduction(results: str, trial: dict[str, Any], number: str) -> str:
@@ -750,7 +860,7 @@ def make_folders(options: argparse.Namespace) -> None:
 def run(options: argparse.Namespace, trial: dict[str, Any], signals: int) -> None:
     """One attempt, unless a valid result stands. Raises Stop."""
     folder = f"{options.results}/trials/{trial['id'][:2]}/{trial['id']}"
-    standing = standing_result(folder, trial)
+    standing = standing_result(folder, trial) or mended_result(folder, trial)
     if standing:
         say(f"{trial['id']}: done already: {standing['status']} in attempt {standing['attempt']}")
         end_well(standing, options, trial, f"{folder}/attempts")
@@ -767,10 +877,10 @@ def run(options: argparse.Namespace, trial: dict[str, Any], signals: int) -> Non
         if standing is not result:
             status, reason = "duplicate", f"attempt {standing['attempt']} was first"
         attempt.finish(status, 0, reason)
-    except (Stop, OSError) as error:
-        stop = error if isinstance(error, Stop) else Stop(TRY_AGAIN, in_words(error))
+    except Exception as error:
+        stop = stop_of(error)
         with suppress(OSError):
-            attempt.finish(stop.status, stop.ended, stop.reason)
+            attempt.finish(stop.status, stop.ended, stop.reason, stop.kept)
         raise stop from None
     say(f"{trial['id']}: {status}{reason and ': '}{reason}")
     # Only now that attempt.json has its end: of two attempts that finish together, the later sees no other alive.
@@ -820,13 +930,14 @@ def main(words: list[str] | None = None) -> int:
         if options.make:
             make_folders(options)
             return 0
-        trial = parse_trial(os.environ.get("TRIAL"))
+        # UTF-8, whatever the locale of the image: a letter read in another way would be another identity.
+        trial = parse_trial(os.environb[b"TRIAL"].decode(errors="replace") if b"TRIAL" in os.environb else None)
         if os.environ.get("REPRODUCTION"):
             options.results = store_of_reproduction(options.results, trial, os.environ["REPRODUCTION"])
         run(options, trial, signals)
         return 0
-    except (Stop, OSError) as error:
-        stop = error if isinstance(error, Stop) else Stop(TRY_AGAIN, in_words(error))
+    except Exception as error:
+        stop = stop_of(error)
     say(f"{trial['id']}: {stop.message}" if trial else stop.message)
     last_words(stop.message)
     return stop.code

@@ -219,3 +219,18 @@ def test_cluster_is_never_taken_by_surprise(clone: TestClone) -> None:
     kubeconfig.write_text("current-context: lab\n")
     said = clone.run("plan", "toy", KUBECONFIG=str(kubeconfig))
     assert "on the cluster engine\n  because kubectl's current context is lab\n" in said
+
+
+def test_a_misspelled_objective_trains_once_and_its_numbers_are_there_when_it_is_mended(clone: TestClone) -> None:
+    trials = ({"x": 1}, {"x": 2})
+    prepared(clone, *trials, objective={"metric": "scores", "direction": "maximize"})
+    clone.open_gate()
+    said = clone.run("submit", "toy", code=1)
+    assert "METRICS_FILE: lacks the objective 'scores'; it has 'score'; name one of those in `objective`" in said
+    clone.run("submit", "toy", code=1)
+    assert sorted(clone.events("start")) == ["1", "2"]
+
+    clone.edit(*trials)
+    clone.run("submit", "toy")
+    assert {row["status"] for row in clone.rows().values()} == {"succeeded"}
+    assert sorted(clone.events("start")) == ["1", "2"]

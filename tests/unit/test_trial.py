@@ -23,7 +23,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from sweep.records import store
+from sweep.records import booking, store
 from sweep.render import Trial
 from tests.unit.trial_support import (
     OBJECTIVE,
@@ -485,14 +485,18 @@ def tell(bench: Bench, text: str, **changes: Any) -> tuple[dict[str, Any], int]:
 
 
 BAD_METRICS = {
-    "": "not JSON|Expecting value",
-    "{": "Expecting property name",
-    "[1]": "not a JSON object",
-    "{}": "lacks the objective 'accuracy'; it has no metric",
-    '{"loss": 1}': "lacks the objective 'accuracy'; it has 'loss'",
-    '{"accuracy": "0.5"}': "the objective 'accuracy' is not a number",
-    '{"accuracy": true}': "the objective 'accuracy' is not a number",
-    '{"accuracy": [1]}': "the objective 'accuracy' is not a number",
+    "": r'Expecting value: .*; it begins with ""$',
+    "{": r'Expecting property name .*; it begins with "\{"$',
+    '{"accuracy": 1': "Expecting ',' delimiter",
+    '{"accuracy": 1}{"accuracy": 2}': "Extra data",
+    "{'accuracy': 1}": "Expecting property name",
+    "[1]": 'not a JSON object; it begins with "\\[1\\]"$',
+    "{}": "lacks the objective 'accuracy'; it has no metric; mend the trainer$",
+    '{"loss": 1}': "lacks the objective 'accuracy'; it has 'loss'; name one of those in `objective` and submit again: ",
+    '{"zeal": 1, "acuracy": 2}': "lacks the objective 'accuracy'; it has 'acuracy', 'zeal'; name",
+    '{"accuracy": "0.5"}': "the objective 'accuracy' is not a number but \"0.5\"; mend the trainer$",
+    '{"accuracy": true}': "the objective 'accuracy' is not a number but true; mend",
+    '{"accuracy": [1]}': r"the objective 'accuracy' is not a number but \[1\]; mend",
     '{"accuracy": 1, "status": "failed"}': "status 'failed' is none of succeeded, diverged, pruned",
     '{"accuracy": 1, "status": ["pruned"]}': "status .* is none of",
     '{"accuracy": 1, "environment": 1}': "environment and durations must be objects",
@@ -504,9 +508,11 @@ BAD_METRICS = {
 def test_metrics_that_are_none_fail_the_trial(bench: Bench, text: str, reason: str) -> None:
     trial, code = tell(bench, text)
     attempt = bench.attempt(trial)
-    assert (code, attempt["status"], attempt["exit_code"]) == (1, "failed", 0)
-    assert re.match(f"METRICS_FILE: .*({reason})", attempt["reason"])
+    assert (code, attempt["status"], attempt["exit_code"]) == (64, "failed", 0)  # by podFailurePolicy it fails for good
+    assert re.match(f"METRICS_FILE: .*{reason}", attempt["reason"])
     assert not (bench.folder(trial) / "result.json").exists()
+    kept = bench.folder(trial) / "attempts" / attempt["attempt"] / "metrics.txt"
+    assert "kept" in attempt or kept.read_text() == text
 
 
 def test_metrics_that_were_not_written_fail_the_trial(bench: Bench, tmp_path: Path) -> None:
@@ -515,14 +521,84 @@ def test_metrics_that_were_not_written_fail_the_trial(bench: Bench, tmp_path: Pa
     scratch.mkdir()
     (scratch / "metrics.json").write_text('{"accuracy": 1}')  # of an earlier attempt
     ended = bench.run(trial, scratch=scratch)
-    assert ended.code == 1
+    assert ended.code == 64
     assert ended.said == f"trial.py: {trial['id']}: failed: METRICS_FILE: the command did not write it"
 
 
-def test_metrics_of_absurd_size_fail_the_trial(bench: Bench) -> None:
-    trial = make_trial("head -c 2000000 /dev/zero > $METRICS_FILE")
-    assert bench.run(trial).code == 1
-    assert "more than 1048576 bytes" in bench.attempt(trial)["reason"]
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("head -c 2000000 /dev/zero > $METRICS_FILE", "has 2000000 bytes, more than 1048576 bytes"),
+        ("mkdir $METRICS_FILE", "is no file but a drwx"),
+        ("mkfifo $METRICS_FILE", "is no file but a prw-"),
+        ("ln -s /dev/zero $METRICS_FILE", "is no file that can be read: Too many levels of symbolic links"),
+    ],
+)
+def test_what_is_no_file_of_metrics_fails_the_trial(bench: Bench, script: str, reason: str) -> None:
+    trial = make_trial(script)
+    assert bench.run(trial).code == 64
+    assert bench.attempt(trial)["reason"].startswith(f"METRICS_FILE: {reason}")
+    check_files(bench, trial)
+
+
+COUNTED = """echo trained >> {path}; echo '{{"loss": %s, "acc": 0.5}}' > $METRICS_FILE"""
+LOSS = {"metric": "loss", "direction": "minimize"}
+
+
+@pytest.mark.parametrize(("written", "status", "loss"), [("2.5", "succeeded", 2.5), ("NaN", "diverged", None)])
+def test_an_objective_that_is_mended_trains_nothing_anew(
+    bench: Bench, tmp_path: Path, written: str, status: str, loss: float | None
+) -> None:
+    trial = make_trial(COUNTED.format(path=tmp_path / "trained") % written)
+    assert bench.run(trial).code == 64
+    failed = bench.attempt(trial)
+
+    mended = trial | {"objective": LOSS}
+    said = bench.run(mended).err.splitlines()
+    assert (
+        said[0] == f"trial.py: {trial['id']}: has what attempt {failed['attempt']} trained, by the objective of today"
+    )
+
+    assert (tmp_path / "trained").read_text() == "trained\n"
+    check_files(bench, trial)
+    result = bench.result(mended)
+    assert {key: result[key] for key in ("status", "metrics", "objective", "attempt", "finished_at")} == {
+        "status": status,
+        "metrics": {"loss": loss, "acc": 0.5},
+        "objective": LOSS,
+        "attempt": failed["attempt"],
+        "finished_at": failed["kept"]["finished_at"],
+    }
+    assert bench.attempts(trial) == [failed]
+    (booked,) = booking.book(store.read(bench.results, [trial["id"]]).trials[trial["id"]])
+    assert (booked.attempt and booked.attempt.name, booked.cause) == (failed["attempt"], "useful")
+
+
+KEPT_FLAWS: dict[str, Any] = {
+    "of another trial": {"id": "0123456789ab"},
+    "of another identity": {"identity": {}},
+    "of another version": {"schema_version": 2},
+    "of no attempt": {"attempt": "20260102T030405Z-nobody"},
+    "of an attempt elsewhere": {"attempt": "../attempts/20260102T030405Z-other"},
+    "with text for a metric": {"metrics": {"accuracy": "0.5"}},
+    "without the objective": {"metrics": {"acc": 1}},
+}
+
+
+@pytest.mark.parametrize("flaw", KEPT_FLAWS.values(), ids=KEPT_FLAWS)
+def test_kept_metrics_that_cannot_be_believed_are_trained_anew(bench: Bench, flaw: dict[str, Any]) -> None:
+    trial = make_trial(WRITE_METRICS)
+    kept = {**valid_result(trial), **flaw}
+    bench.put_attempt(trial, "20260102T030405Z-other", alive_at=0, status="failed", kept=kept)
+    assert bench.run(trial).code == 0
+    assert bench.result(trial)["metrics"] == {"accuracy": 0.5}
+
+
+@pytest.mark.parametrize("kept", [None, 1, [], "x", {}])
+def test_kept_metrics_of_another_kind_are_trained_anew(bench: Bench, kept: Any) -> None:
+    trial = make_trial(WRITE_METRICS)
+    bench.put_attempt(trial, "20260102T030405Z-other", alive_at=0, status="failed", kept=kept)
+    assert bench.run(trial).code == 0
 
 
 @pytest.mark.parametrize(
@@ -556,7 +632,35 @@ def test_all_objectives_are_asked_for(bench: Bench) -> None:
     trial, _ = tell(bench, '{"accuracy": 1, "loss": NaN}', objective=two)
     assert bench.result(trial)["status"] == "diverged"
     trial, code = tell(bench, '{"accuracy": 1}', objective=two)
-    assert (code, bench.attempt(trial)["reason"]) == (1, "METRICS_FILE: lacks the objective 'loss'; it has 'accuracy'")
+    assert code == 64
+    assert bench.attempt(trial)["reason"].startswith(
+        "METRICS_FILE: lacks the objective 'loss'; it has 'accuracy'; name"
+    )
+
+
+def test_of_many_metrics_the_nearest_names_are_shown(bench: Bench) -> None:
+    text = json.dumps({f"metric_{number}" + "x" * 200: 1 for number in range(40)} | {"val_accuracy": 1})
+    trial, code = tell(bench, text)
+    reason = bench.attempt(trial)["reason"]
+    assert code == 64
+    assert reason.startswith("METRICS_FILE: lacks the objective 'accuracy'; it has 'val_accuracy', 'metric_")
+    assert len(reason) <= 500
+
+
+def test_letters_beyond_ascii_are_the_same_in_any_locale(bench: Bench) -> None:
+    trial = make_trial(WRITE_METRICS, identity_hyperparameters={"größe": "é"})
+    raw = json.dumps(trial, ensure_ascii=False)
+    assert bench.run(raw, flags=("-X", "utf8=0"), env={"LC_ALL": "C", "LANG": "C"}).code == 0
+    assert bench.result(trial)["identity"] == trial["identity"]
+
+
+def test_a_fault_of_the_runner_is_one_line_and_an_end(bench: Bench) -> None:
+    patch = "def broken(*words):\n    raise KeyError('two\\nlines')\ntrial.prepare = broken"
+    trial = make_trial(WRITE_METRICS)
+    ended = bench.run(trial, patch=patch)
+    assert ended.code == 70
+    assert re.search(r": failed: a fault of the runner: KeyError: .*, by way of run:\d+ train:\d+ broken:", ended.said)
+    assert (bench.attempt(trial)["status"], bench.attempt(trial)["exit_code"]) == ("failed", None)
 
 
 def test_what_a_result_cannot_hold_is_left_out_and_said(bench: Bench) -> None:
