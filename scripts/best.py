@@ -48,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
     said = verdict.sentences(choice, verdict.varied(rows)) if chosen[0] == choice.points[0].trial else []
     text = best.values(valuesfile.load(session.files).head.data, chosen, said)
     if args.dry_run:
-        print(text, end="")
+        cli.show_page(text)
         return 0
     changed = write(session, text, chosen)
     path = clone.relative(session.files.best)

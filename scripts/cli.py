@@ -8,8 +8,10 @@ import argparse
 import json
 import re
 import sys
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
+from sweep import words
 from sweep.errors import BadInput
 from sweep.layout import Clone
 from sweep.session import Session, Target
@@ -99,7 +101,8 @@ def confirm(what: str) -> None:
     """Ask before something that cannot be taken back. Raises BadInput for anything but a yes."""
     if not sys.stdin.isatty():
         raise BadInput(f"{what}; say YES=1 to do it")
-    print(f"{what}\nGo on? [y/N] ", end="", file=sys.stderr, flush=True)
+    say(what)
+    print("Go on? [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise BadInput("left as it was")
 
@@ -107,3 +110,22 @@ def confirm(what: str) -> None:
 def put(data: Any) -> None:
     """Data, for programs: one JSON document on stdout."""
     print(json.dumps(data, indent=2))
+
+
+def show(text: str) -> None:
+    """Data, for people: one line on stdout."""
+    print(words.line(text))
+
+
+def show_page(text: str) -> None:
+    """Data, for people: some lines on stdout, the last one ended."""
+    print(words.shown(text), end="")
+
+
+def pass_on(lines: Iterable[bytes]) -> None:
+    """What others wrote, on stdout: to the byte where no terminal shows it, else as text."""
+    for line in lines:
+        if sys.stdout.isatty():
+            show_page(line.decode(errors="backslashreplace").replace("\r\n", "\n").replace("\r", "\n"))
+        else:
+            sys.stdout.buffer.write(line)

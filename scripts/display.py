@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console, Group
+import rich.console
+from rich.console import ConsoleOptions, Group, RenderableType
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from sweep import words
 from sweep.engines import watching
 from sweep.records import store
 from sweep.records.results import Objective
@@ -23,6 +27,26 @@ from sweep.session import JobState
 
 REMIND_SECONDS = 60
 """Where there is no live display: how long before the same waits are told again, with other numbers."""
+
+
+class Console(rich.console.Console):
+    """A console that paints, and shows text as text: no markup, no emoji by name, nothing that acts on a terminal.
+
+    What is printed or stands in a cell is escaped before it is laid out; what comes as rich's own Text, after.
+    """
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        stream = sys.stderr if stderr else sys.stdout
+        super().__init__(
+            file=getattr(stream, "painted", stream), stderr=stderr, markup=False, emoji=False, highlight=False
+        )
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(words.shown(text), **options)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=words.shown(segment.text))
 
 
 def short(hyperparameters: Mapping[str, object]) -> str:
@@ -45,12 +69,12 @@ class Watcher:
         self.waits: tuple[list[str], float] = ([], 0.0)
         """Causes that were told last, and when."""
         self.bar = Progress(
-            TextColumn("trials"),
+            TextColumn("trials", markup=False),
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[words]}"),
+            TextColumn("{task.fields[words]}", markup=False),
             TimeElapsedColumn(),
-            TextColumn("left"),
+            TextColumn("left", markup=False),
             TimeRemainingColumn(),
             console=self.console,
             expand=True,
@@ -79,9 +103,12 @@ class Watcher:
         if self.live:
             running = [state for state in known.values() if state.condition == "Running"]
             failed = sum(state.condition == "Failed" for state in known.values())
-            words = f"{len(running)} running" + (f", {failed} failed" if failed else "")
-            self.bar.update(self.task, completed=len(finished), words=words)
-            told = [Text(f"{count} {reason}", overflow="ellipsis", no_wrap=True) for _, count, reason in waits[:5]]
+            counts = f"{len(running)} running" + (f", {failed} failed" if failed else "")
+            self.bar.update(self.task, completed=len(finished), words=counts)
+            told = [
+                Text(words.line(f"{count} {reason}"), overflow="ellipsis", no_wrap=True)
+                for _, count, reason in waits[:5]
+            ]
             self.live.update(Group(self._table(running[: self.console.height // 2]), *told, self.bar))
         elif waits:
             causes = sorted(cause for cause, _, _ in waits)
@@ -92,7 +119,7 @@ class Watcher:
                     self.say(f"{len(finished)}/{len(known)}  {count} {reason}")
 
     def say(self, text: str) -> None:
-        self.console.print(text, highlight=False, soft_wrap=not self.live, markup=False)
+        self.console.print(words.line(text), soft_wrap=not self.live)
 
     def _outcome(self, state: JobState) -> str:
         trial = self.trials[state.trial]

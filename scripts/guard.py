@@ -68,11 +68,43 @@ def begin() -> None:
     sys.stderr = _stream(2, "backslashreplace", talk=True)
 
 
-def _stream(handle: int, errors: str, *, talk: bool) -> io.TextIOWrapper:
+class Lines(io.TextIOWrapper):
+    """A standard stream that takes text and nothing else: whatever could act on a terminal is shown escaped."""
+
+    def write(self, text: str) -> int:
+        return super().write(text if text == "\n" else shown(text))
+
+    @property
+    def painted(self) -> Painted:
+        """For who paints on purpose."""
+        return Painted(self)
+
+
+class Painted:
+    """The same stream for a painter (rich), whose own escape sequences are no text. See display.Console."""
+
+    def __init__(self, lines: Lines) -> None:
+        self.lines, self.encoding, self.errors = lines, lines.encoding, lines.errors
+        self.flush, self.isatty, self.fileno = lines.flush, lines.isatty, lines.fileno
+
+    def write(self, text: str) -> int:
+        return io.TextIOWrapper.write(self.lines, text)
+
+
+def shown(text: str) -> str:
+    """words.shown, which is imported where it is needed first."""
+    if text.isprintable():
+        return text
+    from sweep import words
+
+    return words.shown(text)
+
+
+def _stream(handle: int, errors: str, *, talk: bool) -> Lines:
     raw = Channel(handle, talk=talk)
     lines = talk or raw.isatty()
     encoding = (sys.stderr and sys.stderr.encoding if talk else "") or "utf-8"  # data is the same everywhere
-    return io.TextIOWrapper(io.BufferedWriter(raw), encoding, errors, line_buffering=lines)
+    return Lines(io.BufferedWriter(raw), encoding, errors, line_buffering=lines)
 
 
 def run(main: Callable[[], int]) -> NoReturn:
@@ -106,7 +138,11 @@ def last_words(error: BaseException) -> int:
 
 
 def say(text: str) -> None:
-    """Talk, for people: stderr."""
+    """Talk, for people: one line on stderr."""
+    if not text.isprintable():
+        from sweep import words
+
+        text = words.line(text)
     print(text, file=sys.stderr, flush=True)
 
 
@@ -144,7 +180,7 @@ def keep_traceback(error: BaseException) -> str:
             os.makedirs(folder, 0o700, exist_ok=True)
             handle, path = tempfile.mkstemp(".txt", name, folder)
             with open(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
-                file.write(text)
+                file.write(shown(text))
         except OSError:
             continue
         return path.removeprefix(f"{root}/")

@@ -8,10 +8,10 @@ import dataclasses
 from typing import Any
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 import cli
+from display import Console
 from sweep.audit import ledger
 from sweep.audit.ledger import Account, Ledger
 from sweep.layout import Clone
@@ -45,7 +45,7 @@ def group(console: Console, name: str, found: dict[str, Account], gpu: bool, cei
 
 
 def show(made: Ledger, ceilings: dict[str, Any]) -> None:
-    console = Console(highlight=False)
+    console = Console()
     total = made.total()
     gpu = sum(total.gpu_milliseconds.values()) > 0
     for name in GROUPS:

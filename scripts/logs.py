@@ -1,11 +1,12 @@
-"""Print what a trial printed: the output of its newest attempt, or of the one named."""
+"""Print what a trial printed: the output of its newest attempt, or of the one named.
+
+On a terminal what is no text is shown escaped; into a pipe or a file it goes as it is.
+"""
 
 from __future__ import annotations
 
 import guard
 
-import shutil
-import sys
 from itertools import chain
 
 import cli
@@ -28,8 +29,7 @@ def from_api(session: Session, trial: Trial) -> bool:
             continue
         if first is not None:
             cli.say(f"{trial.id}: Pod {pod}")
-            for line in chain([first], lines):
-                sys.stdout.buffer.write(line + b"\n")
+            cli.pass_on(line + b"\n" for line in chain([first], lines))
             return True
     return False
 
@@ -55,7 +55,7 @@ def main() -> int:
         if path.exists():
             cli.say(f"{trial.id}: {path}")
             with path.open("rb") as log:
-                shutil.copyfileobj(log, sys.stdout.buffer)
+                cli.pass_on(log)
             return 0
     raise BadInput(f"TRIAL={trial.id}: has not run yet; `make sweep SWEEP={session.name}` runs it")
 

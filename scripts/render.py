@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import guard
 
-import sys
+import io
 
 import cli
 
@@ -23,8 +23,10 @@ def main() -> int:
     writer = YAML()
     writer.width = 4096
     writer.explicit_start = True
+    page = io.StringIO()
     for made in objects:
-        writer.dump(made, sys.stdout)
+        writer.dump(made, page)
+    cli.pass_on(page.getvalue().encode(errors="backslashreplace").splitlines(keepends=True))
     return 0
 
 

@@ -79,7 +79,7 @@ def main(argv: list[str] | None = None) -> int:
         width = min(120, shutil.get_terminal_size((80, 24)).columns)
         spent = report.spent(made.rows, made.snapshot)
         top = max(1, args.top)
-        print(leaderboard.text(made.choice, made.rows, spent, top, width, made.front, made.command), end="")
+        cli.show_page(leaderboard.text(made.choice, made.rows, spent, top, width, made.front, made.command))
     if not args.dry_run:
         cli.say(f"{session.name}: {clone.relative(path)} ({path.stat().st_size / 1e6:.1f} MB, opens from disk)")
     return 0

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 import cli
+from display import Console
 from sweep.audit import comparing, past, reproducing, tracing
 from sweep.audit.comparing import Compared
 from sweep.layout import Clone
@@ -48,7 +48,7 @@ def show(made: Sequence[Compared]) -> None:
     for one in made:
         spread = f"{one.low:.4g} to {one.high:.4g}" if one.low is not None and one.high is not None else "unknown"
         table.add_row(one.metric, f"{one.then!r}", f"{one.now!r}", f"{spread} (n={one.seeds})", one.verdict)
-    Console(highlight=False).print(table)
+    Console().print(table)
 
 
 def main() -> int:
@@ -78,7 +78,7 @@ def main() -> int:
     else:
         show(made)
         named = ",".join(one.metric for one in made if not one.good)
-        print(f"{trace.id}: {worst}{': ' if named else ''}{named}")
+        cli.show(f"{trace.id}: {worst}{': ' if named else ''}{named}")
     return 0 if all(one.good for one in made) else 1
 
 

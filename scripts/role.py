@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import guard
 
-import sys
-
 import cli
 from sweep import yamlfile
 from sweep.layout import Clone
@@ -21,7 +19,7 @@ def main() -> int:
     text = text.replace("namespace: default", f"namespace: {args.namespace}").replace(
         "name: someone", f"name: {args.user}"
     )
-    sys.stdout.write(text)
+    cli.show_page(text)
     return 0
 
 

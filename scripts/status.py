@@ -30,7 +30,7 @@ def main() -> int:
     for row in rows:
         value = f"{metric}={row.objective:.4f}" if row.objective is not None else row.reason
         point = display.short({name: row.hyperparameters.get(name) for name in names})
-        print(f"{row.id}  {row.status:9}  {point}  {value}")
+        cli.show(f"{row.id}  {row.status:9}  {point}  {value}")
     counted = ", ".join(f"{count} {status}" for status, count in results.counts(rows).items())
     cli.say(f"{session.name}: {counted}; engine {session.engine} ({session.why})")
     return 0

@@ -23,13 +23,15 @@ def size(count: int) -> str:
 def show(found: garbage.Search) -> None:
     pieces = sorted(found.garbage, key=lambda piece: piece.size, reverse=True)
     for piece in pieces[:SHOWN]:
-        print(f"{size(piece.size):>9}  {piece.path}")
+        cli.show(f"{size(piece.size):>9}  {piece.path}")
     if len(pieces) > SHOWN:
-        print(f"{size(sum(piece.size for piece in pieces[SHOWN:])):>9}  {len(pieces) - SHOWN} more; --json lists them")
+        cli.show(
+            f"{size(sum(piece.size for piece in pieces[SHOWN:])):>9}  {len(pieces) - SHOWN} more; --json lists them"
+        )
     for kind in ("trials", "checkpoints", "reproductions"):
         some = [piece for piece in pieces if piece.kind == kind]
         if some:
-            print(f"{size(sum(piece.size for piece in some)):>9}  in {len(some)} folders of {kind}")
+            cli.show(f"{size(sum(piece.size for piece in some)):>9}  in {len(some)} folders of {kind}")
     for why, count in found.kept.items():
         cli.say(f"gc: {count} folders are not named either, but stay: {why}")
 

@@ -51,17 +51,17 @@ def _where(row: Row | None, store: str) -> Iterator[tuple[str, str]]:
 def show(made: tracing.Trace) -> None:
     row = made.row
     objective = f": {row.objective!r}" if row and row.objective is not None else ""
-    print(f"{made.id}  {f'{row.status} on {row.engine}{objective}' if row else 'never collected'}")
+    cli.show(f"{made.id}  {f'{row.status} on {row.engine}{objective}' if row else 'never collected'}")
     for what, value in facts(made):
-        print(f"  {what:9} {value}")
+        cli.show(f"  {what:9} {value}")
     for one in made.attempts:
         node = f" on {one['node']}" if one["node"] else ""
-        print(f"  attempt   {one['attempt']}: {one['status']}, {one['seconds']:g} s{node}; {one['cause']}")
+        cli.show(f"  attempt   {one['attempt']}: {one['status']}, {one['seconds']:g} s{node}; {one['cause']}")
         if one["reason"]:
-            print(f"            {one['reason']}")
+            cli.show(f"            {one['reason']}")
     width = max((len(command) for command in made.commands.values()), default=0)
     for what, command in made.commands.items():
-        print(f"  {command:{width}}  # {what}")
+        cli.show(f"  {command:{width}}  # {what}")
 
 
 def main() -> int:

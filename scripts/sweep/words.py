@@ -1,4 +1,4 @@
-"""What words are made of, how numbers of things are said, and how values are put in order."""
+"""What words are made of, how what is none is shown, how numbers are said and values put in order."""
 
 from __future__ import annotations
 
@@ -19,3 +19,22 @@ def size(value: Any) -> tuple[int, float, str]:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return 0, value, ""
     return 1, 0, str(value)
+
+
+def shown(text: str) -> str:
+    """Text that does nothing but stand there: what no reader could see is spelled as in a Python string.
+
+    That is whatever Unicode calls no letter, mark, number, sign or plain space: control characters and the escape
+    sequences they begin, bidi controls, zero-width characters, separators of lines and paragraphs, halves of surrogate
+    pairs. Line ends and tabs stay. Text that was shown once stays as it is.
+    """
+    return text if text.isprintable() else "".join(map(_spelled, text))
+
+
+def _spelled(char: str) -> str:
+    return char if char.isprintable() or char in "\n\t" else char.encode("unicode_escape").decode()
+
+
+def line(text: str) -> str:
+    """The same as one line: what others wrote cannot look like a second one."""
+    return text if text.isprintable() else shown(text).replace("\n", "\\n").replace("\t", "\\t")

@@ -46,7 +46,7 @@ def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of scripts beside the place where tracebacks go."""
     folder = tmp_path / "scripts"
     (folder / "sweep").mkdir(parents=True)
-    for name in ("guard.py", "sweep/__init__.py", "sweep/errors.py"):
+    for name in ("guard.py", "sweep/__init__.py", "sweep/errors.py", "sweep/words.py"):
         shutil.copy(ROOT / "scripts" / name, folder / name)
     monkeypatch.setattr(guard, "HERE", str(folder))
     return folder
