@@ -24,6 +24,7 @@ from sweep.records import store
 from sweep.records.results import Objective
 from sweep.render import Trial
 from sweep.session import JobState
+from sweep.words import number
 
 REMIND_SECONDS = 60
 """Where there is no live display: how long before the same waits are told again, with other numbers."""
@@ -130,7 +131,7 @@ class Watcher:
         if not found:
             return point if state.node else f"complete, but the store has no valid result  {point}"
         value = found["metrics"].get(self.objective.metric)
-        metric = f"{self.objective.metric}={value:.4f}" if value is not None else found["status"]
+        metric = f"{self.objective.metric}={number(value, 4)}" if value is not None else found["status"]
         return f"{metric}  {point}"
 
     def _result(self, state: JobState, trial: Trial) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ import dataclasses
 import cli
 import display
 from sweep.records import results
+from sweep.words import number
 
 
 def main() -> int:
@@ -28,7 +29,7 @@ def main() -> int:
     names = display.varying_names(trials)
     metric = results.objectives(trials)[0].metric
     for row in rows:
-        value = f"{metric}={row.objective:.4f}" if row.objective is not None else row.reason
+        value = f"{metric}={number(row.objective, 4)}" if row.objective is not None else row.reason
         point = display.short({name: row.hyperparameters.get(name) for name in names})
         cli.show(f"{row.id}  {row.status:9}  {point}  {value}")
     counted = ", ".join(f"{count} {status}" for status, count in results.counts(rows).items())

@@ -8,6 +8,9 @@ from typing import Any
 CONTROL = re.compile("[\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 """What Helm writes into YAML as it is, and then cannot read."""
 
+LARGE, SMALL, MOST_PLACES = 1e15, 1e-11, 12
+"""Beyond these a number is shown with an exponent."""
+
 
 def counted(number: int, what: str) -> str:
     """`1 trial`, `2 trials`."""
@@ -38,3 +41,10 @@ def _spelled(char: str) -> str:
 def line(text: str) -> str:
     """The same as one line: what others wrote cannot look like a second one."""
     return text if text.isprintable() else shown(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def number(size: float, decimals: int) -> str:
+    """With so many decimal places, or a few digits where it is too large for any to matter or too small for all."""
+    if abs(size) >= LARGE:
+        return f"{size:.6g}"
+    return f"{size:.2g}" if decimals == MOST_PLACES and 0 < abs(size) < SMALL else f"{size:.{decimals}f}"

@@ -22,6 +22,8 @@ SEEDS = [{"a": 0.90}, {"a": 0.92}, {"a": 0.94}]
         (0.9, 0.85, SEEDS, WITHIN),
         (0.9, 1.1, SEEDS, OUTSIDE),
         (5.0, 6.0, [{"a": 6.0}, {"a": 6.0}], OUTSIDE),
+        (1e308, -1e308, [{"a": 1e308}, {"a": -1e308}], WITHIN),
+        (1e308, -1e308, [{"a": 1e308}, {"a": 1e308}], OUTSIDE),
         (None, None, SEEDS, EQUAL),
         (None, 0.9, SEEDS, OUTSIDE),
         (0.9, None, SEEDS, OUTSIDE),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from sweep.errors import Unreachable
 from sweep.layout import Clone
 from sweep.records import store
 from sweep.records.results import Objective, Row
-from sweep.reports import figures, pareto, plots, report, stats, vendor
+from sweep.reports import figures, pareto, plots, report, stats, vendor, verdict
 from tests.unit.stores import row
 
 ERROR, COST = Objective("error", "minimize"), Objective("cost", "minimize")
@@ -140,6 +141,36 @@ def test_every_chart_as_svg_with_hostile_text_as_text() -> None:
     assert tags <= drawn | {"linearGradient", "stop"}
     assert "</text><script>" in texts
     assert all(plots.OWN.fullmatch(name) for name in made)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [1.7e308, -1.7e308, 1e200, 0.5],
+        [1e200, 2e200, 0.5, 0.51],
+        [5e-324, -5e-324, 1e-310, 0.0],
+        [1e308, 1e308, 1e308, 1e308],
+        [1e-200, 2e-200, 3e-200, 4e-200],
+    ],
+)
+def test_every_finite_value_can_be_drawn_and_told(values: list[float]) -> None:
+    rows = [
+        row({"lr": n / 7, "kind": "ab"[n % 2], "epochs": 1 + 8 * (n % 3 == 0)}, seed, values[(n + seed) % 4])
+        for n in range(16)
+        for seed in range(2)
+    ]
+    rows = [replace(one, metrics=one.metrics | {"cost": -one.metrics["val_accuracy"]}) for one in rows]
+    goals = [Objective("val_accuracy", "maximize"), Objective("cost", "minimize")]
+    for budget in ("", "epochs"):
+        choice = stats.choose(rows, goals[0], "local", budget)
+        made = material(rows, choice=choice, budget=budget, front=pareto.front(rows, goals, "local", budget))
+        data = report.embedded(made)
+        for svg in plots.svgs(data, vendor.vendored_echarts(Clone.here())).values():
+            assert not re.search(r"NaN|Infinity|undefined", svg)
+        assert not re.search(
+            r"\b(nan|inf|NaN|Infinity)\b", re.sub(r"<style.*?</style>", "", report.html(made, "", data))
+        )
+        assert verdict.sentences(choice, ["lr"])
 
 
 def test_plots_of_an_earlier_state_go_and_a_persons_pictures_stay(tmp_path: Path) -> None:

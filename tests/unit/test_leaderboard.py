@@ -9,6 +9,7 @@ from rich.cells import cell_len
 
 from sweep.records.results import Objective, Row
 from sweep.reports import leaderboard, stats, verdict
+from sweep.words import number
 from tests.unit.stores import row
 
 HOSTILE = {
@@ -205,3 +206,20 @@ def test_lines_to_settle_it_give_new_seeds_to_the_best_two() -> None:
     assert choice.more
     assert len(lines) == 2 * choice.more
     assert lines[0] == '  - {"lr": 7, "x": 1.0e-07, "seed": 3}'
+
+
+@pytest.mark.parametrize(
+    ("size", "shown", "text"),
+    [
+        (0.94214, 4, "0.9421"),
+        (-2.8, 1, "-2.8"),
+        (1e200, 4, "1e+200"),
+        (-1.7976931348623157e308, 0, "-1.79769e+308"),
+        (123456789.0, 0, "123456789"),
+        (1e-200, 12, "1e-200"),
+        (0.0, 12, "0.000000000000"),
+        (1e-5, 4, "0.0000"),
+    ],
+)
+def test_a_number_of_any_size_fits_a_cell(size: float, shown: int, text: str) -> None:
+    assert number(size, shown) == text

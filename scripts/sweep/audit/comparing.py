@@ -9,9 +9,11 @@ from statistics import stdev
 
 from scipy.special import stdtrit
 
+from sweep.reports import noise
+from sweep.reports.noise import CONFIDENCE
+
 EQUAL, WITHIN, OUTSIDE = "equal", "within the seed spread", "outside the seed spread"
 UNKNOWN = "differs, and no other seed tells how much that is"
-CONFIDENCE = 0.95
 
 Metrics = Mapping[str, float | None]
 
@@ -41,7 +43,11 @@ def spread(values: Sequence[float]) -> float | None:
     Student's t for the difference of two single values, whose standard deviation is sqrt(2) times that of one.
     """
     n = len(values)
-    return float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * stdev(values) * math.sqrt(2) if n > 1 else None
+    if n < 2:
+        return None
+    power = noise.exponent(values)
+    sd = noise.scaled(stdev(noise.scaled(value, -power) for value in values), power)
+    return noise.bounded(float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * sd * math.sqrt(2))
 
 
 def compare(then: Metrics, now: Metrics, replicates: Sequence[Metrics]) -> list[Compared]:
@@ -51,7 +57,9 @@ def compare(then: Metrics, now: Metrics, replicates: Sequence[Metrics]) -> list[
         old, new = then.get(name), now.get(name)
         values = [value for one in replicates if (value := one.get(name)) is not None]
         apart = spread(values)
-        low, high = (None, None) if apart is None or old is None else (old - apart, old + apart)
+        low, high = (
+            (None, None) if apart is None or old is None else (noise.bounded(old - apart), noise.bounded(old + apart))
+        )
         if old == new:
             verdict = EQUAL
         elif old is None or new is None:
@@ -59,6 +67,6 @@ def compare(then: Metrics, now: Metrics, replicates: Sequence[Metrics]) -> list[
         elif apart is None:
             verdict = UNKNOWN
         else:
-            verdict = WITHIN if abs(new - old) <= apart else OUTSIDE
+            verdict = WITHIN if abs(noise.difference(new, old)) <= apart else OUTSIDE
         made.append(Compared(name, old, new, len(values), low, high, verdict))
     return made

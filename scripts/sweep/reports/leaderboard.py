@@ -14,6 +14,7 @@ from sweep.records.results import Row
 from sweep.reports import verdict
 from sweep.reports.pareto import Front
 from sweep.reports.stats import Choice, Point, is_test_metric
+from sweep.words import number
 from sweep.yamlfile import plain
 
 Column = tuple[str, list[str]]
@@ -87,7 +88,7 @@ def _table(choice: Choice, names: Sequence[str], top: int, width: int) -> tuple[
         (metric, [verdict.value(choice, point) for point in shown]),
     ]
     if verdict.is_adjusted(choice, shown):
-        columns.append(("adjusted", [verdict.number(point.adjusted, verdict.places(choice)) for point in shown]))
+        columns.append(("adjusted", [number(point.adjusted, verdict.places(choice)) for point in shown]))
     if any(point.n > 1 or point.diverged for point in shown):
         diverged = [f" ({point.diverged} diverged)" if point.diverged else "" for point in shown]
         columns.append(("seeds", [f"{point.n}{note}" for point, note in zip(shown, diverged, strict=True)]))

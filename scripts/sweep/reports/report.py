@@ -25,6 +25,7 @@ from sweep.reports import figures, verdict
 from sweep.reports.importance import LEAST
 from sweep.reports.pareto import Front
 from sweep.reports.stats import Choice, is_test_metric
+from sweep.words import number
 from sweep.yamlfile import plain
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -101,7 +102,7 @@ def html(material: Material, charts: str = "", data: dict[str, Any] | None = Non
     environment.filters |= {
         "plain": plain,
         "decimals": verdict.decimals,
-        "number": verdict.number,
+        "number": number,
         "hours": verdict.hours,
         "chance": verdict.chance,
         "percent": figures.percent,

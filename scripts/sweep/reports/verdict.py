@@ -10,13 +10,13 @@ from typing import Any
 
 from sweep.records.results import Row, counts
 from sweep.reports.stats import Choice, Point, is_test_metric, test_metrics
-from sweep.words import counted
+from sweep.words import MOST_PLACES, counted, number
 from sweep.yamlfile import flow, plain
 
 SETTLED = 0.95
 """Above this probability of being the best nothing more is asked for."""
-LARGE = 1e15
-"""From here on a number is shown with an exponent."""
+RESOLUTION = 1e-15
+"""Digits of a number beyond this share of it are none."""
 TOO_MANY = 100
 """Seeds a point beyond which telling two points apart is not worth it."""
 
@@ -41,12 +41,7 @@ def hours(seconds: float) -> str:
 
 def decimals(size: float) -> int:
     """Decimal places that show two significant digits of `size`, an interval's half width or a standard deviation."""
-    return min(12, max(0, 1 - math.floor(math.log10(size)))) if size > 0 else 12
-
-
-def number(size: float, shown: int) -> str:
-    """With so many decimal places, or six digits in all where it is too large for any to matter."""
-    return f"{size:.{shown}f}" if abs(size) < LARGE else f"{size:.6g}"
+    return min(MOST_PLACES, max(0, 1 - math.floor(math.log10(size)))) if size > 0 else MOST_PLACES
 
 
 def places(choice: Choice) -> int:
@@ -78,7 +73,8 @@ def is_adjusted(choice: Choice, points: Sequence[Point]) -> bool:
 def value(choice: Choice, point: Point) -> str:
     """`0.9421 ± 0.0012`, or the bare mean."""
     shown, half = places(choice), half_width(choice, point)
-    return number(point.mean, shown) + (f" ± {number(half, shown)}" if half else "")
+    told = half and half > RESOLUTION * abs(point.mean)  # the noise of other points says nothing of one that exploded
+    return number(point.mean, shown) + (f" ± {number(half or 0.0, shown)}" if told else "")
 
 
 def chance(probability: float) -> str:

@@ -6,7 +6,14 @@
 
 const sweepWords = (data) => {
   const isNumber = (value) => typeof value === "number";
-  const measured = (value) => (isNumber(value) ? value.toFixed(data.decimals) : "–");
+  const measured = (value) => {
+    if (!isNumber(value)) return "–";
+    const size = Math.abs(value);
+    if (size >= 1e15) return String(+value.toPrecision(6));
+    return data.decimals === 12 && size > 0 && size < 1e-11 ? String(+value.toPrecision(2)) : value.toFixed(data.decimals);
+  };
+  // What charts draw of a value: sums and differences of the largest numbers there are would be none.
+  const drawable = (value) => (isNumber(value) ? Math.max(-1e300, Math.min(1e300, value)) : value);
   const seconds = (value) => (!isNumber(value) ? "" : value < 10 ? value.toFixed(1) : Math.round(value).toString());
   const chance = (p) => (!isNumber(p) ? "" : p >= 0.995 ? "> 99 %" : p < 0.005 ? "< 1 %" : `${Math.round(100 * p)} %`);
   const plain = (value) => {
@@ -20,12 +27,12 @@ const sweepWords = (data) => {
     if (isNumber(a) && isNumber(b)) return a - b;
     return plain(a).localeCompare(plain(b), "en", { numeric: true });
   };
-  return { isNumber, measured, seconds, chance, plain, cut, compare };
+  return { isNumber, measured, drawable, seconds, chance, plain, cut, compare };
 };
 
 // A browser's own chart draws one thing at a time, so a chart is a function that gives its options.
 const sweepCharts = (data, look) => {
-  const { isNumber, measured, seconds, plain, cut, compare } = sweepWords(data);
+  const { isNumber, measured, drawable, seconds, plain, cut, compare } = sweepWords(data);
   const { colour, tooltip } = look;
   const field = Object.fromEntries(data.fields.map((name, place) => [name, place]));
   const trials = data.trials;
@@ -33,7 +40,7 @@ const sweepCharts = (data, look) => {
   const sign = data.objective.sign;
   const MOST_LINES = 2000; // lines in the parallel coordinates; more are neither told apart nor drawn quickly
   const MOST_AXES = 12;
-  const value = (trial) => trials[trial][field.objective];
+  const value = (trial) => drawable(trials[trial][field.objective]);
   const pointOf = new Map();
   data.points.forEach((point, place) => point.trials.forEach((trial) => pointOf.set(trial, place)));
   const isWinner = (trial) => pointOf.get(trial) === 0;
@@ -60,7 +67,7 @@ const sweepCharts = (data, look) => {
   const orange = () => ({ color: colour("orange"), borderColor: colour("page"), borderWidth: 1 });
   const hollow = () => ({ color: colour("page"), borderColor: colour("dim"), borderWidth: 1.25 });
   const about = (trial) => [
-    `${metric} ${measured(value(trial))}`,
+    `${metric} ${measured(trials[trial][field.objective])}`,
     ...data.names.slice(0, MOST_AXES).map((name, place) => cut(`${name} ${plain(data.hyperparameters[trial][place])}`, 120)),
     `seed ${trials[trial][field.seed]}`,
     `trial ${trials[trial][field.id]}`,
@@ -275,7 +282,7 @@ const sweepCharts = (data, look) => {
     const { metrics, values, on } = data.front;
     const known = values.map((_, place) => place).filter((place) => values[place]);
     const member = new Set(on);
-    const at = (place) => ({ value: [values[place][across], values[place][up]], place });
+    const at = (place) => ({ value: [values[place][across], values[place][up]].map(drawable), place });
     const lead = on.map(at).sort((a, b) => a.value[0] - b.value[0]);
     // Of two objectives the edge of what is beaten; of more the points' shadows have none.
     const edge = metrics.length === 2 && across !== up ? { step: metrics[across].sign > 0 ? "start" : "end", lineStyle: { width: 2 } } : { lineStyle: { width: 0 } };
@@ -303,7 +310,7 @@ const sweepCharts = (data, look) => {
     const marks = { out: [], on: [], top: [] };
     const paths = [];
     for (const line of lines) {
-      const way = line.map((place, rung) => (place === null ? null : { value: [rung, data.points[place].mean], place, rung })).filter(Boolean);
+      const way = line.map((place, rung) => (place === null ? null : { value: [rung, drawable(data.points[place].mean)], place, rung })).filter(Boolean);
       way.forEach((mark, n) => marks[mark.place === 0 ? "top" : n + 1 < way.length || mark.rung + 1 === steps.length ? "on" : "out"].push(mark));
       if (way.length > 1) paths.push({ way, own: way.some((mark) => mark.place === 0) });
     }
@@ -356,7 +363,7 @@ const sweepCharts = (data, look) => {
           name: trials[one[0]][field.id],
           showSymbol: one[1].length < 2,
           symbolSize: 5,
-          data: one[1].map((x, epoch) => [x, one[place][epoch]]),
+          data: one[1].map((x, epoch) => [x, one[place][epoch]].map(drawable)),
           z: own ? 5 : 2,
           lineStyle: { width: own ? 3 : 1.25, opacity: own ? 1 : 0.7 },
           color: own ? colour("orange") : palette[Math.min(3, Math.floor((4 * rank) / curves.length))],
