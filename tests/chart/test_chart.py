@@ -6,6 +6,7 @@ import copy
 import hashlib
 import json
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -755,7 +756,37 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "root": ({"security": {"runAsUser": 0}}, "security.runAsUser"),
     "unknown direction": ({"objective": {"metric": "a", "direction": "up"}}, "objective.direction"),
     "retry of no id": ({"retries": {"first": 1}}, "retries"),
+    "trial too large for a variable": (
+        {"trials": [{"a": 1}, {"a": "x" * 131_000}]},
+        "trials[1]: its variable TRIAL would have 131",
+    ),
+    "letters of several bytes": ({"trials": [{"a": "é" * 66_000}]}, "trials[0]: its variable TRIAL would have 132"),
+    "a large list for all": (
+        {"hyperparameters": {"a": [*range(30_000)]}},
+        "trials[0]: its variable TRIAL would have 16",
+    ),
+    "a large command": ({"command": ["sh", "-c", "x" * 131_000]}, "trials[0]: its variable TRIAL would have 13"),
+    "a large variable": ({"env": {"A": "x" * 131_000}}, "trials[0]: its variable TRIAL would have 13"),
+    "code too large for a ConfigMap": (
+        {"code": {"source": "bundle", "files": {"a": "x" * 1_048_576}}},
+        "code.files: 1048584 bytes, and a ConfigMap holds 1048576",
+    ),
 }
+
+
+def test_the_largest_trial_can_be_started_and_one_byte_more_is_refused(tmp_path: Path) -> None:
+    """What the chart lets through is what execve takes: the limit is Linux' own."""
+
+    def trial(size: int) -> str:
+        return trial_json(only_job(tmp_path, trials=[{"a": "$(X)$" + "x" * size}]))
+
+    room = 131_065 - len(trial(0))
+    largest = trial(room)
+    assert subprocess.run(["true"], env={"TRIAL": largest}, check=True).returncode == 0
+    with pytest.raises(OSError, match="Argument list too long"):
+        subprocess.run(["true"], env={"TRIAL": largest + "x"}, check=False)
+    with pytest.raises(BadInput, match=r"^trials\[0\]: its variable TRIAL would have 131066 bytes "):
+        trial(room + 1)
 
 
 @pytest.mark.parametrize("char", ["\x7f", "\x85", "\x9b"])
