@@ -77,17 +77,18 @@ def read(path, most):
 def record(store, trial):
     """All that is told of a trial; the output of its newest attempt only.
 
-    A trial writes what an attempt.json or a result.json sums up before it; so those are read first, to be no newer.
+    A trial writes what an attempt.json or a result.json sums up before it; so those are read first, to be no newer. And
+    the result before its attempts are listed: the one that backs it must be among them.
     """
     folder = f"{store}/trials/{trial[:2]}/{trial}"
-    wanted = {"result.json": RECORD_BYTES}
-    names = attempts(folder)
+    files = {"result.json": read(f"{folder}/result.json", RECORD_BYTES)}
+    wanted, names = {}, attempts(folder)
     for name in names:
         wanted[f"attempts/{name}/attempt.json"] = RECORD_BYTES
         wanted[f"attempts/{name}/history.jsonl"] = HISTORY_BYTES
     if names:
         wanted[f"attempts/{names[-1]}/output.log"] = LOG_BYTES
-    files = {name: read(f"{folder}/{name}", most) for name, most in wanted.items()}
+    files.update({name: read(f"{folder}/{name}", most) for name, most in wanted.items()})
     return {"trial": trial, "attempts": names, "files": {name: told for name, told in files.items() if told}}
 
 

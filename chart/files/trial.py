@@ -39,6 +39,7 @@ LARGEST_METRICS_BYTES = 1 << 20  # readers of the store refuse a result four tim
 SHOWN_NAMES, SHOWN_CHARACTERS = 8, 60  # of metrics that are no result, in the one line about them
 TERMINATION_LOG, TERMINATION_LOG_BYTES = "/dev/termination-log", 4096
 LONGEST_REASON = 500
+ATTEMPT_NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,254}"
 PR_SET_PDEATHSIG = 1
 NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, 524)  # the last is what NFSv3 says, and has no name here
 
@@ -266,11 +267,38 @@ def checked(found: dict[str, Any], trial: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def backed(folder: str, found: dict[str, Any]) -> None:
+    """Raises ValueError unless an attempt of the trial backs its result, so that nobody else can have made it: the one
+    it names must be of this trial, and have ended with it, or not have lived to write that down.
+
+    `make collect` judges by the same rule (scripts/sweep/records/attempt.py: doubt).
+    """
+    name = found["attempt"]
+    path = f"{folder}/attempts/{name}/attempt.json"
+    try:
+        need(re.fullmatch(ATTEMPT_NAME, name), "not a name")
+        record = strict_object(read_bytes(path))
+    except (ValueError, FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        raise ValueError(f"its attempt {name[:100]!r} has no attempt.json that can be read") from None
+    need(record.get("id") == found["id"], "its attempt is of another trial")
+    status = record.get("status")
+    # A store that fails between the result and the attempt's end leaves `failed`, but no exit code of the command; one
+    # that kept its metrics for an objective that is mended is `failed` too; and one that did not recognise its own
+    # result is a `duplicate` of itself.
+    failed = status == "failed" and (record.get("exit_code") is None or isinstance(record.get("kept"), dict))
+    need(
+        status in (found["status"], None, "running", "duplicate") or failed,
+        f"its attempt ended as {str(status)[:100]!r}",
+    )
+
+
 def standing_result(folder: str, trial: dict[str, Any]) -> dict[str, Any] | None:
     """The valid result of a trial, None if there is none. An invalid one is set aside, never deleted."""
     path = f"{folder}/result.json"
     try:
-        return valid_result(path, trial)
+        found = valid_result(path, trial)
+        backed(folder, found)
+        return found
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValueError, IsADirectoryError) as error:
@@ -279,7 +307,7 @@ def standing_result(folder: str, trial: dict[str, Any]) -> dict[str, Any] | None
     try:
         os.rename(path, aside)
         # Between the look and the rename another attempt may have put a valid one there: that one goes back.
-        valid_result(aside, trial)
+        backed(folder, valid_result(aside, trial))
         link(aside, path)
         remove(aside)
     except (ValueError, IsADirectoryError):
@@ -874,7 +902,7 @@ def run(options: argparse.Namespace, trial: dict[str, Any], signals: int) -> Non
         result = train(options, trial, attempt, signals)
         standing = publish(folder, result, trial)
         status, reason = result["status"], ""
-        if standing is not result:
+        if standing["attempt"] != attempt.name:
             status, reason = "duplicate", f"attempt {standing['attempt']} was first"
         attempt.finish(status, 0, reason)
     except Exception as error:

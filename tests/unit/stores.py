@@ -55,10 +55,12 @@ def result(of: Trial, **changes: Any) -> dict[str, Any]:
 
 
 def put_result(store: Path, of: Trial, **changes: Any) -> Path:
-    """Write a trial's result.json."""
-    path = folder(store, of) / "result.json"
+    """Write a trial's result.json, and the attempt that backs it where there is none of that name."""
+    path, told = folder(store, of) / "result.json", result(of, **changes)
+    if isinstance(told["attempt"], str) and not (path.parent / "attempts" / told["attempt"]).exists():
+        put_attempt(store, of, told["attempt"], status=told["status"])
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(result(of, **changes)))
+    path.write_text(json.dumps(told))
     return path
 
 

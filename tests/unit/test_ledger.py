@@ -39,6 +39,7 @@ def test_every_attempt_counts_once_under_its_own_sweep_commit_and_author(clone: 
     put_attempt(clone.store, B, status="preempted", sweep="s", provenance=ann)
     mirror = clone.out / "s" / "store"
     put_attempt(mirror, A, sweep="t")
+    put_attempt(mirror, C, sweep="s")
     put_result(mirror, C)
     put_attempt(mirror, C, "20260102T030405Z-lost", status="duplicate", sweep="s", provenance=ann)
     again = clone.store / "reproductions" / A.id / "1"
@@ -48,12 +49,12 @@ def test_every_attempt_counts_once_under_its_own_sweep_commit_and_author(clone: 
     total = made.total()
     minute = 2 * 60 / 3600
     assert hours(total) == pytest.approx(
-        {"all": 5 * minute, "useful": 2 * minute, "failed": minute, "preempted": minute, "duplicate": minute}
+        {"all": 6 * minute, "useful": 3 * minute, "failed": minute, "preempted": minute, "duplicate": minute}
     )
-    assert (len(total.trials), total.attempts) == (4, 5)
+    assert (len(total.trials), total.attempts) == (4, 6)
     for name in ("sweep", "commit", "author", "status"):
-        assert sum(hours(one)["all"] for one in made.by(name).values()) == pytest.approx(5 * minute)
-    assert {name: one.attempts for name, one in made.by("author").items()} == {"Ann <a@x>": 4, "unknown": 1}
+        assert sum(hours(one)["all"] for one in made.by(name).values()) == pytest.approx(6 * minute)
+    assert {name: one.attempts for name, one in made.by("author").items()} == {"Ann <a@x>": 4, "unknown": 2}
     assert {name: len(one.trials) for name, one in made.by("sweep").items()} == {"s": 4, "t": 1}
     assert set(made.by("status")) == {"succeeded", "pending", "reproduction"}
 

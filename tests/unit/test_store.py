@@ -136,8 +136,9 @@ def test_a_second_look_opens_only_what_changed(tmp_path: Path) -> None:
     assert (again.read, again.trials, again.problems) == (0, first.trials, [])
     time.sleep(0.01)
     put_result(tmp_path, trials[2], status="diverged")
+    put_attempt(tmp_path, trials[2], status="diverged")
     third = store.read(tmp_path, trials, cache)
-    assert third.read == 1
+    assert third.read == 2
     changed = third.trials[trials[2].id].result
     assert changed is not None
     assert changed["status"] == "diverged"
@@ -156,7 +157,7 @@ def test_a_broken_cache_is_no_cache(tmp_path: Path, content: str) -> None:
     put_result(tmp_path, one)
     cache = tmp_path / "cache.json"
     cache.write_text(content)
-    assert store.read(tmp_path, [one], cache).read == 1
+    assert store.read(tmp_path, [one], cache).read == 2
     assert store.read(tmp_path, [one], cache).read == 0
 
 
@@ -167,7 +168,7 @@ def test_the_cache_of_another_store_or_version_is_not_used(tmp_path: Path, key: 
     store.read(tmp_path, [one], cache)
     other = json.loads(cache.read_text()) | {"key": [key[0], key[1] or str(tmp_path)]}
     cache.write_text(json.dumps(other))
-    assert store.read(tmp_path, [one], cache).read == 1
+    assert store.read(tmp_path, [one], cache).read == 2
 
 
 def test_a_stale_handle_is_opened_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,7 @@ from sweep.engines.cluster import Cluster, Refused
 from sweep.errors import SweepError, Unreachable
 from sweep.files import write_atomic
 from sweep.records import store
+from sweep.records.attempt import NAME as ATTEMPT
 from sweep.render import Object, Trial, read_manifest
 
 PASS_BYTES = 4_000_000
@@ -89,21 +90,34 @@ def refresh(
 
 def from_messages(pods: Iterable[Object], mirror: Path, trials: Sequence[Trial]) -> int:
     """Keep the results that small enough trials leave as their Pod's last message; the number of new ones."""
-    wanted = {trial.id: trial for trial in trials}
+    there = store.read(mirror, trials).trials
+    wanted = {trial.id: trial for trial in trials if not there[trial.id].result}
     kept = 0
     for pod in pods:
         trial = wanted.get(pod["metadata"]["labels"].get(states.TRIAL_LABEL, ""))
-        if not trial or (store.folder(mirror, trial.id) / "result.json").exists():
-            continue
         message = states.last_words(pod)
         try:
             found = store.parse_object(message.encode())
         except ValueError:
             continue
-        if not store.flaw(found, trial):
-            write_atomic(store.folder(mirror, trial.id) / "result.json", message)
+        if trial and not store.flaw(found, trial) and ATTEMPT.fullmatch(found["attempt"]):
+            folder = store.folder(mirror, trial.id)
+            record = json.dumps(_vouched_for(found, trial, pod))
+            write_atomic(folder / "attempts" / found["attempt"] / "attempt.json", record)
+            write_atomic(folder / "result.json", message)
+            del wanted[trial.id]
             kept += 1
     return kept
+
+
+def _vouched_for(result: dict[str, Any], trial: Trial, pod: Object) -> dict[str, Any]:
+    """The attempt that backs a result found in a Pod's last words, as far as one can tell: what vouches for it is the
+    Pod's label, which the chart sets and nobody in the Pod can.
+    """
+    environment = result["environment"]
+    told = {name: result.get(name) for name in ("id", "attempt", "status", "started_at", "finished_at")}
+    place = {name: environment.get(name) for name in ("engine", "node")} | {"pod": pod["metadata"]["name"]}
+    return {"schema_version": store.SCHEMA_VERSION, **told, **place, "exit_code": 0, "gpus": trial.gpus}
 
 
 @cache

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 ALIVE_SECONDS = 120
 """Without a sign of life for so long an attempt is dead: one is due every 10 s, and NFS may show it a minute late."""
 
@@ -45,6 +48,28 @@ class Attempt:
         """GPUs x seconds."""
         gpus = self.record.get("gpus")
         return self.seconds * float(gpus) if isinstance(gpus, int) else 0.0
+
+
+def doubt(result: Mapping[str, Any], attempts: Iterable[Attempt]) -> str:
+    """Why none of the trial's `attempts` backs its result, so that it is not believed; "" where one does.
+
+    The one it names must be there, be of the same trial, and have ended with it, or not have lived to write that down.
+    The runner judges by the same rule (chart/files/trial.py: backed).
+    """
+    named = str(result.get("attempt"))
+    record = next((attempt.record for attempt in attempts if attempt.name == named), None)
+    if not record:
+        return f"no attempt of this trial backs it: there is no attempts/{named[:100]}/attempt.json that can be read"
+    if record.get("id") != result.get("id"):
+        return f"no attempt of this trial backs it: attempts/{named}/attempt.json is of another trial"
+    status = record.get("status")
+    # A store that fails between the result and the attempt's end leaves `failed`, but no exit code of the command; one
+    # that kept its metrics for an objective that is mended is `failed` too; and one that did not recognise its own
+    # result is a `duplicate` of itself.
+    failed = status == "failed" and (record.get("exit_code") is None or isinstance(record.get("kept"), dict))
+    if status in (result.get("status"), None, "running", "duplicate") or failed:
+        return ""
+    return f"no attempt of this trial backs it: attempts/{named}/attempt.json says {str(status)[:100]!r}"
 
 
 def seconds_between(start: Any, end: Any) -> float:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from sweep.files import write_atomic
-from sweep.records.attempt import Attempt
+from sweep.records.attempt import Attempt, doubt
 from sweep.render import Trial
 
 SCHEMA_VERSION = 1
@@ -51,7 +51,8 @@ class Problem:
 
 @dataclass(frozen=True)
 class Stored:
-    """What the store holds of one trial. `result` is a valid result.json, less the identity it was checked against."""
+    """What the store holds of one trial. `result` is a valid result.json that one of the attempts backs, less the
+    identity it was checked against."""
 
     result: dict[str, Any] | None = None
     attempts: tuple[Attempt, ...] = ()
@@ -221,7 +222,11 @@ class _Reader:
         except OSError as error:
             self._aside(f"{base}/attempts", error)
             names = []
-        return Stored(result, tuple(self._attempt(base, name) for name in names))
+        attempts = tuple(self._attempt(base, name) for name in names)
+        if result and (why := doubt(result, attempts)):
+            self.problems.append(Problem(f"{base}/result.json", why))
+            result = None
+        return Stored(result, attempts)
 
     def _attempt(self, base: str, name: str) -> Attempt:
         key = f"{base}/attempts/{name}/attempt.json"
