@@ -1,7 +1,8 @@
 {{/*
 The chart is the only place that turns a trial into an identity and a Job: this file holds the rules, job.yaml applies
 them to every trial. Objects are written as one JSON value per top-level key, which YAML readers accept and scripts
-read back at the speed of a JSON parser.
+read back at the speed of a JSON parser. Whatever comes from a person goes into the text by toJson, keys too: YAML 1.1
+takes a bare `n` for false and `1e3` for 1000, and `fromYaml` reads by its rules.
 */}}
 
 {{/* ---- names: each spelled once ---- */}}
@@ -24,9 +25,9 @@ read back at the speed of a JSON parser.
 
 {{- define "helm-sweep.labels" -}}
 app.kubernetes.io/name: helm-sweep
-app.kubernetes.io/instance: {{ .Release.Name | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
-helm-sweep/sweep: {{ .Values.sweep | quote }}
+app.kubernetes.io/instance: {{ toJson .Release.Name }}
+app.kubernetes.io/managed-by: {{ toJson .Release.Service }}
+helm-sweep/sweep: {{ toJson .Values.sweep }}
 {{- end }}
 
 {{/* ---- what the Pod finds below /sweep/runner ---- */}}
@@ -62,7 +63,30 @@ passwd entry. JSON: file name -> text. */}}
 
 {{/* ---- checks that the schema cannot say in words ---- */}}
 
+{{/* What YAML spoils on its way here or from here: a bare `n` as a key, and characters that are written raw but cannot be
+read (NUL: no process can be given it). Hyperparameters have the schema for it. Takes (dict "value" ANY "key" STRING "depth" INT). */}}
+{{- define "helm-sweep.check.spelling" -}}
+{{- if gt (int .depth) 60 }}{{ fail (printf "%s: nested more than 60 levels deep; a few are all that is needed" (trunc 80 .key)) }}{{ end -}}
+{{- if kindIs "map" .value -}}
+  {{- range $name, $value := .value -}}
+    {{- $key := empty $.key | ternary $name (printf "%s.%s" $.key $name) -}}
+    {{- if eq $name "<<" }}{{ fail (printf "%s: merge keys are not YAML 1.2; write the keys out" $key) }}{{ end -}}
+    {{- if has $name (list "true" "false") }}{{ fail (printf "%s: a bare y, yes, on, n, no or off is true or false to Helm; put the key in quotes, or take another" $key) }}{{ end -}}
+    {{- include "helm-sweep.check.spelling" (dict "value" $name "key" $key "depth" $.depth) -}}
+    {{- include "helm-sweep.check.spelling" (dict "value" $value "key" $key "depth" (add1 $.depth)) -}}
+  {{- end -}}
+{{- else if kindIs "slice" .value -}}
+  {{- range $index, $value := .value -}}
+    {{- include "helm-sweep.check.spelling" (dict "value" $value "key" (printf "%s[%d]" $.key $index) "depth" (add1 $.depth)) -}}
+  {{- end -}}
+{{- else if kindIs "string" .value -}}
+  {{- if regexMatch `[\x00\x7f-\x9f\x{feff}\x{fffe}\x{ffff}]` .value }}{{ fail (printf "%s: holds a control character (NUL, or U+007F to U+009F) or a byte order mark, which cannot be carried to a Pod; remove it" .key) }}{{ end -}}
+{{- end -}}
+{{- end }}
+
 {{- define "helm-sweep.check" -}}
+{{- $checked := set (omit .Values "trials" "code") "code" (omit .Values.code "files") -}}
+{{- include "helm-sweep.check.spelling" (dict "value" $checked "key" "" "depth" 0) -}}
 {{- with .Values -}}
 {{- if not .sweep }}{{ fail "sweep: give the sweep a name, as in `sweep: quickstart`" }}{{ end -}}
 {{- if not .trials }}{{ fail "trials: the list is empty; add a trial, or let `make sweep` expand space.yaml" }}{{ end -}}
@@ -137,14 +161,14 @@ and "@lineage.folder@" stand in for <id[:2]>/<id> of either. */}}
 
 {{/* The Job spec without what differs between trials: "@trial.json@", "@trial.id@" and the above stand in for it. */}}
 {{- define "helm-sweep.job.spec" -}}
-backoffLimit: {{ .Values.backoffLimit }}
+backoffLimit: {{ int64 .Values.backoffLimit }}
 completions: 1
 parallelism: 1
 {{- if .Values.suspend }}
 suspend: true
 {{- end }}
 {{- if not (kindIs "invalid" .Values.ttlSecondsAfterFinished) }}
-ttlSecondsAfterFinished: {{ .Values.ttlSecondsAfterFinished }}
+ttlSecondsAfterFinished: {{ int64 .Values.ttlSecondsAfterFinished }}
 {{- end }}
 # 143 is never matched: a Pod-level deadline ends in 143 too, and ignoring it would loop for ever.
 podFailurePolicy:
@@ -160,7 +184,9 @@ template:
     labels:
       {{- include "helm-sweep.labels" . | nindent 6 }}
       helm-sweep/trial: "@trial.id@"
-      {{- with .Values.podLabels }}{{ toYaml . | nindent 6 }}{{ end }}
+      {{- range $name, $value := .Values.podLabels }}
+      {{ toJson $name }}: {{ toJson $value }}
+      {{- end }}
     {{- with .Values.podAnnotations }}
     annotations: {{ toJson . }}
     {{- end }}
@@ -183,11 +209,11 @@ template:
 restartPolicy: Never
 # The backstop behind the runner's own limit. It counts from the Pod's start, so it leaves 600 s to pull the image.
 activeDeadlineSeconds: {{ add .Values.limit_seconds .Values.terminationGracePeriodSeconds 600 }}
-terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds }}
+terminationGracePeriodSeconds: {{ int64 .Values.terminationGracePeriodSeconds }}
 automountServiceAccountToken: false
 enableServiceLinks: false
 {{- with .Values.priorityClassName }}
-priorityClassName: {{ . | quote }}
+priorityClassName: {{ toJson . }}
 {{- end }}
 {{- with .Values.nodeSelector }}
 nodeSelector: {{ toJson . }}
@@ -198,15 +224,15 @@ tolerations: {{ toJson . }}
 {{- with .Values.image.pullSecrets }}
 imagePullSecrets:
   {{- range . }}
-  - name: {{ . | quote }}
+  - name: {{ toJson . }}
   {{- end }}
 {{- end }}
 securityContext:
   runAsNonRoot: true
-  runAsUser: {{ .Values.security.runAsUser }}
-  runAsGroup: {{ .Values.security.runAsGroup }}
+  runAsUser: {{ int64 .Values.security.runAsUser }}
+  runAsGroup: {{ int64 .Values.security.runAsGroup }}
   {{- if not (kindIs "invalid" .Values.security.fsGroup) }}
-  fsGroup: {{ .Values.security.fsGroup }}
+  fsGroup: {{ int64 .Values.security.fsGroup }}
   fsGroupChangePolicy: OnRootMismatch
   {{- end }}
   {{- with .Values.security.supplementalGroups }}
@@ -215,7 +241,7 @@ securityContext:
   seccompProfile: {type: RuntimeDefault}
 {{- with include "helm-sweep.claim.name" . }}
 resourceClaims:
-  - {name: gpu, resourceClaimTemplateName: {{ quote . }}}
+  - {name: gpu, resourceClaimTemplateName: {{ toJson . }}}
 {{- end }}
 {{- with include "helm-sweep.init.names" . | fromJsonArray }}
 initContainers:
@@ -225,9 +251,9 @@ initContainers:
 {{- end }}
 containers:
   - name: trial
-    image: {{ include "helm-sweep.image" . | quote }}
+    image: {{ include "helm-sweep.image" . | toJson }}
     {{- with .Values.image.pullPolicy }}
-    imagePullPolicy: {{ . }}
+    imagePullPolicy: {{ toJson . }}
     {{- end }}
     command: [python3, -I, -S, /sweep/runner/trial.py]
     args:
@@ -242,11 +268,11 @@ containers:
       {{- end }}
       - --provenance=/sweep/provenance/provenance.json
       - --scratch=/tmp
-      - --gpus={{ .Values.gpu.count }}
-      - --grace={{ .Values.terminationGracePeriodSeconds }}
+      - --gpus={{ int64 .Values.gpu.count }}
+      - --grace={{ int64 .Values.terminationGracePeriodSeconds }}
       - --checkpoints={{ .Values.checkpoints }}
       {{- with .Values.budget }}
-      - {{ printf "--budget=%s" . | quote }}
+      - {{ printf "--budget=%s" . | toJson }}
       {{- end }}
       {{- if .Values.gpu.shared }}
       - --gpu-shared
@@ -258,9 +284,9 @@ containers:
       - {name: NODE_NAME, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}
       {{- range $name, $value := .Values.env }}
       {{- if kindIs "string" $value }}
-      - {name: {{ $name }}, value: {{ toJson $value }}}
+      - {name: {{ toJson $name }}, value: {{ toJson $value }}}
       {{- else }}
-      - {name: {{ $name }}, valueFrom: {secretKeyRef: {name: {{ toJson $value.secret }}, key: {{ toJson $value.key }}}}}
+      - {name: {{ toJson $name }}, valueFrom: {secretKeyRef: {name: {{ toJson $value.secret }}, key: {{ toJson $value.key }}}}}
       {{- end }}
       {{- end }}
     resources: {{ include "helm-sweep.resources" . }}
@@ -293,18 +319,18 @@ volumes:
   - {{ mergeOverwrite (dict "name" "data") (include "helm-sweep.volume" (dict "volume" .Values.data.volume "key" "data.volume" "readOnly" true) | fromJson) | toJson }}
   {{- end }}
   {{- if $bundle }}
-  - {name: code, configMap: {name: {{ include "helm-sweep.code.name" . | quote }}}}
+  - {name: code, configMap: {name: {{ include "helm-sweep.code.name" . | toJson }}}}
   {{- else if $git }}
   - {name: code, emptyDir: {}}
   {{- with .Values.code.secret }}
   # Readable for all: without fsGroup the file is root's. Only the init container has it, and nobody else is in there.
-  - {name: deploy-key, secret: {secretName: {{ . | quote }}, defaultMode: 0444}}
+  - {name: deploy-key, secret: {secretName: {{ toJson . }}, defaultMode: 0444}}
   {{- end }}
   {{- end }}
-  - {name: runner, configMap: {name: {{ include "helm-sweep.runner.name" . | quote }}}}
-  - {name: provenance, configMap: {name: {{ include "helm-sweep.provenance.name" . | quote }}, optional: true}}
+  - {name: runner, configMap: {name: {{ include "helm-sweep.runner.name" . | toJson }}}}
+  - {name: provenance, configMap: {name: {{ include "helm-sweep.provenance.name" . | toJson }}, optional: true}}
   - {name: scratch, emptyDir: {}}
-  - {name: shm, emptyDir: {medium: Memory, sizeLimit: {{ .Values.sharedMemory | quote }}}}
+  - {name: shm, emptyDir: {medium: Memory, sizeLimit: {{ toJson .Values.sharedMemory }}}}
   {{- range .Values.extraVolumes }}
   - {{ toJson . }}
   {{- end }}

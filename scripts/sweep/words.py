@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-CONTROL = re.compile("[\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-"""What Helm writes into YAML as it is, and then cannot read."""
+CONTROL = re.compile("[\x7f-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
+"""What Helm writes into YAML as it is, and then cannot read, or not for certain."""
 
 LARGE, SMALL, MOST_PLACES = 1e15, 1e-11, 12
 """Beyond these a number is shown with an exponent."""

@@ -14,17 +14,29 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.composer import Composer
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
+from sweep import scalars
 from sweep.errors import BadInput
+from sweep.scalars import TRUTHY
 from sweep.words import CONTROL
 
 Key = str | int
-TRUTHY = {"on": "true", "yes": "true", "y": "true", "off": "false", "no": "false", "n": "false"}
-INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
-LIMIT = 2**53  # beyond it Helm's numbers, which are doubles, lose digits
 UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")  # YAML wants these escaped; JSON does not mind
+__all__ = ["CONTROL", "UNSAFE", "Document", "Key", "flow", "load", "parse", "plain", "read_text"]
+
+# ---- bounds: what a file of people's may ask of this machine ----
+
+MAX_BYTES = 32 * 2**20
+"""Of a file, its expanded trials included: about 250,000 of them."""
+MAX_VALUES = 200_000
+"""Values and keys that ruamel may read: it takes 0.75 KB and 0.1 ms for each; expanded trials do not count."""
+MAX_DEPTH = 60
+"""Levels of maps and lists. The deepest of a Pod spec has about 12."""
+MAX_ALIASED = 500
+"""Values that aliases may stand for. From 1,000 on Helm (go-yaml) refuses what is mostly aliases."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +92,13 @@ def _line(mark: Any, cut: tuple[int, int]) -> int:
 
 
 def read_text(path: Path, shown: str) -> str:
-    """The file as text, line ends as they are; raises BadInput where it is missing, no file or not UTF-8."""
+    """The file as text, line ends as they are; raises BadInput where it is missing, no file, too large or not UTF-8."""
     try:
-        return path.read_bytes().decode()
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise BadInput(f"{shown}: more than {MAX_BYTES // 2**20} MiB; spread the trials over several sweeps")
+        return data.decode()
     except FileNotFoundError:
         raise BadInput(f"{shown}: no such file; `make new SWEEP=<name>` starts a sweep") from None
     except UnicodeDecodeError as error:
@@ -99,20 +115,26 @@ def load(path: Path, shown: str, *, helm: bool = True) -> Document:
 
 def parse(text: str, shown: str, cut: tuple[int, int] = (0, 0), *, helm: bool = True) -> Document:
     """Read YAML text whose top level is a map; see Document for `cut`, load for `helm`."""
+    text = text.removeprefix("\ufeff")
+    _check_text(text, shown, cut)
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Composer = _Composer
     try:
-        root = YAML(typ="safe", pure=True).compose(text)
+        root = yaml.compose(text)
+    except _Refused as error:
+        raise _bad(shown, _line(error.problem_mark, cut), (), str(error.problem)) from None
     except MarkedYAMLError as error:
         opened = any(word in str(error.context) for word in ("flow", "quoted"))
         line = _line(error.context_mark if opened else error.problem_mark or error.context_mark, cut)
-        problem = " ".join(str(error.problem or error.context).split())
+        problem = scalars.shown(" ".join(str(error.problem or error.context).split()))
         advice = "look at the bracket or quote that opens here" if opened else "look at this line and the one above"
         advice = "indent with spaces" if r"'\t'" in problem else advice
         raise BadInput(f"{shown}:{line}: not YAML: {problem}; {advice}") from None
     except YAMLError as error:
         line = text.count("\n", 0, getattr(error, "position", 0)) + 1
         raise BadInput(f"{shown}:{line}: not YAML: a control character; remove it") from None
-    except RecursionError:
-        raise BadInput(f"{shown}:1: nested too deeply; a few levels are all that is needed") from None
+    except (ValueError, ArithmeticError, AttributeError, LookupError, TypeError) as error:  # of ruamel itself
+        raise BadInput(f"{shown}:1: not YAML that can be read ({error}); write plain `key: value` lines") from None
     if root is None:
         raise BadInput(f"{shown}:1: the file is empty; write at least one `key: value`")
     if not isinstance(root, MappingNode):
@@ -120,35 +142,103 @@ def parse(text: str, shown: str, cut: tuple[int, int] = (0, 0), *, helm: bool = 
     return Document(shown, _Reader(shown, cut, helm).value(root, ()), root, cut)
 
 
+_STRANGE = re.compile(
+    "(?P<character>[\x85\u2028\u2029\ufeff])|(?P<return>\r(?!\n))|^(?P<marker>---(?=\\s|$)|\\.\\.\\.(?=\\s|$)|%)", re.M
+)
+
+
+def _check_text(text: str, shown: str, cut: tuple[int, int]) -> None:
+    """Refuse what readers see as the end of a line or of a document, or not, before one of them is asked."""
+    for found in _STRANGE.finditer(text):
+        above = text[: found.start()]
+        number = above.count("\n")
+        line = number + 1 + (cut[1] if number >= cut[0] else 0)
+        if found["character"]:
+            code = f"U+{ord(found['character']):04X}"
+            raise BadInput(f"{shown}:{line}: the character {code} is a line break to some readers of YAML; remove it")
+        if found["return"]:
+            raise BadInput(f"{shown}:{line}: a carriage return within a line; end lines with \\n or \\r\\n")
+        rest = text[found.end() :].partition("\n")[0]
+        if found["marker"] == "---" and not rest.strip() and not re.search(r"^\s*[^\s#]", above, re.M):
+            continue  # the file begins with it, as many do
+        word = found["marker"]
+        raise BadInput(f"{shown}:{line}: `{word}` begins another document or a directive; write one map, without it")
+
+
+class _Refused(MarkedYAMLError):
+    """YAML that every reader reads, and that is refused here: too much of it, or a tag."""
+
+
+class _Composer(Composer):
+    """Counts what it makes, so that a file asks for seconds and megabytes at most."""
+
+    def __init__(self, loader: Any = None) -> None:
+        super().__init__(loader)
+        self.warn_double_anchors = False  # the later one holds, for Helm too
+        self.count = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        event = self.parser.peek_event()
+        self.count += 1
+        if self.count > MAX_VALUES:
+            problem = f"more than {MAX_VALUES:,} values; let space.yaml and expand make the trials"
+            raise _Refused(None, None, problem, event.start_mark)
+        if self.depth >= MAX_DEPTH:
+            problem = f"nested more than {MAX_DEPTH} levels deep; a few are all that is needed"
+            raise _Refused(None, None, problem, event.start_mark)
+        tag = getattr(event, "tag", None)
+        if tag == "!":
+            problem = "the tag ! is not known here; remove it, and quote what is a string"
+            raise _Refused(None, None, problem, event.start_mark)
+        node = super().compose_node(parent, index)
+        if tag and isinstance(node, ScalarNode):
+            node.style = "!"  # not a plain word any more: its kind was said
+        return node
+
+
 class _Reader:
     """Turns nodes into values, each node once (an alias is the same node), and refuses what readers disagree about."""
 
     def __init__(self, shown: str, cut: tuple[int, int], helm: bool) -> None:
         self.shown, self.cut, self.helm = shown, cut, helm
-        self.done: dict[int, Any] = {}
+        self.done: dict[int, tuple[Any, int]] = {}
         self.open: set[int] = set()
+        self.aliased = 0
 
     def bad(self, node: Any, path: tuple[Key, ...], problem: str) -> BadInput:
         return _bad(self.shown, _line(node.start_mark, self.cut), path, problem)
 
     def value(self, node: Any, path: tuple[Key, ...]) -> Any:
+        return self.sized(node, path)[0]
+
+    def sized(self, node: Any, path: tuple[Key, ...]) -> tuple[Any, int]:
+        """The value, and of how many values it consists once every alias is written out."""
         if id(node) in self.open:
             raise self.bad(node, path, "this alias contains itself; write the value out")
-        if id(node) not in self.done:
-            self.open.add(id(node))
-            self.done[id(node)] = self.fresh(node, path)
-            self.open.remove(id(node))
+        if id(node) in self.done:
+            self.aliased += self.done[id(node)][1]
+            if self.aliased > MAX_ALIASED:
+                raise self.bad(node, path, f"aliases stand for more than {MAX_ALIASED} values here; write them out")
+            return self.done[id(node)]
+        self.open.add(id(node))
+        self.done[id(node)] = self.fresh(node, path)
+        self.open.remove(id(node))
         return self.done[id(node)]
 
-    def fresh(self, node: Any, path: tuple[Key, ...]) -> Any:
+    def fresh(self, node: Any, path: tuple[Key, ...]) -> tuple[Any, int]:
         kind = str(node.tag).removeprefix("tag:yaml.org,2002:")
         if isinstance(node, ScalarNode):
-            return self.scalar(node, kind, path)
+            try:
+                return scalars.value(str(node.value), kind, plain=node.style is None), 1
+            except scalars.Disagreement as error:
+                raise self.bad(node, path, str(error)) from None
         if kind not in ("map", "seq"):
             raise self.bad(node, path, f"the tag {node.tag} is not known here; remove it")
         if isinstance(node, SequenceNode):
-            return [self.value(item, (*path, index)) for index, item in enumerate(node.value)]
+            pairs = [self.sized(item, (*path, index)) for index, item in enumerate(node.value)]
+            return [value for value, _ in pairs], 1 + sum(size for _, size in pairs)
         made: dict[str, Any] = {}
+        whole = 1
         for key, value in node.value:
             name = self.key(key, path)
             if name in made:
@@ -156,49 +246,18 @@ class _Reader:
                 raise self.bad(
                     key, (*path, name), f"this key stands already on line {_line(first.start_mark, self.cut)}; keep one"
                 )
-            made[name] = self.value(value, (*path, name))
-        return made
+            made[name], size = self.sized(value, (*path, name))
+            whole += size
+        return made, whole
 
     def key(self, node: Any, path: tuple[Key, ...]) -> str:
         if not isinstance(node, ScalarNode):
             raise self.bad(node, path, "a key must be one word, not a list or a map")
-        if node.value == "<<" and node.style is None:
-            raise self.bad(node, path, "merge keys (<<) are not YAML 1.2; write the keys out")
-        if node.style is None and node.value.lower() in TRUTHY:
-            if self.helm:
-                boolean = TRUTHY[node.value.lower()]
-                raise self.bad(node, path, f'the key {node.value} is {boolean} to Helm; write "{node.value}"')
-        elif not isinstance(self.value(node, path), str):
-            raise self.bad(node, path, f'the key {node.value} is not a string to YAML; write "{node.value}"')
-        return str(node.value)
-
-    def scalar(self, node: Any, kind: str, path: tuple[Key, ...]) -> Any:
-        text = str(node.value)
-        if kind == "str":
-            if node.style is None and text.lower() in TRUTHY:
-                boolean = TRUTHY[text.lower()]
-                raise self.bad(
-                    node, path, f'{text} is {boolean} to Helm but a string in YAML 1.2; write {boolean} or "{text}"'
-                )
-            if control := CONTROL.search(text):
-                raise self.bad(node, path, f"the character U+{ord(control[0]):04X} gets lost on its way; remove it")
-            return text
-        if kind == "null":
-            return None
-        if kind == "bool" and text.lower() in ("true", "false"):
-            return text.lower() == "true"
-        if kind == "int" and INTEGER.fullmatch(text):
-            if abs(int(text)) > LIMIT:
-                raise self.bad(node, path, f'{text} is beyond 2^53, where numbers lose digits; write "{text}"')
-            return int(text)
-        if kind == "float" and "_" not in text:
-            number = float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
-            if not math.isfinite(number):
-                raise self.bad(node, path, f"{text} is not a finite number, JSON has no word for it; write a number")
-            return number
-        if kind.startswith("!"):
-            raise self.bad(node, path, f"the tag {kind} is not known here; remove it")
-        raise self.bad(node, path, f'YAML readers disagree about {text}; write a plain decimal number, or "{text}"')
+        kind = str(node.tag).removeprefix("tag:yaml.org,2002:")
+        try:
+            return scalars.key(str(node.value), kind, plain=node.style is None, helm=self.helm)
+        except scalars.Disagreement as error:
+            raise self.bad(node, path, str(error)) from None
 
 
 # ---- writing ----
@@ -236,7 +295,7 @@ def plain(value: Any) -> str:
         return "{" + ", ".join(f"{plain(key)}: {plain(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(plain, value)) + "]"
-    words = ("true", "false", "null", *TRUTHY)
+    words = ("true", "false", "null", *(word.lower() for word in TRUTHY))
     if isinstance(value, str) and re.fullmatch(r"[A-Za-z_][\w./-]*", value, re.ASCII) and value.lower() not in words:
         return value
     return flow(value)

@@ -789,6 +789,57 @@ def test_the_largest_trial_can_be_started_and_one_byte_more_is_refused(tmp_path:
         trial(room + 1)
 
 
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ('env: {N: "5"}', "env.false"),
+        ("podLabels: {y: a}", "podLabels.true"),
+        ("nodeSelector: {on: a}", "nodeSelector.true"),
+        ("resources: {limits: {OFF: 1}}", "resources.limits.false"),
+        ("pod: {affinity: {a: [{b: {No: 1}}]}}", r"pod.affinity.a\[0\].b.false"),
+        ("hyperparameters: {n: 5}", "hyperparameters.false"),
+        ("trials: [{n: 5}]", r"trials\[0\]"),
+        ("trials: [{lr: 1, resources: {limits: {y: 1}}}]", r"trials\[0\].resources.limits.true"),
+    ],
+)
+def test_bare_key_that_is_a_boolean_to_helm_is_refused_by_plain_helm_too(tmp_path: Path, line: str, key: str) -> None:
+    path = tmp_path / "values.yaml"
+    kept = [f"{name}: {json.dumps(value)}" for name, value in MINIMAL.items() if name != line.split(":")[0]]
+    path.write_text("\n".join([*kept, line]))
+    with pytest.raises(BadInput, match=f"^{key}: a bare y, yes, on, n, no or off is true or false to Helm"):
+        render.render(CHART, "demo", [path])
+
+
+@pytest.mark.parametrize("char", ["\0", "\x85", "\ufeff"])
+@pytest.mark.parametrize("where", ["env", "podAnnotations", "pod", "command"])
+def test_character_that_is_lost_on_its_way_is_refused_everywhere(tmp_path: Path, where: str, char: str) -> None:
+    """Helm would write it raw and read another value, or none, from its own manifest."""
+    value: Any = {"A": f"a{char}b"}
+    with pytest.raises(BadInput, match=rf"^{where}.*: holds a control character"):
+        rendered(tmp_path, with_values(**{where: list(value.values()) if where == "command" else value}))
+
+
+def test_plain_helm_refuses_what_is_nested_too_deeply_or_multiplied_by_aliases(tmp_path: Path) -> None:
+    path = tmp_path / "values.yaml"
+    levels = "".join(f"  a{level}: &a{level} [{','.join([f'*a{level - 1}'] * 10)}]\n" for level in range(1, 9))
+    for text, message in (
+        ("pod: {a: " + "[" * 340 + "]" * 340 + "}", r"nested more than 60 levels deep|did not find expected ',' or"),
+        (f"pod:\n  a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n{levels}", "document contains excessive aliasing"),
+    ):
+        path.write_text("\n".join([*(f"{name}: {json.dumps(value)}" for name, value in MINIMAL.items()), text]))
+        with pytest.raises(BadInput, match=message):
+            render.render(CHART, "demo", [path])
+
+
+def test_large_numbers_reach_the_pod_as_whole_numbers(tmp_path: Path) -> None:
+    """Go prints a million as 1e+06."""
+    values = with_values(terminationGracePeriodSeconds=1_000_000, security={"runAsUser": 1_000_650_000})
+    (job,) = rendered(tmp_path, values).jobs
+    assert "--grace=1000000" in container_of(job)["args"]
+    assert pod_spec(job)["terminationGracePeriodSeconds"] == 1_000_000
+    assert pod_spec(job)["securityContext"]["runAsUser"] == 1_000_650_000
+
+
 @pytest.mark.parametrize("char", ["\x7f", "\x85", "\x9b"])
 def test_control_character_is_refused(tmp_path: Path, char: str) -> None:
     """Helm 4 lets the schema say it; helm 3 stumbles over its own copy of the values before it gets there."""

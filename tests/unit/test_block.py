@@ -68,3 +68,26 @@ def test_a_trial_that_is_no_json_any_more_is_told_where_json_is_needed() -> None
         BadInput, match=r"^values.yaml:2: a trial in the block of expand is not one line of JSON any more"
     ):
         found.sections  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '- {"x": 1, "x": 2}',
+        '- {"x": 1e5}',
+        '- {"x": NaN}',
+        '- {"x": "\\ud83d\\ude00"}',
+        '- {"x": "a\u2028b"}',
+        '- {"x": -0}',
+        '- {"x": ' + "9" * 5000 + "}",
+        '- {"x": ' + "[" * 5000 + "]" * 5000 + "}",
+        "- [1]",
+        "# harmless\u2028- {x: 1}",
+        "x: 1",
+    ],
+    ids=lambda line: ascii(line[:30]),
+)
+def test_a_line_that_expand_would_not_write_is_read_as_yaml_though_the_digest_is_right(line: str) -> None:
+    """Anybody can make a digest; what json and Helm may read in two ways goes the way of an edited block."""
+    begin = f"# expanded from space.yaml sha256:{'0' * 16} (1 trial, sha256:{block.digest([line])})"
+    assert read([begin, line, "# end"]).edited

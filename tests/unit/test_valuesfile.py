@@ -170,6 +170,11 @@ def test_hand_written_trials_without_a_block_are_left_alone() -> None:
         with_trials(parse("trials: []\n"), SPACE, TRIALS)
 
 
+@pytest.mark.parametrize("sweep", ["n", "on", "true", "null"])
+def test_a_generated_file_quotes_a_name_that_is_no_string_bare(sweep: str) -> None:
+    assert parse(valuesfile.generate(sweep, SPACE, [Section("", tuple(TRIALS))])).head.data["sweep"] == sweep
+
+
 def test_a_generated_file_says_what_the_space_says() -> None:
     made = read("{lr: {type: float, low: 0.01, high: 1}}", fixed="{epochs: 3, flag: true, tiny: 1e-7}")
     text = valuesfile.generate("demo", made, [Section("", tuple(TRIALS))])

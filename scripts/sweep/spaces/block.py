@@ -73,15 +73,39 @@ class Block:
 
     @cached_property
     def edited(self) -> bool:
-        """Whether the lines were changed by hand since expand wrote them."""
-        return bool(self.lines) if self.digest is None else digest(self.lines) != self.digest
+        """Whether the lines were changed by hand since expand wrote them, or are not what expand would write."""
+        if self.digest is None:
+            return bool(self.lines)
+        return digest(self.lines) != self.digest or self._as_written is None
+
+    @cached_property
+    def _as_written(self) -> list[tuple[int, dict[str, Any]]] | None:
+        """The trials with their 1-based lines; None unless each line is spelled as expand spells it.
+
+        A digest can be made by anybody, and JSON is not YAML: of `{"a": 1, "a": 2}`, `1e5`, `NaN` or a U+2028 Helm and
+        json may make different things. What expand writes all readers take alike.
+        """
+        made = []
+        for number, line in enumerate(self.lines, self.first + 2):
+            text = line.strip(" \t\r")
+            if text.startswith("- "):
+                try:
+                    trial = _trial(json.loads(text[2:]))
+                    if text != f"- {yamlfile.flow(trial)}":
+                        return None
+                except (ValueError, RecursionError):
+                    return None
+                made.append((number, trial))
+            elif (text and not text.startswith("# ")) or yamlfile.UNSAFE.search(text):
+                return None
+        return made
 
     @cached_property
     def sections(self) -> list[Section]:
         """What expand wrote, and what people added to it if it is JSON; BadInput if it is not."""
         try:
             return sections(self.lines)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise BadInput(
                 f"values.yaml:{self.first + 1}: a trial in the block of expand is not one line of JSON any more; "
                 "move it below `# end`"
@@ -95,13 +119,18 @@ class Block:
     @property
     def trials(self) -> list[tuple[int, dict[str, Any]]]:
         """The trials with their 1-based lines; not of an edited block."""
-        lines = enumerate((line.lstrip() for line in self.lines), self.first + 2)
-        return [(number, json.loads(line[2:])) for number, line in lines if line.startswith("- ")]
+        return self._as_written or []
 
     @property
     def rounds(self) -> int:
         """How many rounds of an adaptive search it holds."""
         return max((int(found[1]) for title in self.titles if (found := ROUND.fullmatch(title.what))), default=0)
+
+
+def _trial(value: Any) -> dict[str, Any]:
+    if isinstance(value, dict):
+        return value
+    raise ValueError("a trial is a map")
 
 
 def sections(lines: Iterable[str]) -> list[Section]:
@@ -113,7 +142,7 @@ def sections(lines: Iterable[str]) -> list[Section]:
         elif line.startswith("- "):
             if not made:
                 made.append((["", "", "", ""], []))
-            made[-1][1].append(READER.raw_decode(line[2:])[0])
+            made[-1][1].append(_trial(READER.raw_decode(line[2:])[0]))
     return [Section(what, tuple(trials), *rest) for (what, *rest), trials in made]
 
 

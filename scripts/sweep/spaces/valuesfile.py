@@ -92,7 +92,7 @@ def generate(sweep: str, space: Space, sections: Sequence[Section]) -> str:
     head = f"""\
 # The sweep {sweep}: expand owns the marked block of trials, every other line is yours.
 # What base.yaml sets may be overridden here, as `gpu` is.
-sweep: {sweep}
+sweep: {yamlfile.plain(sweep)}
 objective: {yamlfile.plain(space.objective)}
 hyperparameters: {yamlfile.flow(space.hyperparameters)}
 {f"budget: {yamlfile.plain(space.budget)}{chr(10)}" if space.budget else ""}command: [python, train.py]
