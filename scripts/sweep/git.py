@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sweep.errors import BadInput
+from sweep.words import shown
 
 NAME, EMAIL = "helm-sweep", "helm-sweep@localhost"
 UNFINISHED = {
@@ -225,7 +226,7 @@ def commit(repo: Path, paths: list[str], message: str) -> Commit | None:
     if new:
         _git(repo, "add", "--intent-to-add", "--", *new)
     try:
-        done = _run(repo, *identity, "commit", "--quiet", "--only", f"--message={message}", "--", *changed)
+        done = _run(repo, *identity, "commit", "--quiet", "--only", f"--message={shown(message)}", "--", *changed)
         if done.returncode:
             said = (done.stderr + done.stdout).decode(errors="replace").split("\n")
             reason = " | ".join(line.strip() for line in said if line.strip())[:400]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+COMMIT = re.compile("[0-9a-f]{4,64}")
+"""Git's hash of a commit, or the beginning of one: nothing that git could take for an option or another name."""
 CONTROL = re.compile("[\x7f-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
 """What Helm writes into YAML as it is, and then cannot read, or not for certain."""
 
@@ -36,6 +38,15 @@ def shown(text: str) -> str:
 
 def _spelled(char: str) -> str:
     return char if char.isprintable() or char in "\n\t" else char.encode("unicode_escape").decode()
+
+
+def everywhere(data: Any) -> Any:
+    """JSON with all of its text shown, keys too."""
+    if isinstance(data, dict):
+        return {shown(key): everywhere(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [everywhere(value) for value in data]
+    return shown(data) if isinstance(data, str) else data
 
 
 def line(text: str) -> str:

@@ -114,6 +114,22 @@ def test_the_causes_in_the_table_add_up_to_the_total_to_the_digit(
         assert {total, *parts} == {""}
 
 
+@pytest.mark.parametrize("commit", ["--output=/tmp/x", "-x", "HEAD", "main", "a" * 65, "abcd\n--x", "ABCD", "", "a:b"])
+def test_a_commit_of_an_attempt_is_a_hash_or_unknown(commit: str) -> None:
+    assert booking.provenance({"provenance": {"commit": commit}})["commit"] == "unknown"
+    assert booking.provenance({"provenance": {"commit": "0123abcd" * 5}})["commit"] == "0123abcd" * 5
+
+
+def test_what_an_attempt_says_of_its_submission_has_types_and_bounds() -> None:
+    told = {"commit": 1, "author": "A\n\x1b[2J" + "x" * 999, "dirty": "no", "round": True, "more": 1}
+    made = booking.provenance({"provenance": told})
+    assert made.keys() == {"author", "dirty"}
+    assert made["author"].startswith(r"A\n\x1b[2Jxxx")
+    assert len(made["author"]) == booking.LONGEST_AUTHOR
+    assert made["dirty"] is False
+    assert booking.provenance({"provenance": [1]}) == {}
+
+
 # ---- every consumer, over whatever may have happened to a trial ----
 
 

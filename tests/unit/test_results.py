@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sweep import words
 from sweep.errors import BadInput
 from sweep.records import results, store
 from sweep.records.results import Row
@@ -163,7 +164,7 @@ awkward = st.sampled_from(
     [False, True, 0, 1, 1.0, -0.0, "", "0", "false", "null", '",\n\r"', "a,b", "é😀", "=1+1", 5e-05, 2**53]
 )
 names = st.text("aZ_.-0", max_size=4).map("_{}".format)
-texts = st.text(st.characters(exclude_categories=["Cs"]))
+texts = (st.text() | st.builds("".join, st.lists(st.sampled_from("'=+-@\t\r\n\x1b1")))).map(words.line)
 values = st.floats(allow_nan=False, allow_infinity=False) | st.integers(0, 10**9)
 numbers = st.none() | values
 rows = st.builds(
@@ -175,7 +176,7 @@ rows = st.builds(
     store=st.sampled_from(["", "present", "missing"]),
     engine=st.sampled_from(["", "local", "cluster"]),
     objective=numbers,
-    metrics=st.dictionaries(texts, values),
+    metrics=st.dictionaries(st.text() | st.sampled_from(['"', '"a"', "=1"]), values),
     attempts=st.integers(0, 99),
     queued_s=numbers,
     setup_s=numbers,
@@ -207,6 +208,34 @@ def test_csv_round_trip_is_exact(table: list[Row]) -> None:
     read = results.from_csv(text)
     assert exact(read) == exact(sorted(table, key=lambda made: made.id))
     assert results.to_csv(reversed(read)) == text
+
+
+@given(tables)
+def test_no_cell_acts_in_a_spreadsheet_or_on_a_terminal(table: list[Row]) -> None:
+    lines = csv.reader(io.StringIO(results.to_csv(table).decode(), newline=""))
+    for cell in (cell for line in lines for cell in line):
+        assert cell.isprintable()
+        if cell.startswith(("=", "+", "-", "@")):
+            float(cell)
+
+
+def test_text_is_quoted_for_spreadsheets_and_read_back() -> None:
+    reasons = ["=HYPERLINK(1)", "+1", "-1", "@x", "'=1", "''=", "'it", "-", ""]
+    table = [row({"x": -1}, n, objective=-0.5, reason=reason) for n, reason in enumerate(reasons)]
+    assert {made.reason for made in results.from_csv(results.to_csv(table))} == set(reasons)
+    text = results.to_csv(table).decode()
+    assert ",'=HYPERLINK(1)," in text
+    assert ",-0.5," in text
+    assert ",'it," in text  # as older tables have it
+
+
+def test_what_others_wrote_is_one_line_of_text_in_a_row(tmp_path: Path) -> None:
+    one = trial()
+    put_attempt(
+        tmp_path, one, status="failed", reason="a\n\x1b[2Jb\u202e", node="n\r1", provenance={"commit": "--output=x"}
+    )
+    (made,) = results.merge([], [one], store.read(tmp_path, [one]), {}, "local")
+    assert (made.reason, made.node, made.commit) == (r"a\n\x1b[2Jb\u202e", r"n\r1", "unknown")
 
 
 @given(tables)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,18 +89,23 @@ class Trace:
         made, source = {}, self.source
         if source:
             at = source.commit[:12]
-            made["the line"] = f"git show {at}:{source.path} | sed -n {source.line}p"
-            made["the values file"] = f"git show {at}:{source.path}"
+            made["the line"] = f"{_show(at, source.path)} | sed -n {source.line}p"
+            made["the values file"] = _show(at, source.path)
             if self.code and self.code.told:
-                made["the frozen code"] = f"git show {at}:values/{source.sweep}/code.yaml"
+                made["the frozen code"] = _show(at, f"values/{source.sweep}/code.yaml")
             if source.space_commit:
-                made["the space"] = f"git show {source.space_commit[:12]}:{source.space}"
-            made["the chart"] = f"git show {at}:chart/"
+                made["the space"] = _show(source.space_commit[:12], source.space)
+            made["the chart"] = _show(at, "chart/")
         if self.code and self.code.commit:
-            made["the code"] = f"git show {self.code.commit[:12]}:{self.code.path}/"
+            made["the code"] = _show(self.code.commit[:12], f"{self.code.path}/")
         if self.table_commit:
-            made["the result"] = f"git show {self.table_commit[:12]}:{self.table} | grep {self.id}"
+            made["the result"] = f"{_show(self.table_commit[:12], self.table)} | grep {self.id}"
         return made
+
+
+def _show(commit: str, path: str) -> str:
+    """A command to paste: what a path holds that a shell would act on is quoted."""
+    return f"git show {shlex.quote(f'{commit}:{path}')}"
 
 
 def of(clone: Clone, beginning: str, sweep: str = "") -> Trace:

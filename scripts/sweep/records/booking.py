@@ -10,11 +10,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sweep import words
 from sweep.records.attempt import Attempt, seconds_between
 from sweep.records.store import FINAL, Stored
 
 CAUSES: tuple[str, ...] = ("useful", "failed", "preempted", "duplicate")
 """Every attempt is booked under exactly one."""
+
+
+LONGEST_AUTHOR = 200
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,16 @@ def by_cause(booked: Iterable[Booked], of: Callable[[Booked], int]) -> dict[str,
 
 
 def provenance(record: Mapping[str, Any]) -> dict[str, Any]:
-    """What an attempt.json says of its submission; {} where it says nothing that can be read."""
+    """What an attempt.json, which the trial could write, says of its submission; what cannot be true is left out."""
     told = record.get("provenance")
-    return told if isinstance(told, dict) else {}
+    if not isinstance(told, dict):
+        return {}
+    commit, author, number = told.get("commit"), told.get("author"), told.get("round")
+    made: dict[str, Any] = {"dirty": told.get("dirty") is True}
+    if isinstance(commit, str):
+        made["commit"] = commit if words.COMMIT.fullmatch(commit) else "unknown"
+    if isinstance(author, str):
+        made["author"] = words.line(author)[:LONGEST_AUTHOR]
+    if type(number) is int:
+        made["round"] = number
+    return made

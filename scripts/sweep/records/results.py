@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from sweep import words
 from sweep.errors import BadInput
 from sweep.files import write_atomic
-from sweep.records import booking, same
+from sweep.records import booking, cells, same
 from sweep.records.attempt import Attempt
 from sweep.records.booking import Booked
 from sweep.records.store import FINAL, Snapshot, Stored, is_number
@@ -147,7 +148,7 @@ def _row(trial: Trial, stored: Stored, old: Row | None, state: JobState | None, 
         **_remembered(old),
         code=identity["code"],
         image=identity["image"],
-        image_id=next((one.image_id for one in (state, old) if one and one.image_id), ""),
+        image_id=next((_text(one.image_id) for one in (state, old) if one and one.image_id), ""),
         data=identity["data"],
     )
     if stored.result:
@@ -159,7 +160,7 @@ def _row(trial: Trial, stored: Stored, old: Row | None, state: JobState | None, 
         return old
     last = stored.attempts[-1].record if stored.attempts else {}
     row = replace(
-        row, node=_text(last.get("node")) or (state.node if state else ""), commit=_commit(last) if last else ""
+        row, node=_text(last.get("node")) or _text(state and state.node), commit=_commit(last) if last else ""
     )
     if state and state.condition == "Complete":
         return replace(row, reason="its Job is complete, but the store has no valid result of it")
@@ -229,12 +230,12 @@ def _with_gpu_seconds(row: Row, stored: Stored, gpus: int) -> Row:
 
 
 def _commit(attempt: dict[str, Any]) -> str:
-    provenance = attempt.get("provenance")
-    return _text(provenance.get("commit") if isinstance(provenance, dict) else None) or "unknown"
+    return str(booking.provenance(attempt).get("commit") or "unknown")
 
 
 def _text(value: Any) -> str:
-    return "" if value is None else str(value)[:LONGEST_REASON]
+    """What others wrote, as a cell: one line, nothing in it that acts anywhere."""
+    return "" if value is None else words.line(str(value)[:LONGEST_REASON])[:LONGEST_REASON]
 
 
 def to_csv(rows: Iterable[Row]) -> bytes:
@@ -242,30 +243,15 @@ def to_csv(rows: Iterable[Row]) -> bytes:
     rows = sorted(rows, key=lambda row: row.id)
     metrics = sorted({name for row in rows for name in row.metrics})
     names = sorted({name for row in rows for name in row.hyperparameters})
-    lines = [_line([*BEFORE, *(f"metric.{m}" for m in metrics), *(f"hp.{n}" for n in names), *NUMBERS, *TEXTS])]
+    header = [*(f"metric.{cells.name(name)}" for name in metrics), *(f"hp.{cells.name(name)}" for name in names)]
+    lines = [cells.line([*BEFORE, *header, *NUMBERS, *TEXTS])]
     for row in rows:
-        cells = [str(CSV_VERSION), row.id, row.status, row.store, row.engine, _cell(row.objective)]
-        cells += [_cell(row.metrics.get(name)) for name in metrics]
-        cells += [_cell(row.hyperparameters.get(name)) for name in names]
-        cells += [_cell(getattr(row, name)) for name in NUMBERS] + [getattr(row, name) for name in TEXTS]
-        lines.append(_line(cells))
-    # A reason comes from a log and may hold half a surrogate pair, which UTF-8 has no bytes for.
-    return "".join(lines).encode(errors="backslashreplace")
-
-
-_encode = json.JSONEncoder(ensure_ascii=False).encode  # made once: json.dumps would make one for every cell
-
-
-def _line(cells: Iterable[str]) -> str:
-    line = io.StringIO()
-    # Before Python 3.13 a carriage return is quoted only where it is part of the line's end.
-    csv.writer(line, lineterminator="\r\n").writerow(cells)
-    return line.getvalue().removesuffix("\r\n") + "\n"
-
-
-def _cell(value: Any) -> str:
-    """A JSON scalar (or list), "" where there is none: so false, 0, 1.0 and "" read back as what they were."""
-    return "" if value is None else _encode(value)
+        numbers = [row.objective, *map(row.metrics.get, metrics), *map(row.hyperparameters.get, names)]
+        numbers += [getattr(row, name) for name in NUMBERS]
+        texts = [row.id, row.status, row.store, row.engine], [getattr(row, name) for name in TEXTS]
+        first, last = (map(cells.text, some) for some in texts)
+        lines.append(cells.line([str(CSV_VERSION), *first, *map(cells.value, numbers), *last]))
+    return "".join(lines).encode()
 
 
 def from_csv(data: bytes, name: str = "results.csv") -> list[Row]:
@@ -285,22 +271,24 @@ def from_csv(data: bytes, name: str = "results.csv") -> list[Row]:
 def _row_of(header: list[str], line: list[str]) -> Row:
     if len(line) != len(header):
         raise ValueError(f"{len(line)} cells under a header of {len(header)}")
-    cells = dict(zip(header, line, strict=True))
-    if cells["schema_version"] != str(CSV_VERSION):
-        raise ValueError(f"schema_version {cells['schema_version']}, this helm-sweep reads {CSV_VERSION}")
-    if cells["status"] not in STATUSES:
-        raise ValueError(f"status {cells['status']!r} is none of {', '.join(STATUSES)}")
-    made: dict[str, Any] = {name: cells[name] for name in ("id", "status", "store", "engine", *TEXTS)}
-    numbers = {name: json.loads(cells[name]) for name in ("objective", *NUMBERS) if cells[name]}
-    metrics = _under("metric.", cells)
+    given = dict(zip(header, line, strict=True))
+    if given["schema_version"] != str(CSV_VERSION):
+        raise ValueError(f"schema_version {given['schema_version']}, this helm-sweep reads {CSV_VERSION}")
+    if given["status"] not in STATUSES:
+        raise ValueError(f"status {given['status']!r} is none of {', '.join(STATUSES)}")
+    made: dict[str, Any] = {name: cells.text_of(given[name]) for name in ("id", "status", "store", "engine", *TEXTS)}
+    numbers = {name: json.loads(given[name]) for name in ("objective", *NUMBERS) if given[name]}
+    metrics = _under("metric.", given)
     if not all(is_number(value) for value in (*numbers.values(), *metrics.values())):
         raise ValueError("a number is due where there is none")
-    return Row(**made, **numbers, metrics=metrics, hyperparameters=_under("hp.", cells))
+    return Row(**made, **numbers, metrics=metrics, hyperparameters=_under("hp.", given))
 
 
-def _under(prefix: str, cells: dict[str, str]) -> dict[str, Any]:
+def _under(prefix: str, given: dict[str, str]) -> dict[str, Any]:
     return {
-        name.removeprefix(prefix): json.loads(cell) for name, cell in cells.items() if cell and name.startswith(prefix)
+        cells.name_of(name.removeprefix(prefix)): json.loads(cell)
+        for name, cell in given.items()
+        if cell and name.startswith(prefix)
     }
 
 

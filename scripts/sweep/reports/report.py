@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
+from sweep import words
 from sweep.records import booking, results, store
 from sweep.records.attempt import Attempt
 from sweep.records.booking import Booked
@@ -97,6 +99,7 @@ def html(material: Material, charts: str = "", data: dict[str, Any] | None = Non
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=lambda value: value if isinstance(value, Markup) else words.everywhere(value),
     )
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     environment.filters |= {
@@ -154,7 +157,12 @@ def _fixed(rows: Sequence[Row], names: Sequence[str]) -> dict[str, Any]:
 
 
 def embedded(material: Material) -> dict[str, Any]:
-    """What charts.js draws: trials as arrays in the order of `fields`, points that refer to them by index."""
+    """What charts.js draws, all its text shown: trials as arrays in the order of `fields`, points by their index."""
+    made: dict[str, Any] = words.everywhere(_embedded(material))
+    return made
+
+
+def _embedded(material: Material) -> dict[str, Any]:
     rows, choice = material.rows, material.choice
     names = verdict.varied(rows)
     metrics = sorted(

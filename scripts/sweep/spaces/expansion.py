@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from sweep import git
+from sweep import git, words
 from sweep.errors import BadInput
 from sweep.layout import SweepFiles
 from sweep.spaces import search, source, valuesfile
@@ -134,4 +134,4 @@ def message(
     before = git.show(files.clone.root, "HEAD", files.clone.relative(files.values)) or b""
     made_from = evidence(files, space, final, before.decode(errors="replace"))
     body = ["By hand in values.yaml:", *edited[:20], *(["…"] if len(edited) > 20 else [])] if edited else []
-    return "\n".join([f"{files.name}: {subject}", "", *made_from, *body, *said]).strip()
+    return "\n".join(map(words.line, [f"{files.name}: {subject}", "", *made_from, *body, *said])).strip()
