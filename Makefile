@@ -7,97 +7,100 @@ MAKEFLAGS += --no-print-directory
 SWEEP ?= quickstart
 ENGINE ?= auto
 PYTHON ?= python3
-export ENGINE
+# What is given on the command line or by the environment is text: make expands nothing in it, and the shell sees it as
+# the value of a variable alone. ARGS is different: words for the shell, of the person who types them.
+NAMES := ALLOW_DIRTY BUILDER CONTEXT ENGINE FORCE IMAGE NAMESPACE PUSH PYTHON QUORUM SLOTS SWEEP TAKEOVER TRIAL UPLOAD USER YES
+named := $(if $(filter file,$(origin SWEEP)),,--sweep "$$SWEEP")
+$(foreach name,$(NAMES),$(if $(value $(name)),$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 
 # -S: scripts/guard.py looks for packages itself, so that a Ctrl-C finds it in charge from the start.
 RUN := .venv/bin/python -S scripts
 CACHE := $${XDG_CACHE_HOME:-$$HOME/.cache}/helm-sweep
-engine := --engine $(ENGINE) $(if $(CONTEXT),--context $(CONTEXT)) $(if $(NAMESPACE),--namespace $(NAMESPACE))
-target := $(if $(CONTEXT),--context $(CONTEXT)) $(if $(NAMESPACE),--namespace $(NAMESPACE))
-named := $(if $(filter file,$(origin SWEEP)),,--sweep $(SWEEP))
+target := $(if $(CONTEXT),--context "$$CONTEXT") $(if $(NAMESPACE),--namespace "$$NAMESPACE")
+engine := --engine "$$ENGINE" $(target)
 flags := $(if $(ALLOW_DIRTY),--allow-dirty) $(if $(PUSH),--push) $(if $(TAKEOVER),--takeover) $(if $(YES),--yes)
 
 ## ---- sweeps (SWEEP=quickstart unless told otherwise) ----
 
 .PHONY: sweep
 sweep: setup ## from space.yaml to a picked winner; ENGINE=auto|local|cluster
-	@$(RUN)/drive.py $(SWEEP) $(engine) $(if $(SLOTS),--slots $(SLOTS)) $(if $(QUORUM),--quorum $(QUORUM)) $(flags) $(ARGS)
+	@$(RUN)/drive.py "$$SWEEP" $(engine) $(if $(SLOTS),--slots "$$SLOTS") $(if $(QUORUM),--quorum "$$QUORUM") $(flags) $(ARGS)
 
 .PHONY: new
 new: setup ## start another sweep: make new SWEEP=name
-	@$(RUN)/new.py $(SWEEP) $(ARGS)
+	@$(RUN)/new.py "$$SWEEP" $(ARGS)
 
 .PHONY: expand
 expand: setup ## write the trials of space.yaml into values.yaml, and commit them
-	@$(RUN)/expand.py $(SWEEP) $(engine) $(ARGS)
+	@$(RUN)/expand.py "$$SWEEP" $(engine) $(ARGS)
 
 .PHONY: replay
 replay: setup ## make every round of a search again, and show what differs
-	@$(RUN)/replay.py $(SWEEP) $(ARGS)
+	@$(RUN)/replay.py "$$SWEEP" $(ARGS)
 
 .PHONY: plan
 plan: setup ## show what would run and what it may cost
-	@$(RUN)/plan.py $(SWEEP) $(engine) $(ARGS)
+	@$(RUN)/plan.py "$$SWEEP" $(engine) $(ARGS)
 
 .PHONY: render
 render: setup ## print the Jobs
-	@$(RUN)/render.py $(SWEEP) $(engine) $(ARGS)
+	@$(RUN)/render.py "$$SWEEP" $(engine) $(ARGS)
 
 .PHONY: submit
 submit: setup ## give the Jobs to the engine
-	@$(RUN)/submit.py $(SWEEP) $(engine) $(if $(SLOTS),--slots $(SLOTS)) $(flags) $(ARGS)
+	@$(RUN)/submit.py "$$SWEEP" $(engine) $(if $(SLOTS),--slots "$$SLOTS") $(flags) $(ARGS)
 
 .PHONY: watch
 watch: setup ## look on until a sweep on a cluster has ended
-	@$(RUN)/watch.py $(SWEEP) $(engine) $(ARGS)
+	@$(RUN)/watch.py "$$SWEEP" $(engine) $(ARGS)
 
 .PHONY: status
 status: setup ## where every trial stands
-	@$(RUN)/status.py $(SWEEP) $(engine) $(ARGS)
+	@$(RUN)/status.py "$$SWEEP" $(engine) $(ARGS)
 
 .PHONY: logs
 logs: setup ## what a trial printed: make logs TRIAL=id
-	@$(RUN)/logs.py $(SWEEP) $(if $(TRIAL),$(TRIAL),"") $(engine) $(ARGS)
+	@$(RUN)/logs.py "$$SWEEP" "$${TRIAL-}" $(engine) $(ARGS)
 
 .PHONY: trace
 trace: setup ## everything a result came from: make trace TRIAL=id
-	@$(RUN)/trace.py $(if $(TRIAL),$(TRIAL),"") $(named) $(ARGS)
+	@$(RUN)/trace.py "$${TRIAL-}" $(named) $(ARGS)
 
 .PHONY: reproduce
 reproduce: setup ## run a trial once more, and compare: make reproduce TRIAL=id
-	@$(RUN)/reproduce.py $(if $(TRIAL),$(TRIAL),"") $(named) $(target) $(ARGS)
+	@$(RUN)/reproduce.py "$${TRIAL-}" $(named) $(target) $(ARGS)
 
 .PHONY: retry
 retry: setup ## give failed trials new Jobs
-	@$(RUN)/retry.py $(SWEEP) $(engine) $(ARGS)
+	@$(RUN)/retry.py "$$SWEEP" $(engine) $(ARGS)
 
 .PHONY: stop
 stop: setup ## suspend a sweep on a cluster
-	@$(RUN)/stop.py $(SWEEP) $(engine) $(ARGS)
+	@$(RUN)/stop.py "$$SWEEP" $(engine) $(ARGS)
 
 .PHONY: resume
 resume: setup ## let it go on
-	@$(RUN)/stop.py $(SWEEP) $(engine) --resume $(ARGS)
+	@$(RUN)/stop.py "$$SWEEP" $(engine) --resume $(ARGS)
 
 .PHONY: uninstall
 uninstall: setup ## remove a sweep from its cluster; FORCE=1 does not collect
-	@$(RUN)/uninstall.py $(SWEEP) $(engine) $(if $(FORCE),--force) $(if $(YES),--yes) $(ARGS)
+	@$(RUN)/uninstall.py "$$SWEEP" $(engine) $(if $(FORCE),--force) $(if $(YES),--yes) $(ARGS)
 
 .PHONY: role
 role: setup ## the rights that are needed: make role NAMESPACE=ml USER=ann
-	@$(RUN)/role.py $(if $(NAMESPACE),--namespace $(NAMESPACE)) --user $(or $(USER),someone) $(ARGS)
+	@$(RUN)/role.py $(if $(NAMESPACE),--namespace "$$NAMESPACE") --user "$${USER:-someone}" $(ARGS)
 
 .PHONY: collect
 collect: setup ## gather results into values/<sweep>/results.csv, and commit it
-	@$(RUN)/collect.py $(SWEEP) $(engine) $(ARGS)
+	@$(RUN)/collect.py "$$SWEEP" $(engine) $(ARGS)
 
 .PHONY: report
 report: setup ## leaderboard, out/<sweep>/report.html, and its charts as SVG
-	@$(RUN)/report.py $(SWEEP) $(engine) $(ARGS)
+	@$(RUN)/report.py "$$SWEEP" $(engine) $(ARGS)
 
 .PHONY: best
 best: setup ## write the winner to values/<sweep>/best.yaml
-	@$(RUN)/best.py $(SWEEP) $(engine) $(ARGS)
+	@$(RUN)/best.py "$$SWEEP" $(engine) $(ARGS)
 
 .PHONY: ledger
 ledger: setup ## hours by sweep, commit, author and status, and what was wasted
@@ -109,14 +112,14 @@ gc: setup ## list what no values file in Git's history names; YES=1: remove
 
 .PHONY: dataset
 dataset: setup ## fill and check the data set; ARGS="--source folder DIR" UPLOAD=
-	@$(RUN)/dataset.py $(engine) $(if $(UPLOAD),--upload $(UPLOAD)) $(SWEEP) -- $(ARGS)
+	@$(RUN)/dataset.py $(engine) $(if $(UPLOAD),--upload "$$UPLOAD") "$$SWEEP" -- $(ARGS)
 
 .PHONY: image
 image: ## build the trainer's image: IMAGE=host/name:1 [BUILDER=buildah]
 	@$(if $(IMAGE),,echo "error: IMAGE: is not set; name the image, as in \`make image IMAGE=registry.example.org/trainer:1\`" >&2; exit 2)
-	@builder="$(BUILDER)"; builder=$${builder:-$$(command -v docker || command -v podman || command -v buildah || true)}; \
+	@builder=$${BUILDER:-$$(command -v docker || command -v podman || command -v buildah || true)}; \
 	  [ -n "$$builder" ] || { echo "error: image: no docker, podman or buildah in PATH; install one of them" >&2; exit 2; }; \
-	  "$$builder" build --file trainer/Dockerfile --tag "$(IMAGE)" .
+	  "$$builder" build --file trainer/Dockerfile --tag "$$IMAGE" .
 
 ## ---- development ----
 
@@ -124,10 +127,10 @@ image: ## build the trainer's image: IMAGE=host/name:1 [BUILDER=buildah]
 setup: .venv/.launcher ## make .venv, in seconds
 
 .venv/.launcher: requirements/launcher.lock tools/setup.py
-	@$(PYTHON) tools/setup.py .venv requirements/launcher.lock
+	@"$$PYTHON" tools/setup.py .venv requirements/launcher.lock
 
 .venv/.dev: requirements/dev.lock .venv/.launcher
-	@$(PYTHON) tools/setup.py .venv requirements/dev.lock
+	@"$$PYTHON" tools/setup.py .venv requirements/dev.lock
 
 .PHONY: test
 test: test-scripts test-trainer ## every test that needs no cluster, in minutes
