@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import cli
 import display
 from sweep import collection, git, submission
-from sweep.engines import environments, local, states
+from sweep.engines import environments, holding, local, states
 from sweep.engines.cluster import Patience
 from sweep.errors import BadInput, TrialsFailed
 from sweep.records import results, store
@@ -40,7 +40,7 @@ def run_locally(session: Session, slots: int | None) -> dict[str, local.JobState
     ready(session)
     path = [environments.ensure(session.requirements)] if session.requirements else []
     objective = results.objectives(rendered.trials)[0]
-    with local.only_one(session.files.jobs, session.name):
+    with holding.only_one(session.files.jobs, session.name, cli.say):
         watcher = display.Watcher(
             session.store_folder, rendered.trials, display.varying_names(rendered.trials), objective
         )
@@ -48,7 +48,16 @@ def run_locally(session: Session, slots: int | None) -> dict[str, local.JobState
         done = {trial for trial, stored in found.items() if stored.result}
         gpus = max((trial.gpus for trial in rendered.trials if trial.id not in done), default=0)
         places = local.slots_for(gpus, slots)
-        engine = local.LocalEngine(rendered, session.files.jobs, places, path, done=done, on_tick=watcher)
+        engine = local.LocalEngine(
+            rendered,
+            session.files.jobs,
+            places,
+            path,
+            done=done,
+            on_tick=watcher,
+            say=lambda text: watcher.say(f"{session.name}: {text}"),
+            store=session.store_folder,
+        )
         to_run = sum(not state.finished for state in engine.states.values())
         if to_run:
             kind = "GPU slots" if places[0] else "cores, one thread each"

@@ -40,7 +40,7 @@ SHOWN_NAMES, SHOWN_CHARACTERS = 8, 60  # of metrics that are no result, in the o
 TERMINATION_LOG, TERMINATION_LOG_BYTES = "/dev/termination-log", 4096
 LONGEST_REASON = 500
 ATTEMPT_NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,254}"
-PR_SET_PDEATHSIG = 1
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, 524)  # the last is what NFSv3 says, and has no name here
 
 
@@ -527,9 +527,23 @@ def usual_environment(scratch: str) -> dict[str, str]:
     return {**usual, "USER": "trial", "LOGNAME": "trial", "PYTHONUNBUFFERED": "1"}
 
 
+def claim(scratch: str) -> None:
+    """Have a folder for this process alone, as long as it lives: in there are its code and its metrics. Raises Stop."""
+    import fcntl
+
+    os.makedirs(scratch, exist_ok=True)
+    try:
+        fcntl.flock(os.open(scratch, os.O_RDONLY), fcntl.LOCK_EX | fcntl.LOCK_NB)  # never closed
+    except BlockingIOError:
+        raise Stop(TRY_AGAIN, f"--scratch {scratch}: another runner has it; each needs a folder of its own") from None
+    except OSError:
+        pass  # a file system that cannot lock folders, as NFS
+
+
 def prepare(options: argparse.Namespace, trial: dict[str, Any], attempt: Attempt) -> dict[str, str]:
-    """Make the files and folders that the command finds; returns its environment."""
+    """Make the files and folders that the command finds; returns its environment. Raises Stop."""
     identity, scratch = trial["identity"], os.path.abspath(options.scratch)
+    claim(scratch)
     given = {
         "HYPERPARAMETERS_FILE": f"{scratch}/hyperparameters.yaml",
         "METRICS_FILE": f"{scratch}/metrics.json",
@@ -565,14 +579,21 @@ def listen() -> int:
     return reading
 
 
-def die_with_parent() -> Callable[[], None] | None:
-    """For the child, between fork and exec: SIGKILL when this process dies, so that no training outlives its runner."""
+def system_call() -> Any:
+    """prctl; None where there is none: not Linux, or a Python without ctypes."""
     try:
         import ctypes
 
-        prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
+        return ctypes.CDLL(None).prctl
     except (ImportError, OSError, AttributeError):
-        return None  # not Linux, or a Python without ctypes; a container takes its processes along anyway
+        return None
+
+
+def die_with_parent() -> Callable[[], None] | None:
+    """For the child, between fork and exec: SIGKILL when this process dies, so that no training outlives its runner."""
+    prctl, parent = system_call(), os.getpid()
+    if prctl is None:
+        return None  # a container takes its processes along anyway
 
     def arm() -> None:
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -580,6 +601,41 @@ def die_with_parent() -> Callable[[], None] | None:
             os._exit(137)
 
     return arm
+
+
+def adopt_orphans() -> bool:
+    """What the command's processes leave behind becomes our child, in whatever session it is, as in a container."""
+    prctl = system_call()
+    return prctl is not None and prctl(PR_SET_CHILD_SUBREAPER, 1) == 0
+
+
+def children() -> set[int]:
+    """Process ids of our children, the dead ones too that were not waited for. Raises OSError without /proc."""
+    own = os.getpid()
+    return {int(name) for name in os.listdir("/proc") if name.isdigit() and parent_of(name) == own}
+
+
+def parent_of(pid: str) -> int:
+    """0 for a process that is gone."""
+    with suppress(OSError, ValueError):
+        return int(read_bytes(f"/proc/{pid}/stat").rpartition(b")")[2].split()[1])
+    return 0
+
+
+def end_children() -> None:
+    """End all that is below us. Whoever dies hands its own children on to us, so that is done when there are none."""
+    others: set[int] = set()
+    with suppress(OSError):  # no child left, or no /proc to look into
+        while True:
+            left = children() - others
+            for pid in left:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except PermissionError:  # it is another user's by now (sudo): only that user can end it
+                    others.add(pid)
+            if left <= others:
+                return
+            os.waitpid(-1, 0)
 
 
 class Command:
@@ -591,6 +647,7 @@ class Command:
 
         self.tail, self.ending, self.kill_at, self.stdout_open, self.output_open = b"", "", math.inf, True, True
         self.log_path, self.log = log, os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        self.adopts = adopt_orphans()
         try:
             self.child = Popen(
                 words, cwd=cwd, env=env, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, bufsize=0,
@@ -643,6 +700,8 @@ class Command:
         finally:
             self._signal(signal.SIGKILL)  # what is left of the process group, whose number is ours until the wait
             code = self.child.wait()
+            if self.adopts:
+                end_children()
         return code
 
     def last_line(self) -> str:
@@ -652,7 +711,11 @@ class Command:
 
     def _is_over(self) -> bool:
         """Whether the command is gone. It stays a zombie for now, so that its process group keeps its number."""
-        return os.waitid(os.P_PID, self.child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        while True:
+            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if ended is None or ended.si_pid == self.child.pid:
+                return ended is not None
+            os.waitpid(ended.si_pid, 0)  # an orphan, of which nobody asks
 
     def _tee(self) -> bytes | None:
         """Pass on what there is: None when there is nothing now, b"" when there never will be again."""

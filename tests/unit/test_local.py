@@ -8,20 +8,19 @@ import os
 import signal
 import subprocess
 import sys
-import textwrap
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sweep import render
-from sweep.engines import local
+from sweep.engines import holding, local
 from sweep.engines.local import JobState, LocalEngine
 from sweep.errors import BadInput
 from sweep.layout import Clone
 from sweep.render import Rendered, Trial
-from tests.unit import git_server
+from tests.unit import git_server, trial_support
 from tests.waiting import until
 
 DEADLINE_SECONDS = 30
@@ -29,7 +28,8 @@ DEADLINE_SECONDS = 30
 
 def job(name: str, script: str, **spec: Any) -> dict[str, Any]:
     """A Job that runs a shell script, with the chart's failure policy."""
-    container = {"name": "trial", "command": ["sh", "-c", script], "env": [], "volumeMounts": []}
+    command = ["sh", "-c", script.replace("$", "$$")]  # Kubernetes reads $$ as $
+    container = {"name": "trial", "command": command, "env": [], "volumeMounts": []}
     rules = [
         {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
         {"action": "FailJob", "onExitCodes": {"containerName": "trial", "operator": "In", "values": [64, 65, 66, 67]}},
@@ -40,14 +40,39 @@ def job(name: str, script: str, **spec: Any) -> dict[str, Any]:
 
 
 def engine(
-    folder: Path, *jobs: dict[str, Any], slots: int = 2, on_tick: Any = None, lost: tuple[str, ...] = ()
+    folder: Path,
+    *jobs: dict[str, Any],
+    slots: int = 2,
+    on_tick: Callable[[Any], None] = lambda _: None,
+    lost: tuple[str, ...] = (),
+    **options: Any,
 ) -> LocalEngine:
-    """An engine whose completed Jobs have their results, but for the `lost` ones."""
+    """An engine whose completed Jobs have their results, but for the `lost` ones. A trial is named as its Job."""
     trials = [Trial(made["metadata"]["name"], "", {}, {}, 0, 0, made["metadata"]["name"]) for made in jobs]
     done = {trial.id for trial in trials} - set(lost)
-    return LocalEngine(
-        Rendered(list(jobs), trials), folder, [[]] * slots, done=done, on_tick=on_tick or (lambda _: None)
-    )
+    return LocalEngine(Rendered(list(jobs), trials), folder, [[]] * slots, done=done, on_tick=on_tick, **options)
+
+
+def run_by_runner(name: str, script: str, results: Path, *, x: int = 0, limit: float = 600) -> dict[str, Any]:
+    """A Job whose trial is a shell script that the real runner runs, as the chart would have it."""
+    trial = trial_support.make_trial(script, id=name, lineage=name, limit_seconds=limit)
+    trial["identity"]["hyperparameters"] = {"x": x}
+    words = [
+        sys.executable,
+        "-I",
+        "-S",
+        str(trial_support.RUNNER),
+        "--results=/results",
+        "--scratch=/scratch",
+        "--grace=20",
+    ]
+    env = [{"name": "TRIAL", "value": json.dumps(trial).replace("$", "$$")}]
+    env.append({"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}})
+    mounts = [{"name": "results", "mountPath": "/results"}, {"name": "scratch", "mountPath": "/scratch"}]
+    volumes = [{"name": "results", "hostPath": {"path": str(results)}}, {"name": "scratch", "emptyDir": {}}]
+    made = job(name, "", pod={"volumes": volumes, "terminationGracePeriodSeconds": 20})
+    made["spec"]["template"]["spec"]["containers"][0] |= {"command": words, "env": env, "volumeMounts": mounts}
+    return made
 
 
 def test_jobs_complete_and_are_not_run_again(tmp_path: Path) -> None:
@@ -140,33 +165,92 @@ def test_deadline_of_the_pod_ends_it(tmp_path: Path) -> None:
 
 def test_second_process_is_refused_while_the_first_runs(tmp_path: Path) -> None:
     refused = pytest.raises(BadInput, match=f"by process {os.getpid()}; wait for it")
-    with local.only_one(tmp_path, "demo"), refused, local.only_one(tmp_path, "demo"):
+    with holding.only_one(tmp_path, "demo"), refused, holding.only_one(tmp_path, "demo"):
         pass
-    with local.only_one(tmp_path, "demo"):
+    with holding.only_one(tmp_path, "demo"):
         pass
 
+
+def test_process_that_is_stopping_already_is_waited_for(tmp_path: Path) -> None:
+    script = f"""import os, sys, time; sys.path[:0] = {[str(Clone.here().root / "scripts")]!r}
+from pathlib import Path
+from sweep.engines import holding
+with holding.only_one(Path({str(tmp_path)!r}), "demo"):
+    Path({str(tmp_path)!r}, holding.LOCK).write_text(f"{{os.getpid()}} {{holding.STOPPING}}")
+    print(os.getpid(), flush=True)
+    sys.stdin.readline()"""
+    with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout
+        assert other.stdin
+        pid, said = int(other.stdout.readline()), []
+
+        def say(text: str) -> None:
+            said.append(text)
+            other.communicate(b"\n")
+
+        with pytest.raises(BadInput, match=f"by process {pid}; wait"), holding.only_one(tmp_path, "demo"):
+            pass
+        with holding.only_one(tmp_path, "demo", say):
+            assert said == [f"demo: waiting for process {pid}, which ends its trials in order"]
+
+
+# ---- launchers that are interrupted, killed, or not alone ----
 
 LAUNCHER = """
-import sys
+import json, sys
 from pathlib import Path
 sys.path[:0] = {paths!r}
-from test_local import engine, job
-folder = Path({folder!r})
-script = "trap 'echo asked >> {folder}/log; exit 143' TERM; echo $$$$ > {folder}/new; mv {folder}/new {folder}/pid; "
-script += "while :; do sleep 0.02; done"
-engine(folder / "jobs", job("a", script)).run()
+from tests.unit.test_local import engine
+jobs = json.loads(sys.argv[2])
+store = Path(sys.argv[3]) if sys.argv[3] else None
+engine(Path(sys.argv[1]), *jobs, store=store, say=lambda text: print(text, file=sys.stderr, flush=True)).run()
 """
 
 
-def launched(tmp_path: Path) -> tuple[subprocess.Popen[bytes], int]:
-    """A launcher in another process, and the pid of the trial it has started."""
-    here = Path(__file__).resolve()
-    text = LAUNCHER.format(
-        folder=str(tmp_path), paths=[str(here.parent), str(here.parents[2] / "scripts"), str(here.parents[2])]
-    )
-    launcher = subprocess.Popen([sys.executable, "-c", textwrap.dedent(text)], stderr=subprocess.DEVNULL)
-    until((tmp_path / "pid").exists, "the trial starts")
-    return launcher, int((tmp_path / "pid").read_text())
+class Launcher:
+    """An engine in a process of its own; what it says goes into a file."""
+
+    def __init__(self, folder: Path, *jobs: dict[str, Any], store: Path | None = None) -> None:
+        root = Path(__file__).resolve().parents[2]
+        folder.mkdir(exist_ok=True)
+        self.said = folder / "said"
+        text = LAUNCHER.format(paths=[str(root), str(root / "scripts")])
+        with self.said.open("w") as said:
+            words = [sys.executable, "-c", text, str(folder / "jobs"), json.dumps(jobs), str(store or "")]
+            self.process = subprocess.Popen(words, stderr=said)
+
+    def says(self, words: str) -> None:
+        until(lambda: words in self.said.read_text(), f"{words!r} is said", DEADLINE_SECONDS)
+
+    def end(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+        self.process.wait(DEADLINE_SECONDS)
+
+
+@pytest.fixture
+def launch() -> Iterator[Callable[..., Launcher]]:
+    made: list[Launcher] = []
+
+    def start(*words: Any, **options: Any) -> Launcher:
+        made.append(Launcher(*words, **options))
+        return made[-1]
+
+    yield start
+    for one in made:
+        if one.process.poll() is None:
+            one.process.kill()
+            one.process.wait()
+
+
+def pid_in(path: Path) -> int:
+    """The process that has written its number into a file, by `note`."""
+    until(path.exists, f"a process notes itself in {path.name}", DEADLINE_SECONDS)
+    return int(path.read_text())
+
+
+def note(path: Path) -> str:
+    """Shell: write the shell's process number into a file, whole."""
+    return f"echo $$ > {path}.new; mv {path}.new {path}"
 
 
 def gone(pid: int) -> bool:
@@ -176,25 +260,251 @@ def gone(pid: int) -> bool:
     return True
 
 
-@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
-def test_interrupt_ends_the_children_and_leaves_the_job_pending(tmp_path: Path, asked: signal.Signals) -> None:
-    launcher, child = launched(tmp_path)
-    launcher.send_signal(asked)
-    launcher.wait(DEADLINE_SECONDS)
+def hang(folder: Path, name: str) -> str:
+    """Shell: note the own number, and never end; with `trap` before it, do that when told to end."""
+    os.mkfifo(folder / f"{name}.fifo")
+    return f"exec 9<> {folder / name}.fifo; {note(folder / name)}; while :; do read line <&9; done"
+
+
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_interrupt_ends_the_children_and_leaves_the_job_pending(
+    tmp_path: Path, launch: Callable[..., Launcher], asked: signal.Signals
+) -> None:
+    trap = f"trap 'echo asked >> {tmp_path}/log; exit 143' TERM; "
+    launcher = launch(tmp_path, job("a", trap + hang(tmp_path, "pid")))
+    child = pid_in(tmp_path / "pid")
+    launcher.end(asked)
     assert gone(child)
     assert (tmp_path / "log").read_text() == "asked\n"
     assert local.read_states(tmp_path / "jobs")["a"].condition == "Pending"
+    assert list((tmp_path / "jobs" / "attempts").iterdir()) == []
 
 
-def test_no_child_outlives_a_killed_launcher(tmp_path: Path) -> None:
-    launcher, child = launched(tmp_path)
-    launcher.kill()
-    launcher.wait()
+def test_second_interrupt_ends_all_at_once(tmp_path: Path, launch: Callable[..., Launcher]) -> None:
+    jobs = [
+        job(name, f"trap '' TERM; {hang(tmp_path, name)}", pod={"terminationGracePeriodSeconds": 3600}) for name in "ab"
+    ]
+    launcher = launch(tmp_path, *jobs)
+    children = [pid_in(tmp_path / name) for name in "ab"]
+    launcher.process.send_signal(signal.SIGINT)
+    launcher.says("stopping: trials have up to 3600 s to save; Ctrl-C again ends them at once")
+    assert (tmp_path / "jobs" / holding.LOCK).read_text() == f"{launcher.process.pid} {holding.STOPPING}"
+    launcher.end(signal.SIGINT)
+    assert all(map(gone, children))
+
+
+def test_terminal_that_hangs_up_twice_still_lets_trials_save(tmp_path: Path, launch: Callable[..., Launcher]) -> None:
+    trap = f"trap 'read go < {tmp_path}/go; touch {tmp_path}/saved; exit 143' TERM; "
+    os.mkfifo(tmp_path / "go")
+    launcher = launch(tmp_path, job("a", trap + hang(tmp_path, "a"), pod={"terminationGracePeriodSeconds": 3600}))
+    pid_in(tmp_path / "a")
+    launcher.process.send_signal(signal.SIGHUP)
+    launcher.says("stopping")
+    launcher.process.send_signal(signal.SIGHUP)
+    (tmp_path / "go").write_text("\n")
+    launcher.process.wait(DEADLINE_SECONDS)
+    assert (tmp_path / "saved").exists()
+
+
+def test_no_child_outlives_a_killed_launcher(tmp_path: Path, launch: Callable[..., Launcher]) -> None:
+    launcher = launch(tmp_path, job("a", hang(tmp_path, "pid")))
+    child = pid_in(tmp_path / "pid")
+    launcher.end(signal.SIGKILL)
     until(lambda: gone(child), "the trial ends with its launcher")
     assert local.read_states(tmp_path / "jobs")["a"].condition == "Pending"
-    (tmp_path / "pid").unlink()
     states = engine(tmp_path / "jobs", job("a", "exit 0")).run()
     assert (states["a"].condition, states["a"].attempts, states["a"].failed) == ("Complete", 2, 0)
+
+
+# ---- a slot is not a place ----
+
+
+def slow_to_end(folder: Path, x: int) -> str:
+    """A trial that goes on for ever at first; told to end, it saves what it has, when `go` lets it."""
+    os.mkfifo(folder / f"{x}.go")
+    write = f"""echo '{{"accuracy": {x}}}' > "$METRICS_FILE" """
+    end = f"read go < {folder}/{x}.go; {write}; echo saved {x} $METRICS_FILE >> {folder}/events; exit 0"
+    return f"""{write}; test -e {folder}/{x} && {{ echo again {x} $METRICS_FILE >> {folder}/events; exit 0; }}
+        {end.replace("read", "end() { read")}; }}; trap end TERM; {hang(folder, str(x))}"""
+
+
+@pytest.mark.parametrize("killed_by", [signal.SIGKILL, signal.SIGHUP])
+def test_result_of_a_trial_is_never_what_another_has_measured(
+    tmp_path: Path, launch: Callable[..., Launcher], killed_by: signal.Signals
+) -> None:
+    """Two runners still save their work when the same sweep is started again, with other trials in their slots."""
+    store = tmp_path / "results"
+    store.mkdir()
+    scripts = ['echo \'{"accuracy": 1}\' > "$METRICS_FILE"', slow_to_end(tmp_path, 2), slow_to_end(tmp_path, 3)]
+    jobs = [run_by_runner(f"{x:012x}", script, store, x=x) for x, script in enumerate(scripts, 1)]
+    first = launch(tmp_path, *jobs, store=store)
+    for name in "23":
+        pid_in(tmp_path / name)
+    first.process.send_signal(killed_by)
+    if killed_by == signal.SIGKILL:
+        first.process.wait()
+        second = launch(tmp_path, *jobs, store=store)
+        second.says("ending 2 trials that a launcher which died (process ")
+    else:  # in order: it is there until they have ended
+        first.says("stopping")
+    for x in "23":
+        (tmp_path / f"{x}.go").write_text("\n")
+    if killed_by == signal.SIGHUP:
+        first.process.wait(DEADLINE_SECONDS)
+        second = launch(tmp_path, *jobs, store=store)
+    assert second.process.wait(DEADLINE_SECONDS) == 0, second.said.read_text()
+    for x in (1, 2, 3):
+        path = store / "trials" / f"{x:012x}"[:2] / f"{x:012x}" / "result.json"
+        assert json.loads(path.read_text())["metrics"] == {"accuracy": x}
+    events = [line.split() for line in (tmp_path / "events").read_text().splitlines()]
+    assert [event[0] for event in events] == ["saved", "saved", "again", "again"]
+    assert len({event[2] for event in events}) == 4, "no two attempts share a file"
+
+
+def leaving_daemons(folder: Path, then: str) -> tuple[str, list[Path]]:
+    """Shell that starts processes in its group, in a session of their own, orphaned, and without any environment."""
+    ways = {"group": "{} &", "session": "setsid {} &", "twice": "(setsid {} &) &", "bare": "(env -i setsid {} &) &"}
+    for name in ways:
+        (folder / f"{name}.sh").write_text(f"trap '' TERM HUP; {hang(folder, name)}")
+    shell = "/bin/sh"
+    lines = [way.format(f"{shell} {folder}/{name}.sh > /dev/null 2>&1") for name, way in ways.items()]
+    waits = [f"until test -e {folder / name}; do /bin/sleep 0.01; done" for name in ways]
+    return "\n".join([*lines, *waits, then]), [folder / name for name in ways]
+
+
+@pytest.mark.parametrize("runner", [True, False], ids=["runner", "bare"])
+@pytest.mark.parametrize(
+    ("then", "condition"),
+    [
+        ("""echo '{"accuracy": 1}' > ${METRICS_FILE:-/dev/null}; exit 0""", "Complete"),
+        ("exit 64", "Failed"),
+        ("kill -9 $PPID; exit 64", "Failed"),
+    ],
+    ids=["success", "failure", "killed"],
+)
+def test_nothing_that_a_trial_started_outlives_it(tmp_path: Path, runner: bool, then: str, condition: str) -> None:
+    if not runner:
+        then = then.replace("$PPID", "$$")
+    script, noted = leaving_daemons(tmp_path, then)
+    made = run_by_runner("aaaa", script, tmp_path) if runner else job("aaaa", script)
+    made["spec"]["backoffLimit"] = 0
+    assert engine(tmp_path / "jobs", made).run()["aaaa"].condition == condition
+    assert [path.name for path in noted if not gone(pid_in(path))] == []
+
+
+def test_nothing_that_a_trial_started_outlives_its_time_limit(tmp_path: Path) -> None:
+    script, noted = leaving_daemons(tmp_path, hang(tmp_path, "itself"))
+    made = run_by_runner("aaaa", script, tmp_path, limit=1)
+    state = engine(tmp_path / "jobs", made).run()["aaaa"]
+    assert "limit: the 1 s of all attempts are used up" in state.reason
+    assert [path.name for path in noted if path.exists() and not gone(pid_in(path))] == []
+
+
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
+def test_nothing_that_a_trial_started_outlives_an_interrupt(
+    tmp_path: Path, launch: Callable[..., Launcher], asked: signal.Signals
+) -> None:
+    script, noted = leaving_daemons(tmp_path, hang(tmp_path, "itself"))
+    launcher = launch(tmp_path, run_by_runner("aaaa", script, tmp_path))
+    pid_in(tmp_path / "itself")
+    launcher.end(asked)
+    assert [path.name for path in noted if not gone(pid_in(path))] == []
+
+
+def test_processes_of_others_are_left_alone(tmp_path: Path) -> None:
+    with subprocess.Popen(["sh", "-c", hang(tmp_path, "own")]) as own:
+        pid_in(tmp_path / "own")
+        engine(tmp_path / "jobs", job("a", "exit 0")).run()
+        assert own.poll() is None
+        own.kill()
+
+
+def test_what_is_left_of_a_killed_launcher_is_ended_before_anything_starts(
+    tmp_path: Path, launch: Callable[..., Launcher]
+) -> None:
+    """Launcher and runner were both killed, and what the trial started minds no SIGTERM."""
+    script, noted = leaving_daemons(tmp_path, hang(tmp_path, "itself"))
+    made = run_by_runner("aaaa", script, tmp_path)
+    launcher = launch(tmp_path, made)
+    command = pid_in(tmp_path / "itself")
+    runner = int(Path(f"/proc/{command}/stat").read_text().rpartition(")")[2].split()[1])
+    os.kill(launcher.process.pid, signal.SIGSTOP)  # it must not see the runner end
+    os.kill(runner, signal.SIGKILL)
+    launcher.end(signal.SIGKILL)
+    until(lambda: gone(command), "the command ends with its runner")
+    marked = [path for path in noted if path.name != "bare"]  # nothing tells whose a process without environment is
+    assert not any(gone(pid_in(path)) for path in marked)
+    said: list[str] = []
+    then = job("aaaa", f"touch {tmp_path}/began", pod={"terminationGracePeriodSeconds": 0.2})
+    state = engine(tmp_path / "jobs", then, say=said.append).run()["aaaa"]
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid_in(tmp_path / "bare"), signal.SIGKILL)
+    assert state.condition == "Complete"
+    assert [path.name for path in marked if not gone(pid_in(path))] == []
+    died = f"a launcher which died (process {launcher.process.pid})"
+    assert said == [f"ending a trial that {died} left running; up to 0 s to save"]
+
+
+def test_interrupt_while_an_earlier_launchers_trials_end_starts_nothing(
+    tmp_path: Path, launch: Callable[..., Launcher]
+) -> None:
+    made = job("a", f"trap '' TERM; {hang(tmp_path, 'a')}", pod={"terminationGracePeriodSeconds": 3600})
+    first = launch(tmp_path, made)
+    child = pid_in(tmp_path / "a")
+    first.end(signal.SIGKILL)
+    second = launch(tmp_path, made)
+    second.says("ending a trial that a launcher which died")
+    second.end(signal.SIGINT)
+    assert not gone(child)
+    assert local.read_states(tmp_path / "jobs")["a"].attempts == 1
+    os.kill(child, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["alive", "killed"])
+def test_trial_of_two_sweeps_runs_once_at_a_time(tmp_path: Path, launch: Callable[..., Launcher], killed: bool) -> None:
+    (tmp_path / "results").mkdir()
+    trap = f"trap 'read go < {tmp_path}/go; touch {tmp_path}/over; exit 0' TERM; "
+    os.mkfifo(tmp_path / "go")
+    first = launch(tmp_path / "one", job("aaaa", trap + hang(tmp_path, "pid")), store=tmp_path / "results")
+    child = pid_in(tmp_path / "pid")
+    second = launch(
+        tmp_path / "two",
+        job("aaaa", f"test -e {tmp_path}/over && touch {tmp_path}/good"),
+        job("bbbb", f"touch {tmp_path}/other"),
+        store=tmp_path / "results",
+    )
+    second.says("1 trial waiting, since another launcher runs the same now: aaaa")
+    until((tmp_path / "other").exists, "another trial takes the slot")
+    if killed:
+        first.end(signal.SIGKILL)  # its trial was told to end by that, and is not yet through
+    else:
+        os.kill(child, signal.SIGTERM)
+    (tmp_path / "go").write_text("\n")
+    assert second.process.wait(DEADLINE_SECONDS) == 0
+    assert (tmp_path / "good").exists()
+
+
+def test_a_store_that_cannot_hold_a_trial_holds_nobody_up(tmp_path: Path) -> None:
+    assert holding.hold(tmp_path / "missing", "aaaa") is None
+
+
+def test_each_attempt_has_a_folder_that_goes_with_it(tmp_path: Path) -> None:
+    script = f"pwd >> {tmp_path}/log; test $(wc -l < {tmp_path}/log) = 3"
+    engine(tmp_path / "jobs", job("a", script)).run()
+    assert len(set((tmp_path / "log").read_text().splitlines())) == 3
+    assert list((tmp_path / "jobs" / "attempts").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["", '{"name": "a", "tri', "[]", "null", '{"name": "a", "from": "the future"}', "\0\0"]
+)
+def test_state_file_that_holds_no_state_is_as_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / "jobs").mkdir()
+    (tmp_path / "jobs" / "a.json").write_text(text)
+    (tmp_path / "jobs" / "forgotten.json").write_text(text)
+    assert engine(tmp_path / "jobs", job("a", "exit 0")).run()["a"].condition == "Complete"
+    assert list(local.read_states(tmp_path / "jobs")) == ["a"]
+    assert not (tmp_path / "jobs" / "forgotten.json").exists()
 
 
 # ---- init containers ----
@@ -238,7 +548,7 @@ def test_code_from_git_is_fetched_for_every_trial(tmp_path: Path) -> None:
             "command": ["python3", "train.py"],
             "image": {"repository": "local", "tag": "1"},
             "gpu": {"count": 0},
-            "results": {"volume": {"hostPath": {"path": str(tmp_path / "results")}}},
+            "results": {"volume": {"hostPath": {"path": str(tmp_path / "results")}}, "isolate": False},
             "code": {"source": "git", "url": server.url, "commit": server.first, "tree": server.tree},
         }
         made["code"] |= {"path": "trainer", "secret": "deploy-key"}

@@ -785,6 +785,37 @@ def test_a_daemon_that_keeps_the_output_open_holds_nobody_up(bench: Bench, fifo:
     hang.say("")
 
 
+@pytest.mark.parametrize("end", [WRITE_METRICS, "exit 3", "kill -TERM $PPID; read hang < hang"])
+def test_nothing_that_the_command_started_outlives_it(bench: Bench, fifo: Callable[[str], Fifo], end: str) -> None:
+    up, _ = fifo("up"), fifo("hang")
+    daemon = f"sh -c 'trap \"\" TERM; echo $$ > {up}; read hang < hang' > /dev/null 2>&1"
+    running = bench.start(make_trial(f"(setsid env -i {daemon} &); setsid {daemon} & read go < go; {end}"))
+    os.mkfifo(bench.root / "go")
+    daemons: list[int] = []
+    while len(daemons) < 2:
+        daemons += map(int, up.line().split())
+    (bench.root / "go").write_text("\n")
+    running.end()
+    assert [pid for pid in daemons if Path(f"/proc/{pid}").exists()] == []
+
+
+def test_orphans_that_end_leave_no_zombies(bench: Bench) -> None:
+    zombies = """grep -l "^PPid:.$PPID$" /proc/[0-9]*/status 2> /dev/null | grep -qv "/$$/" """
+    orphan = "(sh -c 'read never < /dev/null' &)"
+    assert bench.run(make_trial(f"{orphan}; {orphan}; while {zombies}; do :; done; {WRITE_METRICS}")).code == 0
+
+
+def test_scratch_of_another_runner_is_refused(bench: Bench, fifo: Callable[[str], Fifo]) -> None:
+    up, go, scratch = fifo("up"), fifo("go"), bench.root / "scratch"
+    first = bench.start(make_trial(f"{WRITE_METRICS}; echo up > {up}; read go < {go}"), scratch=scratch)
+    up.line()
+    ended = bench.run(make_trial(f"true; {WRITE_METRICS}"), scratch=scratch)
+    assert ended.code == 75
+    assert f"--scratch {scratch}: another runner has it; each needs a folder of its own" in ended.said
+    go.say("")
+    assert first.end().code == 0
+
+
 def test_output_without_an_end_holds_nobody_up(bench: Bench) -> None:
     trial = make_trial(WRITE_METRICS)
     assert bench.run(trial, patch="trial.Command._tee = lambda self: b'talk'").code == 0

@@ -19,7 +19,7 @@ from stat import S_ISREG
 
 from sweep import git, session
 from sweep.audit import past, storage, tables
-from sweep.engines import local
+from sweep.engines import holding, local
 from sweep.engines.states import TRIAL_LABEL
 from sweep.errors import BadInput
 from sweep.layout import Clone
@@ -136,7 +136,7 @@ def _running(clone: Clone) -> set[str]:
     found = set()
     for jobs in clone.out.glob("*/jobs"):
         try:
-            with local.only_one(jobs, jobs.parent.name):
+            with holding.only_one(jobs, jobs.parent.name):
                 pass
         except BadInput:  # held by a process of this machine
             found |= {state.trial for state in local.read_states(jobs).values() if not state.finished}

@@ -2,37 +2,33 @@
 
 One thread, one loop: start what fits into the slots, wait until a process ends or a deadline passes, decide by the
 Job's own podFailurePolicy and backoffLimit. The state of every Job is a small file, so any call may be killed and the
-next one goes on. Children die with this process (parent-death signal), and the runner takes its command along.
+next one goes on. A slot is a set of GPUs and nothing else: every attempt has a folder of its own, that goes when all
+that it started has ended, and no attempt begins while another of the same trial lives, whoever started that.
 """
 
 from __future__ import annotations
 
-import ctypes
-import fcntl
 import json
 import os
 import selectors
 import shutil
 import signal
-import socket
 import subprocess
 import time
-import uuid
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sweep.engines import pod
+from sweep.engines import holding, processes
+from sweep.engines.attempt import Attempt, grace_of
 from sweep.errors import BadInput
 from sweep.files import write_atomic
-from sweep.render import Object, Rendered, container_of
+from sweep.render import Object, Rendered
+from sweep.words import counted
 
-PR_SET_PDEATHSIG = 1
-ACCESS = ("HOME", "SSH_AUTH_SOCK")
-"""Variables by which git finds the person's own access to a repository: only init containers get them."""
 HEARTBEAT_SECONDS = 1.0
 """How often `on_tick` is called while nothing else happens."""
 
@@ -61,19 +57,6 @@ class JobState:
     node = image_id = cause = message = ""
     pods = ()
     stuck = False
-
-
-@dataclass
-class _Running:
-    job: Object
-    state: JobState
-    waiting: deque[pod.Process]
-    """Containers yet to start: init containers, one after the other, and at last the trial's."""
-    slot: int
-    deadline: float
-    """Monotonic time of the Pod's activeDeadlineSeconds."""
-    child: subprocess.Popen[bytes] = field(init=False)
-    pidfd: int = field(init=False)
 
 
 def gpus_here() -> list[str]:
@@ -108,32 +91,18 @@ def slots_for(gpus_per_trial: int, wanted: int | None = None) -> list[list[str]]
 
 
 def read_states(folder: Path) -> dict[str, JobState]:
-    """Job name -> state, of all Jobs this engine was ever given here. What was cut off counts as pending."""
+    """Job name -> state, of all Jobs this engine was ever given here. What was cut off counts as pending.
+
+    A file that holds no state (a full disk, a newer version) is as none: at worst its trial is looked at once more.
+    """
     states = {}
     for path in sorted(folder.glob("*.json")):
-        state = JobState(**json.loads(path.read_text()))
-        if not state.finished:
-            state.condition = "Pending"
-        states[state.name] = state
+        with suppress(ValueError, TypeError):
+            state = JobState(**json.loads(path.read_bytes()))
+            if not state.finished:
+                state.condition = "Pending"
+            states[path.stem] = state
     return states
-
-
-@contextmanager
-def only_one(folder: Path, sweep: str) -> Iterator[None]:
-    """Hold the sweep on this machine. Raises BadInput when another process does; the kernel frees a dead one's."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("a+") as held:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            held.seek(0)
-            raise BadInput(
-                f"{sweep}: is being run here already, by process {held.read().strip()}; wait for it"
-            ) from error
-        held.truncate(0)
-        held.write(str(os.getpid()))
-        held.flush()
-        yield
 
 
 class LocalEngine:
@@ -141,7 +110,8 @@ class LocalEngine:
 
     `done` are the trials with a valid result: a completed Job whose result is gone starts over, as a deleted one
     would. `slots` from slots_for; `path` is put before the PATH of every trial; `on_tick(states)` is called on every
-    change and about once a second.
+    change and about once a second. `store` is the result store, whose trials are held while they run; None where
+    nobody else can run them.
     """
 
     def __init__(
@@ -153,106 +123,129 @@ class LocalEngine:
         *,
         done: Collection[str],
         on_tick: Callable[[Mapping[str, JobState]], None],
+        say: Callable[[str], None] = lambda _: None,
+        store: Path | None = None,
     ) -> None:
         self.rendered = rendered
         self.folder = folder
         self.slots = slots
         self.on_tick = on_tick
+        self.say = say
+        self.store = store
         self.host = _host_environment(path)
         known = read_states(folder)
-        for name in known.keys() - {trial.job for trial in rendered.trials}:
-            (folder / f"{name}.json").unlink()  # as helm removes a Job that is no longer rendered
+        named = {trial.job for trial in rendered.trials}
+        for file in folder.glob("*.json"):
+            if file.stem not in named:
+                file.unlink()  # as helm removes a Job that is no longer rendered
         lost = {name for name, state in known.items() if state.condition == "Complete" and state.trial not in done}
         self.states = {
             trial.job: known[trial.job] if known.keys() - lost >= {trial.job} else JobState(trial.job, trial.id)
             for trial in rendered.trials
         }
+        self.waiting = deque(job for job in rendered.jobs if not self.states[job["metadata"]["name"]].finished)
+        self.free = list(range(len(slots)))
+        self.running: dict[int, Attempt] = {}
+        """By their pidfd."""
+        self.told: set[str] = set()
+        """Trials of which was said that others hold them."""
 
     def run(self) -> dict[str, JobState]:
-        """Run until every Job has finished. On SIGINT or SIGTERM ends the children and raises KeyboardInterrupt."""
-        waiting = deque(job for job in self.rendered.jobs if not self.states[job["metadata"]["name"]].finished)
-        free = list(range(len(self.slots)))
-        running: dict[int, _Running] = {}
-        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-        try:
-            with selectors.DefaultSelector() as selector:
+        """Run until every Job has finished.
 
-                def watch(started: _Running) -> None:
-                    running[started.pidfd] = started
-                    selector.register(started.pidfd, selectors.EVENT_READ)
-
-                while waiting or running:
-                    while waiting and free:
-                        watch(self._start(waiting.popleft(), free.pop(0)))
+        On SIGINT, SIGTERM or SIGHUP ends the attempts in order, on a second Ctrl-C at once, and raises
+        KeyboardInterrupt.
+        """
+        attempts = self.folder / "attempts"
+        grace = max(map(grace_of, self.rendered.jobs), default=0)
+        processes.end_left_behind(attempts, self.store or self.folder, grace, self.say)
+        shutil.rmtree(attempts, ignore_errors=True)
+        with (
+            processes.Interrupts() as interrupts,
+            processes.adopting() as self.end_orphans,
+            selectors.DefaultSelector() as self.selector,
+        ):
+            self.selector.register(interrupts.handle, selectors.EVENT_READ)
+            try:
+                while (self.waiting or self.running) and not interrupts.count:
+                    self._start_what_can()
                     self.on_tick(self.states)
-                    for key, _ in selector.select(HEARTBEAT_SECONDS):
-                        ended = running.pop(key.fd)
-                        selector.unregister(key.fd)
-                        os.close(key.fd)
-                        if ended.waiting and ended.child.wait() == 0:  # that was an init container
+                    for ended in self._wait(HEARTBEAT_SECONDS):
+                        if ended.waiting and ended.child.returncode == 0:  # that was an init container
                             self._spawn(ended)
-                            watch(ended)
-                            continue
-                        free.append(ended.slot)
-                        if self._ended(ended) == "retry":
-                            waiting.append(ended.job)
-                    self._enforce_deadlines(running.values())
-        finally:
-            self._stop(list(running.values()))
-            signal.signal(signal.SIGTERM, before)
-            shutil.rmtree(self.folder / "slots", ignore_errors=True)
-            self.on_tick(self.states)
+                        elif self._ended(ended) == "retry":
+                            self.waiting.append(ended.job)
+                    for one in self.running.values():
+                        one.enforce_deadline()
+            finally:
+                self._stop(interrupts)
+                self.on_tick(self.states)
+        if interrupts.count:
+            raise KeyboardInterrupt
         return self.states
 
-    def _start(self, job: Object, slot: int) -> _Running:
+    def _start_what_can(self) -> None:
+        """Fill the free slots; a trial that others hold keeps its place."""
+        held = []
+        while self.waiting and self.free:
+            job = self.waiting.popleft()
+            try:
+                self._start(job)
+            except holding.Held:
+                held.append(job)
+        self.waiting.extendleft(reversed(held))
+        trials = {self.states[job["metadata"]["name"]].trial for job in held}
+        if trials - self.told:
+            self.told |= trials
+            named = " ".join(sorted(trials))
+            self.say(f"{counted(len(trials), 'trial')} waiting, since another launcher runs the same now: {named}")
+
+    def _start(self, job: Object) -> None:
+        """Start an attempt. Raises Held, with nothing changed, while another of the same trial lives."""
         state = self.states[job["metadata"]["name"]]
-        state.attempts += 1
-        if state.queued_s is None:
-            state.queued_s = round(time.time() - state.submitted_at, 3)
-        state.condition = "Running"
-        self._save(state)
-        work = self.folder / "slots" / str(slot)
-        work.mkdir(parents=True, exist_ok=True)
-        identity = {
-            "metadata.name": f"{state.name}-{uuid.uuid4().hex[:5]}",
-            "metadata.uid": str(uuid.uuid4()),
-            "spec.nodeName": socket.gethostname(),
-        }
-        host = self.host | ({"CUDA_VISIBLE_DEVICES": ",".join(self.slots[slot])})
-        spec = job["spec"]["template"]["spec"]
-        trial, *init = (
-            pod.process(job, self.rendered.config_maps, work=work, pod=identity, host=host, container=container)
-            for container in (container_of(job), *spec.get("initContainers", []))
-        )
-        trial.prepare()  # the volumes are the Pod's, for all its containers
-        own = {name: os.environ[name] for name in ACCESS if name in os.environ}
-        processes = deque([*(replace(one, env=one.env | own) for one in init), trial])
-        deadline = time.monotonic() + spec.get("activeDeadlineSeconds", float("inf"))
-        started = _Running(job, state, processes, slot, deadline)
-        self._spawn(started)
-        return started
+        started = Attempt.claim(job, state.trial, self.free[0], self.folder, self.store)
+        try:
+            state.attempts += 1
+            if state.queued_s is None:
+                state.queued_s = round(time.time() - state.submitted_at, 3)
+            state.condition = "Running"
+            self._save(state)
+            gpus = {"CUDA_VISIBLE_DEVICES": ",".join(self.slots[started.slot])}
+            started.fill(self.rendered.config_maps, self.host | gpus)
+            self._spawn(started)
+        except BaseException:
+            started.release()
+            raise
+        self.free.pop(0)
 
-    def _spawn(self, one: _Running) -> None:
-        """Start the next container of an attempt."""
-        process = one.waiting.popleft()
-        with self._log(one.state).open("ab") as log:
-            one.child = subprocess.Popen(
-                process.argv,
-                env=process.env,
-                cwd=self.folder / "slots" / str(one.slot),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # a Ctrl-C reaches this process alone, which then ends the children in order
-                preexec_fn=_die_with(os.getpid()),
-            )
-        one.pidfd = os.pidfd_open(one.child.pid)
+    def _spawn(self, attempt: Attempt) -> None:
+        """Start the next container of an attempt, and watch it."""
+        attempt.spawn()
+        self.running[attempt.pidfd] = attempt
+        self.selector.register(attempt.pidfd, selectors.EVENT_READ, attempt)
 
-    def _ended(self, ended: _Running) -> str:
+    def _wait(self, seconds: float) -> list[Attempt]:
+        """The containers that end within a time, or until a signal comes; with nothing left of what they started."""
+        ended: list[Attempt] = []
+        for key, _ in self.selector.select(max(0, seconds)):
+            if key.data is None:
+                os.read(key.fd, 4096)  # it only wakes
+                continue
+            self.selector.unregister(key.fd)
+            ended.append(self.running.pop(key.fd))
+            os.close(key.fd)
+            ended[-1].child.wait()
+        if ended:
+            self.end_orphans([one.child.pid for one in self.running.values()])
+        return ended
+
+    def _ended(self, ended: Attempt) -> str:
         """Book the end of an attempt as Kubernetes would; "retry" if the Job is to run again."""
-        code = ended.child.wait()
+        self.free.append(ended.slot)
+        ended.release()
+        code = ended.child.returncode
         code = 128 - code if code < 0 else code
-        state, spec = ended.state, ended.job["spec"]
+        state, spec = self.states[ended.name], ended.job["spec"]
         if code == 0:
             state.condition, state.reason = "Complete", ""
         else:
@@ -262,39 +255,36 @@ class LocalEngine:
             if action == "FailJob" or state.failed > spec["backoffLimit"]:
                 state.condition = "Failed"
                 # The runner's last line says why, in its own words; anything else ended before it could.
-                line, own = _last_line(self._log(state)), f"trial.py: {state.trial}: failed: "
+                line, own = _last_line(ended.log), f"trial.py: {state.trial}: failed: "
                 state.reason = line.removeprefix(own) if line.startswith(own) else f"exit {code}: {line}"
             else:
                 state.condition = "Pending"
         self._save(state)
         return "" if state.finished else "retry"
 
-    def _enforce_deadlines(self, running: Iterable[_Running]) -> None:
-        for one in running:
-            if time.monotonic() > one.deadline:
-                grace = one.job["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
-                one.child.send_signal(signal.SIGTERM if time.monotonic() < one.deadline + grace else signal.SIGKILL)
-
-    def _stop(self, running: Sequence[_Running]) -> None:
-        """End what still runs: SIGTERM, then SIGKILL after the Job's grace period or a second interrupt."""
-        for one in running:
-            one.child.send_signal(signal.SIGTERM)
-        for one in running:
-            try:
-                one.child.wait(one.job["spec"]["template"]["spec"]["terminationGracePeriodSeconds"])
-            except (subprocess.TimeoutExpired, KeyboardInterrupt):
-                one.child.kill()
-                one.child.wait()
-            os.close(one.pidfd)
-            one.state.condition = "Pending"
-            self._save(one.state)
+    def _stop(self, interrupts: processes.Interrupts) -> None:
+        """End what still runs: SIGTERM, then SIGKILL after the grace period or a second Ctrl-C."""
+        grace = max((one.grace for one in self.running.values()), default=0)
+        if self.running and interrupts.count:
+            holding.tell_stopping(self.folder)
+            self.say(f"stopping: trials have up to {grace:.0f} s to save; Ctrl-C again ends them at once")
+        ended = list(self.running.values())
+        for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, processes.KILL_SECONDS)):
+            for one in self.running.values():
+                one.child.send_signal(number)
+            until = time.monotonic() + seconds
+            while self.running and (left := until - time.monotonic()) > 0:
+                if interrupts.urgent and number == signal.SIGTERM:
+                    break
+                self._wait(left)
+        self.end_orphans([one.child.pid for one in self.running.values()])
+        for one in ended:
+            self.states[one.name].condition = "Pending"  # as the next launcher reads its file
+            if one.pidfd not in self.running:  # else not even SIGKILL has ended it
+                one.release()
 
     def _save(self, state: JobState) -> None:
         write_atomic(self.folder / f"{state.name}.json", json.dumps(asdict(state)) + "\n")
-
-    def _log(self, state: JobState) -> Path:
-        """What the Job's processes printed: the local `kubectl logs`."""
-        return self.folder / f"{state.name}.log"
 
 
 def _policy(spec: Mapping[str, Any], code: int) -> str:
@@ -312,18 +302,6 @@ def _host_environment(path: Sequence[Path]) -> dict[str, str]:
     threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     words = [*map(str, path), os.environ.get("PATH", os.defpath)]
     return kept | threads | {"PATH": os.pathsep.join(words), "SWEEP_ENGINE": "local"}
-
-
-def _die_with(parent: int) -> Callable[[], None]:
-    """For the child before its exec: SIGTERM when this process dies, so that the runner can end its command."""
-    libc = ctypes.CDLL(None, use_errno=True)
-
-    def arm() -> None:
-        libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # it died before the signal was armed
-            os._exit(143)
-
-    return arm
 
 
 def _last_line(log: Path) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,9 +33,8 @@ class Process:
     """Files of the mounted ConfigMaps."""
 
     def prepare(self) -> None:
-        """Make the directories and write the files."""
+        """Make the directories and write the files. Raises FileExistsError where another attempt has been."""
         for folder in self.folders:
-            shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
         for path, text in self.files.items():
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,133 @@
+"""One try of a Job on this machine: its folder, its hold on the trial, and its containers one after the other."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import uuid
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+from sweep.engines import holding, pod, processes
+from sweep.render import Object, container_of
+
+ACCESS = ("HOME", "SSH_AUTH_SOCK")
+"""Variables by which git finds the person's own access to a repository: only init containers get them."""
+
+
+@dataclass
+class Attempt:
+    """A local Pod. It is claimed, filled, its containers are spawned, and when all of them are gone it is released."""
+
+    job: Object
+    slot: int
+    store: Path
+    """Where its results go, or another place that says whose it is."""
+    log: Path
+    """What all attempts of the Job have printed: the local `kubectl logs`."""
+    work: Path
+    """A folder that nobody else has, and nobody had before."""
+    lock: int | None
+    """Handle that holds the trial in the store, which the processes hold too."""
+    deadline: float
+    """Monotonic time of the Pod's activeDeadlineSeconds."""
+    waiting: deque[pod.Process] = field(default_factory=deque)
+    """Containers yet to start: init containers, and at last the trial's."""
+    child: subprocess.Popen[bytes] = field(init=False)
+    pidfd: int = field(init=False)
+
+    @classmethod
+    def claim(cls, job: Object, trial: str, slot: int, folder: Path, store: Path | None) -> Self:
+        """An attempt with nothing in it yet. Raises Held while another of the same trial lives."""
+        lock = holding.hold(store, trial) if store else None
+        deadline = time.monotonic() + _spec(job).get("activeDeadlineSeconds", float("inf"))
+        log = folder / f"{job['metadata']['name']}.log"
+        return cls(job, slot, store or folder, log, _new_folder(folder / "attempts"), lock, deadline)
+
+    @property
+    def name(self) -> str:
+        """Of the Job."""
+        return str(self.job["metadata"]["name"])
+
+    @property
+    def grace(self) -> float:
+        """Seconds from SIGTERM to SIGKILL."""
+        return grace_of(self.job)
+
+    def fill(self, config_maps: Mapping[str, Mapping[str, str]], host: Mapping[str, str]) -> None:
+        """Make what its containers find. Raises BadInput for what a local process cannot have."""
+        identity = {
+            "metadata.name": f"{self.name}-{self.work.name}",
+            "metadata.uid": str(uuid.uuid4()),
+            "spec.nodeName": socket.gethostname(),
+        }
+        trial, *init = (
+            pod.process(self.job, config_maps, work=self.work, pod=identity, host=host, container=container)
+            for container in (container_of(self.job), *_spec(self.job).get("initContainers", []))
+        )
+        trial.prepare()  # the volumes are the Pod's, for all its containers
+        own = {name: os.environ[name] for name in ACCESS if name in os.environ}
+        mark = processes.Mark.own(self.work, self.store).environment
+        self.waiting.extend(replace(process, env=process.env | own | mark) for process in init)
+        self.waiting.append(replace(trial, env=trial.env | mark))
+
+    def spawn(self) -> None:
+        """Start the next container."""
+        process = self.waiting.popleft()
+        with self.log.open("ab") as log:
+            self.child = subprocess.Popen(
+                process.argv,
+                env=process.env,
+                cwd=self.work,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # a Ctrl-C reaches the launcher alone, which then ends the children in order
+                pass_fds=() if self.lock is None else (self.lock,),
+                preexec_fn=processes.die_with(os.getpid()),
+            )
+        try:
+            self.pidfd = os.pidfd_open(self.child.pid)
+        except OSError:
+            self.child.kill()
+            self.child.wait()
+            raise
+
+    def enforce_deadline(self) -> None:
+        """SIGTERM when it is past, SIGKILL a grace period later."""
+        late = time.monotonic() - self.deadline
+        if late > 0:
+            self.child.send_signal(signal.SIGTERM if late < self.grace else signal.SIGKILL)
+
+    def release(self) -> None:
+        """Give back what it had, once all its processes are gone."""
+        shutil.rmtree(self.work, ignore_errors=True)
+        if self.lock is not None:
+            os.close(self.lock)
+
+
+def grace_of(job: Object) -> float:
+    """Seconds that a Job's Pod has from SIGTERM to SIGKILL."""
+    return float(_spec(job)["terminationGracePeriodSeconds"])
+
+
+def _spec(job: Object) -> dict[str, Any]:
+    spec: dict[str, Any] = job["spec"]["template"]["spec"]
+    return spec
+
+
+def _new_folder(below: Path) -> Path:
+    """A folder of which there was none. Its name is short, for the path of a socket may lie in it."""
+    while True:
+        made = below / uuid.uuid4().hex[:5]
+        with suppress(FileExistsError):
+            made.mkdir(parents=True)
+            return made

@@ -1,0 +1,72 @@
+"""Who has what on this machine: a sweep is one launcher's, a trial one attempt's. The kernel frees a dead one's."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from sweep.errors import BadInput
+
+LOCK, STOPPING = ".lock", "stopping"
+"""File in the folder of a sweep's Jobs that its launcher holds, and what stands in there after the launcher's pid."""
+
+
+class Held(Exception):
+    """Another attempt of the trial lives, of another launcher or of one that was killed."""
+
+
+@contextmanager
+def only_one(folder: Path, sweep: str, say: Callable[[str], None] | None = None) -> Iterator[None]:
+    """Hold the sweep on this machine; the kernel frees a dead process's.
+
+    Raises BadInput when another process does. With `say`, one that is stopping its trials already is waited for.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK).open("a+") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            held.seek(0)
+            pid, _, what = held.read().strip().partition(" ")
+            if what != STOPPING or not say:
+                raise BadInput(f"{sweep}: is being run here already, by process {pid}; wait for it") from error
+            say(f"{sweep}: waiting for process {pid}, which ends its trials in order")
+            fcntl.flock(held, fcntl.LOCK_EX)
+        held.truncate(0)
+        held.write(str(os.getpid()))
+        held.flush()
+        yield
+
+
+def tell_stopping(folder: Path) -> None:
+    """Let the next process that wants this sweep know that waiting is worth it."""
+    with suppress(OSError):
+        (folder / LOCK).write_text(f"{os.getpid()} {STOPPING}")
+
+
+def hold(store: Path, trial: str) -> int | None:
+    """Hold a trial of a store until this handle is closed everywhere: by this process and by all that inherit it.
+
+    None where the store cannot hold anything, as one that cannot be written. Raises Held while others hold the trial.
+    """
+    # A byte of one file for each trial, so that no lock needs a file of its own that somebody would have to remove.
+    byte = int(trial[:15], 16)
+    try:
+        handle = os.open(
+            store / ".running", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666
+        )
+    except OSError:
+        return None
+    try:
+        fcntl.fcntl(handle, fcntl.F_OFD_SETLK, struct.pack("hhqqi0q", fcntl.F_WRLCK, os.SEEK_SET, byte, 1, 0))
+    except OSError as error:
+        os.close(handle)
+        if error.errno in (errno.EAGAIN, errno.EACCES):
+            raise Held from error
+        return None
+    return handle
