@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import guard
 
+from pathlib import Path
+
 import cli
 from sweep import git, render
 from sweep.errors import BadInput
 from sweep.files import write_atomic
+from sweep.layout import Clone
 from sweep.records import results
 from sweep.reports import best, stats, verdict
 from sweep.session import Session
 from sweep.spaces import valuesfile
 
 
-def write(session: Session, text: str, rows: list[results.Row]) -> bool:
-    """Write best.yaml once helm has rendered it to the ids it should have; False if it is so already."""
+def check(session: Session, text: str, rows: list[results.Row]) -> None:
+    """Have helm render a best.yaml to the ids it should have. Raises BadInput."""
     files = session.files
     draft = files.out / files.best.name
     write_atomic(draft, text)
     used = [draft if path == files.values else path for path in session.values_files]
     best.check(render.render(files.clone.chart, session.name, used).trials, rows)
-    if files.best.exists() and files.best.read_text() == text:
+
+
+def write(path: Path, text: str) -> bool:
+    """Write best.yaml; False if it is so already."""
+    if path.exists() and path.read_text() == text:
         return False
-    write_atomic(files.best, text)
+    write_atomic(path, text)
     return True
 
 
@@ -38,8 +45,9 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.top < 1:
         raise BadInput(f"--top {args.top}: ask for at least 1")
+    began = git.position(Clone.here().root)
     session = cli.open_sweep(args)
-    clone, trials = session.files.clone, session.rendered.trials
+    trials = session.rendered.trials
     listed = {trial.id for trial in trials}
     rows = [row for row in results.read(session.files.results) if row.id in listed]
     budget = str(session.settings.get("budget") or "")
@@ -50,11 +58,13 @@ def main(argv: list[str] | None = None) -> int:
     if args.dry_run:
         cli.show_page(text)
         return 0
-    changed = write(session, text, chosen)
-    path = clone.relative(session.files.best)
+    check(session, text, chosen)
+    with cli.turn(session, session.files.best, began, wanted=not args.no_commit) as turn:
+        changed = write(session.files.best, text)
+        if turn:
+            turn.commit(f"{session.name}: best: {', '.join(row.id for row in chosen)}")
+    path = session.files.clone.relative(session.files.best)
     cli.say(f"{session.name}: {path}: trial {', '.join(row.id for row in chosen)}{'' if changed else ' (unchanged)'}")
-    if not args.no_commit:
-        git.commit(clone.root, [path], f"{session.name}: best: {', '.join(row.id for row in chosen)}")
     if args.json:
         cli.put([{"id": row.id, "seed": row.seed, "hyperparameters": row.hyperparameters} for row in chosen])
     return 0

@@ -9,9 +9,11 @@ import json
 import re
 import sys
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any, NoReturn
 
-from sweep import words
+from sweep import commits, git, words
 from sweep.errors import BadInput
 from sweep.layout import Clone
 from sweep.session import Session, Target
@@ -95,6 +97,14 @@ def share(text: str) -> float:
 def flag_words(args: argparse.Namespace) -> list[str]:
     """The flags of `submit_arguments` that were given, for another verb."""
     return [f"--{name}" for name in FLAGS if getattr(args, name.replace("-", "_"))]
+
+
+def turn(
+    session: Session, path: Path, since: git.Position, *, wanted: bool
+) -> AbstractContextManager[commits.Turn | None]:
+    """The turn to write a file of a sweep and commit it, on the branch of `since`; none where that is not wanted."""
+    clone = session.files.clone
+    return commits.turn(clone.root, [clone.relative(path)], say, since) if wanted else nullcontext()
 
 
 def confirm(what: str) -> None:

@@ -7,6 +7,7 @@ import guard
 import cli
 from sweep import collection, git
 from sweep.engines.cluster import Patience
+from sweep.layout import Clone
 from sweep.records import results
 
 
@@ -17,6 +18,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--dry-run", action="store_true", help="only say what would be written")
     parser.add_argument("--json", action="store_true", help="counts and problems as JSON on stdout")
     args = parser.parse_args(argv)
+    began = git.position(Clone.here().root)
     session = cli.open_sweep(args)
     clone, path = session.files.clone, session.files.results
     collection.bring(session, cli.say)
@@ -30,13 +32,13 @@ def main(argv: list[str] | None = None) -> int:
     mixed = collection.mixed_images(rows)
     if mixed:
         cli.say(f"{session.name}: {mixed}")
-    changed = not args.dry_run and results.write(path, rows)
     summary = ", ".join(f"{count} {status}" for status, count in results.counts(rows).items())
+    with cli.turn(session, path, began, wanted=not (args.no_commit or args.dry_run)) as turn:
+        changed = not args.dry_run and results.write(path, rows)
+        commit = turn.commit(f"{session.name}: results: {summary}") if turn else None
     cli.say(f"{session.name}: {clone.relative(path)}: {summary}{'' if changed else ' (unchanged)'}")
-    if not (args.no_commit or args.dry_run):
-        made = git.commit(clone.root, [clone.relative(path)], f"{session.name}: results: {summary}")
-        if made:
-            cli.say(f"{session.name}: committed as {made.sha[:12]}")
+    if commit:
+        cli.say(f"{session.name}: committed as {commit.sha[:12]}")
     if args.json:
         problems = [{"path": problem.path, "what": problem.what} for problem in snapshot.problems]
         cli.put({"results": str(path), "counts": results.counts(rows), "changed": changed, "problems": problems})

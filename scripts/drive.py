@@ -10,6 +10,7 @@ import guard
 from importlib import import_module
 
 import cli
+from sweep import commits, git
 from sweep.errors import SweepError
 from sweep.layout import Clone, SweepFiles
 from sweep.spaces import search, spacefile, valuesfile
@@ -43,7 +44,7 @@ def main() -> int:
     expand = [*target, "--quorum", str(args.quorum), *(["--allow-dirty"] if args.allow_dirty else [])]
     if args.quorum < 1 and files.results.exists():
         verb("collect", args.sweep, *target)
-    before, failed = "", 0
+    before, failed, began = "", 0, git.position(files.clone.root)
     while True:
         stuck = verb("expand", args.sweep, *expand)
         if files.values.read_text() == before:
@@ -58,6 +59,7 @@ def main() -> int:
         if session.engine == "cluster":
             quorum = ["--quorum", str(args.quorum)] if goes_on(files) else []  # the last round is for all to end
             failed = verb("watch", args.sweep, *target, *quorum)
+        commits.check_branch(files.clone.root, began)
         verb("collect", args.sweep, *target)
         if not goes_on(files):
             break

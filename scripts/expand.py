@@ -10,10 +10,12 @@ import guard
 
 import argparse
 import json
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import cli
-from sweep import freezing, git, yamlfile
+from sweep import commits, freezing, git, yamlfile
 from sweep.errors import BadInput
 from sweep.files import write_atomic
 from sweep.layout import Clone
@@ -101,13 +103,20 @@ def summary(domain: space.Space | None, final: ValuesFile, trials: int) -> str:
     return f"{counted(trials, 'trial')} ({'; '.join(parts)})"
 
 
+def write(args: argparse.Namespace, clone: Clone, pending: Sequence[tuple[Path, str]]) -> None:
+    """Write the files, or only say so."""
+    for path, new in pending:
+        if not args.dry_run:
+            write_atomic(path, new)
+        cli.say(f"{clone.relative(path)}: {'would be ' if args.dry_run else ''}written")
+
+
 def main(argv: list[str] | None = None, clone: Clone | None = None) -> int:
     args, clone = arguments(argv), clone or Clone.here()
     files = clone.sweep(args.sweep)
     if git.root(clone.root).resolve() != clone.root.resolve():
         raise BadInput(f"{clone.root}: lies inside another git repository; a clone of its own is needed")
-    if not args.dry_run and not args.no_commit:
-        git.check_ready(clone.root)
+    began = git.position(clone.root)
     schema = json.loads((clone.chart / "values.schema.json").read_text())
     domain = spacefile.load(files) if files.space.exists() else None
     values = valuesfile.load(files) if files.values.exists() else None
@@ -129,24 +138,28 @@ def main(argv: list[str] | None = None, clone: Clone | None = None) -> int:
         cli.say(f"{args.sweep}: {line}")
     pending = [(path, new) for path, new in ((files.values, text), (files.code, code_text)) if new is not None]
     pending = [(path, new) for path, new in pending if path != files.values or final is not values]
-    written = [clone.relative(path) for path, _ in pending]
-    if not args.dry_run:
-        for path, new in pending:
-            write_atomic(path, new)
-    for shown in written:
-        cli.say(f"{shown}: {'would be ' if args.dry_run else ''}written")
-    commit = None
-    if not args.dry_run and not args.no_commit:
+    if args.dry_run or args.no_commit:
+        write(args, clone, pending)
+        commit = None
+    else:
         hand_alone = edited and files.values not in dict(pending)
         subject = f"{counted.partition(' (')[0]}, edited by hand" if hand_alone else counted
         message = expansion.message(files, domain, final, subject, edited, [said] if code_text else [])
-        paths = [clone.relative(path) for path in (files.space, files.values, files.code) if path.exists()]
-        commit = git.commit(clone.root, paths, message)
-        if commit:
-            author = f" as {git.NAME} <{git.EMAIL}>, for git knows no user.name and user.email"
-            cli.say(f"{args.sweep}: committed {commit.sha[:12]}{author if commit.own_identity else ''}")
+        own = (files.space, files.values, files.code)
+        paths = [clone.relative(path) for path in own if path.exists() or path in dict(pending)]
+        with commits.turn(clone.root, paths, cli.say, began) as turn:
+            write(args, clone, pending)
+            commit = turn.commit(message)
+    if commit:
+        author = f" as {commits.NAME} <{commits.EMAIL}>, for git knows no user.name and user.email"
+        cli.say(f"{args.sweep}: committed {commit.sha[:12]}{author if commit.own_identity else ''}")
     if args.json:
-        done = {"sweep": args.sweep, "trials": trials, "sampler": counted.partition(" (")[2][:-1], "written": written}
+        done = {
+            "sweep": args.sweep,
+            "trials": trials,
+            "sampler": counted.partition(" (")[2][:-1],
+            "written": [clone.relative(path) for path, _ in pending],
+        }
         cli.put(done | {"by_hand": edited, "note": note, "commit": commit.sha if commit else None})
     return 0
 

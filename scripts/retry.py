@@ -7,6 +7,7 @@ import guard
 import cli
 from sweep import git
 from sweep.files import write_atomic
+from sweep.layout import Clone
 from sweep.spaces import valuesfile
 
 
@@ -16,6 +17,7 @@ def main() -> int:
     parser.add_argument("--dry-run", action="store_true", help="say which, change nothing")
     parser.add_argument("--no-commit", action="store_true", help="write values.yaml, do not commit it")
     args = parser.parse_args()
+    began = git.position(Clone.here().root)
     session = cli.open_sweep(args)
     states = session.job_states()
     failed = [
@@ -31,12 +33,11 @@ def main() -> int:
         return 0
     values = valuesfile.load(session.files)
     before = valuesfile.retries(values)
-    write_atomic(
-        session.files.values, valuesfile.with_retries(values, {trial: before.get(trial, 0) + 1 for trial in failed})
-    )
-    if not args.no_commit:
-        clone = session.files.clone
-        git.commit(clone.root, [clone.relative(session.files.values)], f"{args.sweep}: retry {', '.join(failed)}")
+    text = valuesfile.with_retries(values, {trial: before.get(trial, 0) + 1 for trial in failed})
+    with cli.turn(session, session.files.values, began, wanted=not args.no_commit) as turn:
+        write_atomic(session.files.values, text)
+        if turn:
+            turn.commit(f"{args.sweep}: retry {', '.join(failed)}")
     cli.say(f"`make sweep SWEEP={args.sweep}` runs them")
     return 0
 

@@ -102,7 +102,9 @@ def main(argv: list[str] | None = None) -> int:
         session.rendered  # noqa: B018 - refuses what the chart refuses
         cli.say(f"{session.name}: would run on the local engine; `make plan SWEEP={session.name}` says what")
         return 0
-    session.write_provenance(submission.provenance(session, args.allow_dirty))
+    provenance = submission.provenance(session, args.allow_dirty)
+    session.write_provenance(provenance)
+    submission.check_provenance(session, provenance)
     if session.engine == "cluster":
         if not args.dry_run:
             publish(session, args.push)

@@ -5,13 +5,22 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import tempfile
 from pathlib import Path
 
-from sweep.errors import naming
+from sweep.errors import BadInput, naming
 
 NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
 """What file systems say that sync no folders (NFS, some FUSE ones)."""
+CONFLICT = re.compile(rb"^(<{7}|>{7}) ", re.MULTILINE)
+
+
+def check_merged(data: bytes, shown: str) -> None:
+    """Raise BadInput with the line where git left a conflict of a merge in a file."""
+    if marker := CONFLICT.search(data):
+        line = data.count(b"\n", 0, marker.start()) + 1
+        raise BadInput(f"{shown}:{line}: a conflict of a merge; keep what is right, and remove the marked lines")
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:

@@ -1,9 +1,13 @@
-"""Git, by thin calls of its command line. A failure is a BadInput of one line; nothing asks or opens an editor."""
+"""Git, by thin calls of its command line, for whoever only reads; commits.py makes commits.
+
+A failure is a BadInput of one line; nothing asks, opens an editor or takes a lock of the person's.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -12,24 +16,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sweep.errors import BadInput
-from sweep.words import shown
 
-NAME, EMAIL = "helm-sweep", "helm-sweep@localhost"
-UNFINISHED = {
+KEPT = (
+    *("GIT_SSH", "GIT_ASKPASS", "GIT_HTTP_", "GIT_SSL_", "GIT_PROXY_", "GIT_ALLOW_PROTOCOL"),
+    *("GIT_AUTHOR_", "GIT_COMMITTER_", "GIT_EXEC_PATH", "GIT_ATTR_NOSYSTEM", "GIT_DISCOVERY_ACROSS_FILESYSTEM"),
+    *("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM"),
+    *("GIT_CONFIG_COUNT", "GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_"),
+)
+"""How the variables begin that people set on purpose: access, identity, configuration. All other GIT_* are dropped: a
+hook that calls us has them name its own repository and index (`git rev-parse --local-env-vars`), and those for
+debugging and for showing differences change what git prints."""
+IN_PROGRESS = {
     "MERGE_HEAD": "merge",
     "rebase-merge": "rebase",
+    "rebase-apply/applying": "am",
     "rebase-apply": "rebase",
     "CHERRY_PICK_HEAD": "cherry-pick",
     "REVERT_HEAD": "revert",
+    "sequencer": "cherry-pick",
+    "BISECT_LOG": "bisect",
 }
-
-
-@dataclass(frozen=True)
-class Commit:
-    """A commit that was made; `own_identity`: the person has none configured, so it is helm-sweep's."""
-
-    sha: str
-    own_identity: bool
+"""What git keeps in its folder while something is unfinished that a commit of ours would get into; see wt-status.c."""
 
 
 @dataclass(frozen=True)
@@ -41,73 +48,124 @@ class Version:
     blob: str
 
 
-def _run(folder: Path, *words: str, said: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    # A hook that calls us (pre-commit, say) sets GIT_DIR and GIT_INDEX_FILE, which would name another repository.
-    env = {key: value for key, value in os.environ.items() if key not in ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE")}
-    env.update(LC_ALL="C", GIT_TERMINAL_PROMPT="0", GIT_LITERAL_PATHSPECS="1")
+@dataclass(frozen=True)
+class Position:
+    """What is checked out: the full name of the branch, "" for none (a detached HEAD), and its commit, if any."""
+
+    branch: str
+    commit: str | None
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return self.branch.removeprefix("refs/heads/") or f"no branch ({(self.commit or '')[:12]})"
+
+
+def environment(index: Path | None = None, *, literal: bool = True) -> dict[str, str]:
+    """What git is started with. `index`: another index than the person's; `literal`: no path is a pattern."""
+    env = {key: value for key, value in os.environ.items() if not key.startswith("GIT_") or key.startswith(KEPT)}
+    env.update(LC_ALL="C", GIT_TERMINAL_PROMPT="0", GIT_EDITOR=":", GIT_OPTIONAL_LOCKS="0")
+    return env | ({"GIT_LITERAL_PATHSPECS": "1"} if literal else {}) | ({"GIT_INDEX_FILE": str(index)} if index else {})
+
+
+def run(
+    folder: Path, *words: str, stdin: bytes = b"", index: Path | None = None, literal: bool = True
+) -> subprocess.CompletedProcess[bytes]:
+    """Run git in `folder`, whatever it ends with. Raises BadInput where git will not work there at all."""
+    call = ["git", "-C", str(folder), *words]
+    pipe = subprocess.PIPE
     try:
-        call = ["git", "-C", str(folder), *words]
-        return subprocess.run(call, env=env, input=said, capture_output=True, check=False)
+        process = subprocess.Popen(call, env=environment(index, literal=literal), stdin=pipe, stdout=pipe, stderr=pipe)
     except FileNotFoundError:
         raise BadInput("git: not installed, or not in PATH; install it") from None
+    with process:
+        try:
+            out, err = process.communicate(stdin)
+        except BaseException:
+            process.terminate()  # no kill: git takes its locks along
+            raise
+    done = subprocess.CompletedProcess(call, process.returncode, out, err)
+    if done.returncode == 128 and b"dubious ownership" in done.stderr:
+        allow = f"git config --global --add safe.directory {shlex.quote(str(folder))}"
+        raise BadInput(f"{folder}: belongs to another user, so git does not read it; `{allow}` lets it")
+    if done.returncode == 128 and done.stderr.startswith(b"fatal: not a git repository"):
+        raise BadInput(f"{folder}: not in a git repository; clone it with git, or run `git init`")
+    return done
 
 
-def _git(folder: Path, *words: str) -> str:
+def reason(done: subprocess.CompletedProcess[bytes]) -> str:
+    """What git said of its failure, in one line."""
+    said = (done.stderr or done.stdout).decode(errors="replace")
+    lines = [line.removeprefix("fatal: ").removeprefix("error: ") for line in said.splitlines() if line.strip()]
+    return " | ".join(lines[:4]) or f"ended with {done.returncode}"
+
+
+def output(folder: Path, *words: str, stdin: bytes = b"", index: Path | None = None) -> str:
     """Stdout of a git command that has to succeed."""
-    done = _run(folder, *words)
+    done = run(folder, *words, stdin=stdin, index=index)
     if done.returncode:
-        said = (done.stderr or done.stdout).decode(errors="replace")
-        lines = [line.removeprefix("fatal: ").removeprefix("error: ") for line in said.splitlines() if line.strip()]
         verb = next(word for word in words if word != "-c" and "=" not in word)
-        raise BadInput(f"git {verb}: {' | '.join(lines[:4]) or f'ended with {done.returncode}'}")
+        raise BadInput(f"git {verb}: {reason(done)}")
     return done.stdout.decode(errors="surrogateescape")
 
 
 def root(folder: Path) -> Path:
     """Top folder of the repository that `folder` lies in; raises BadInput where there is none."""
-    done = _run(folder, "rev-parse", "--show-toplevel")
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines() or [""]
-        if "not a git repository" in said[0]:
-            raise BadInput(f"{folder}: not in a git repository; clone it with git, or run `git init`")
-        raise BadInput(f"{folder}: {said[0].removeprefix('fatal: ')}")
-    return Path(done.stdout.decode(errors="surrogateescape").removesuffix("\n"))
+    return Path(output(folder, "rev-parse", "--show-toplevel").removesuffix("\n"))
+
+
+def folders(repo: Path) -> tuple[Path, Path]:
+    """(the folder of git for this work tree, the one that all work trees of the repository share)."""
+    own, shared = (
+        output(repo, "rev-parse", word).removesuffix("\n") for word in ("--absolute-git-dir", "--git-common-dir")
+    )
+    return Path(own), (repo / shared).resolve()
+
+
+def position(repo: Path) -> Position:
+    """What is checked out now."""
+    return Position(run(repo, "symbolic-ref", "--quiet", "HEAD").stdout.decode().strip(), head(repo))
+
+
+def unfinished(git_folder: Path) -> str:
+    """The merge, rebase … that waits for the person to go on with it; "" if there is none."""
+    return next((verb for name, verb in IN_PROGRESS.items() if (git_folder / name).exists()), "")
 
 
 def head(repo: Path) -> str | None:
     """Commit that is checked out; None before the first one."""
-    done = _run(repo, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+    done = run(repo, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
     return None if done.returncode else done.stdout.decode().strip()
 
 
 def tree(repo: Path, folder: str, commit: str = "HEAD") -> str | None:
     """Git's hash of `folder` (relative to the top) in a commit; None if it is not in there."""
-    done = _run(repo, "rev-parse", "--verify", "--quiet", f"{commit}:{folder}")
+    done = run(repo, "rev-parse", "--verify", "--quiet", f"{commit}:{folder}")
     return None if done.returncode else done.stdout.decode().strip()
 
 
 def show(repo: Path, commit: str, path: str) -> bytes | None:
     """Content of a file at a commit, `path` relative to the top; None if it is not in there."""
-    done = _run(repo, "show", f"{commit}:{path}")
+    done = run(repo, "show", f"{commit}:{path}")
     return None if done.returncode else done.stdout
 
 
 def blob(repo: Path, sha: str) -> bytes | None:
     """The content that Git keeps under this hash; None if this clone has it not."""
-    done = _run(repo, "cat-file", "blob", sha)
+    done = run(repo, "cat-file", "blob", sha)
     return None if done.returncode else done.stdout
 
 
 def commits(repo: Path, path: str) -> list[str]:
     """The commits that changed `path`, newest first."""
-    return _git(repo, "log", "--format=%H", "--", path).split()
+    return output(repo, "log", "--format=%H", "--", path).split()
 
 
 def versions(repo: Path, folder: str) -> list[Version]:
     """Every file below `folder` as every commit of every branch, tag and stash left it, newest first."""
     words = ["log", "--all", "--full-history", "-m", "--no-renames", "--raw", "--no-abbrev", "--format=%H"]
     made, commit = [], ""
-    for line in _git(repo, "-c", "core.quotePath=false", *words, "--", folder).splitlines():
+    for line in output(repo, "-c", "core.quotePath=false", *words, "--", folder).splitlines():
         if line.startswith(":"):
             about, _, path = line.partition("\t")
             if about[-1] != "D":
@@ -120,7 +178,7 @@ def versions(repo: Path, folder: str) -> list[Version]:
 def blobs(repo: Path, shas: Iterable[str]) -> dict[str, bytes]:
     """What Git keeps under these hashes, in one call; those that this clone does not have are left out."""
     wanted = list(dict.fromkeys(shas))
-    told = _run(repo, "cat-file", "--batch", said="".join(f"{sha}\n" for sha in wanted).encode()).stdout
+    told = run(repo, "cat-file", "--batch", stdin="".join(f"{sha}\n" for sha in wanted).encode()).stdout
     found, at = {}, 0
     for sha in wanted:
         end = told.index(b"\n", at)
@@ -140,15 +198,15 @@ def blob_hash(data: bytes, like: str) -> str:
 
 def reachable(repo: Path) -> set[str]:
     """The commits that some branch, tag or stash contains."""
-    return set(_git(repo, "rev-list", "--all").split())
+    return set(output(repo, "rev-list", "--all").split())
 
 
 def has_commit(repo: Path, commit: str) -> bool:
-    return _run(repo, "cat-file", "-e", f"{commit}^{{commit}}").returncode == 0
+    return run(repo, "cat-file", "-e", f"{commit}^{{commit}}").returncode == 0
 
 
 def is_shallow(repo: Path) -> bool:
-    return _git(repo, "rev-parse", "--is-shallow-repository").strip() == "true"
+    return output(repo, "rev-parse", "--is-shallow-repository").strip() == "true"
 
 
 @contextmanager
@@ -157,84 +215,61 @@ def checked_out(repo: Path, commit: str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="helm-sweep-") as made:
         folder = Path(made).resolve() / "clone"
         hooks = ("-c", "core.hooksPath=/dev/null")  # they are about the person's own work
-        _git(repo, *hooks, "worktree", "add", "--quiet", "--detach", str(folder), commit)
+        output(repo, *hooks, "worktree", "add", "--quiet", "--detach", str(folder), commit)
         try:
             yield folder
         finally:
-            _run(repo, "worktree", "remove", "--force", "--force", str(folder))
+            run(repo, "worktree", "remove", "--force", "--force", str(folder))
 
 
 def is_ancestor(repo: Path, older: str, newer: str) -> bool | None:
     """Whether `newer` contains `older`; None where this clone does not know one of them."""
-    return {0: True, 1: False}.get(_run(repo, "merge-base", "--is-ancestor", older, newer).returncode)
+    return {0: True, 1: False}.get(run(repo, "merge-base", "--is-ancestor", older, newer).returncode)
 
 
 def author(repo: Path, commit: str) -> str:
     """`Name <email>` of the author of a commit."""
-    return _git(repo, "show", "--no-patch", "--format=%an <%ae>", commit).strip()
+    return output(repo, "show", "--no-patch", "--format=%an <%ae>", commit).strip()
 
 
 def is_on_remote(repo: Path, commit: str) -> bool:
     """Whether a branch of a remote, as last fetched, contains the commit."""
-    return bool(_git(repo, "for-each-ref", "--count=1", f"--contains={commit}", "refs/remotes").strip())
+    return bool(output(repo, "for-each-ref", "--count=1", f"--contains={commit}", "refs/remotes").strip())
 
 
 def has_remote(repo: Path) -> bool:
-    return bool(_git(repo, "remote").strip())
+    return bool(output(repo, "remote").strip())
 
 
 def push(repo: Path) -> None:
     """Push the current branch to where it goes by itself; raises BadInput with git's reason."""
-    _git(repo, "push", "--quiet")
+    output(repo, "push", "--quiet")
 
 
 def dirty(repo: Path, *paths: str) -> list[str]:
     """Paths under `paths` (all, if none is given) that differ from HEAD or are new; ignored ones do not count."""
-    said = _git(repo, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", *paths)
-    return [entry[3:] for entry in said.split("\0") if entry]
+    said = output(repo, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", *paths)
+    return list(dict.fromkeys([*(entry[3:] for entry in said.split("\0") if entry), *_hidden(repo, *paths)]))
+
+
+def differs(repo: Path, commit: str, *paths: str) -> bool:
+    """Whether the work tree has something else below `paths` than a commit."""
+    return run(repo, "diff", "--quiet", "--no-ext-diff", commit, "--", *paths).returncode != 0
+
+
+def _hidden(repo: Path, *paths: str) -> list[str]:
+    """Those whose changes git was told to overlook (`update-index --assume-unchanged`, `--skip-worktree`)."""
+    tagged = (entry.split(" ", 1) for entry in output(repo, "ls-files", "-v", "-z", "--", *paths).split("\0") if entry)
+    overlooked = [path for tag, path in tagged if (tag.islower() or tag == "S") and (repo / path).is_file()]
+    return [path for path in overlooked if output(repo, "hash-object", "--", path).strip() != tree(repo, path)]
+
+
+def is_ignored(repo: Path, path: str) -> bool:
+    """Whether git would not take this path, which it does not track yet."""
+    return run(repo, "check-ignore", "--quiet", "-z", "--stdin", stdin=os.fsencode(path), literal=False).returncode == 0
 
 
 def files(folder: Path) -> list[str]:
     """Files under `folder` that git tracks or would not ignore, relative to it, sorted; deleted ones left out."""
-    said = _git(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    said = output(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     return sorted(name for name in set(said.split("\0")) if name and os.path.lexists(folder / name))
-
-
-def check_ready(repo: Path) -> None:
-    """Raise BadInput while a merge, rebase, cherry-pick or revert is unfinished: a commit of ours would get into it."""
-    for name, verb in UNFINISHED.items():
-        path = _git(repo, "rev-parse", "--git-path", name).strip()
-        if (repo / path).exists():
-            raise BadInput(f"git: a {verb} is in progress; finish it, or stop it with `git {verb} --abort`")
-
-
-def commit(repo: Path, paths: list[str], message: str) -> Commit | None:
-    """Commit exactly `paths` as they lie in the work tree, and nothing else that may be staged.
-
-    None if they are unchanged. The person's hooks run, and may refuse: then the index is as it was before.
-    """
-    check_ready(repo)
-    changed, known = dirty(repo, *paths), set(_git(repo, "ls-files", "-z", "--", *paths).split("\0"))
-    for path in paths:
-        if (repo / path).is_file() and path not in known and path not in changed:
-            raise BadInput(f"{path}: git ignores it, but a sweep is a commit; see `git check-ignore -v {path}`")
-    if not changed:
-        return None
-    new = [path for path in changed if path not in known and (repo / path).exists()]
-    own = _run(repo, "-c", "user.useConfigOnly=true", "var", "GIT_COMMITTER_IDENT").returncode != 0
-    identity = ["-c", f"user.name={NAME}", "-c", f"user.email={EMAIL}"] if own else []
-    if new:
-        _git(repo, "add", "--intent-to-add", "--", *new)
-    try:
-        done = _run(repo, *identity, "commit", "--quiet", "--only", f"--message={shown(message)}", "--", *changed)
-        if done.returncode:
-            said = (done.stderr + done.stdout).decode(errors="replace").split("\n")
-            reason = " | ".join(line.strip() for line in said if line.strip())[:400]
-            raise BadInput(f"git commit: refused: {reason or 'a hook failed silently'}; mend it and run the same again")
-    except BaseException:
-        if new:
-            _run(repo, "rm", "--cached", "--quiet", "--force", "--", *new)
-        raise
-    sha = head(repo)
-    assert sha is not None
-    return Commit(sha, own)

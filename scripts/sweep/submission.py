@@ -25,11 +25,23 @@ def provenance(session: Session, allow_dirty: bool) -> dict[str, Any]:
         raise BadInput(
             f"{dirty[0]}{more}: has uncommitted changes; commit them, or record them as such by ALLOW_DIRTY=1"
         )
-    unsaved = git.dirty(clone.root, clone.relative(files.values), clone.relative(files.code))
     commit = git.head(clone.root)
     if not commit:
         raise BadInput("git: no commit yet; a result is traced to a commit, so make one")
+    unsaved = git.dirty(clone.root, clone.relative(files.values), clone.relative(files.code))
     return {"commit": commit, "author": git.author(clone.root, commit), "dirty": bool(dirty or unsaved)}
+
+
+def check_provenance(session: Session, provenance: Mapping[str, Any]) -> None:
+    """Raise BadInput where what was rendered is not of the commit that it is said to come from."""
+    session.rendered  # noqa: B018 - from here on nobody reads the files again
+    clone, files = session.files.clone, session.files
+    sources = [*clone.shared_sources, clone.relative(files.values), clone.relative(files.code)]
+    if not provenance["dirty"] and git.differs(clone.root, provenance["commit"], *sources):
+        raise BadInput(
+            f"git: the files of {session.name} were changed, or another branch was checked out, while they were read; "
+            "run the same again"
+        )
 
 
 def check(session: Session, *, takeover: bool, say: Say) -> None:

@@ -20,6 +20,7 @@ from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
 from sweep import scalars
 from sweep.errors import BadInput
+from sweep.files import check_merged
 from sweep.scalars import TRUTHY
 from sweep.words import CONTROL
 
@@ -98,6 +99,7 @@ def read_text(path: Path, shown: str) -> str:
             data = file.read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
             raise BadInput(f"{shown}: more than {MAX_BYTES // 2**20} MiB; spread the trials over several sweeps")
+        check_merged(data, shown)
         return data.decode()
     except FileNotFoundError:
         raise BadInput(f"{shown}: no such file; `make new SWEEP=<name>` starts a sweep") from None

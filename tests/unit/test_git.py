@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep import git
+from sweep import commits, git
 from sweep.errors import BadInput
 
 
@@ -22,6 +22,10 @@ def no_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def call(root: Path, *words: str) -> str:
     identity = ("-c", "user.name=T", "-c", "user.email=t@example.org")
     return subprocess.run(["git", *identity, *words], cwd=root, check=True, capture_output=True, text=True).stdout
+
+
+def commit(root: Path, paths: list[str], message: str) -> commits.Commit | None:
+    return commits.commit(root, paths, message, lambda _: None)
 
 
 @pytest.fixture
@@ -44,7 +48,7 @@ def test_a_commit_holds_exactly_the_paths_and_leaves_the_rest_staged(repo: Path)
     (repo / "b.txt").write_text("2\n")
     (repo / "new file [1].txt").write_text("x\n")
     (repo / "new file 1.txt").write_text("not named, only like a pattern\n")
-    made = git.commit(repo, ["b.txt", "new file [1].txt"], "demo: 8 trials\n\n# not a comment")
+    made = commit(repo, ["b.txt", "new file [1].txt"], "demo: 8 trials\n\n# not a comment")
     assert made
     assert made.sha == git.head(repo)
     assert call(repo, "show", "--name-only", "--format=%B", "HEAD").split("\n") == [
@@ -62,13 +66,13 @@ def test_a_commit_holds_exactly_the_paths_and_leaves_the_rest_staged(repo: Path)
 
 def test_nothing_changed_is_no_commit(repo: Path) -> None:
     before = git.head(repo)
-    assert git.commit(repo, ["a.txt", "b.txt"], "x") is None
+    assert commit(repo, ["a.txt", "b.txt"], "x") is None
     assert git.head(repo) == before
 
 
 def test_without_an_identity_it_uses_its_own_and_says_so(repo: Path) -> None:
     (repo / "a.txt").write_text("2\n")
-    made = git.commit(repo, ["a.txt"], "x")
+    made = commit(repo, ["a.txt"], "x")
     assert made
     assert made.own_identity
     assert git.author(repo, made.sha) == "helm-sweep <helm-sweep@localhost>"
@@ -78,7 +82,7 @@ def test_a_configured_identity_is_used(repo: Path) -> None:
     call(repo, "config", "user.name", "Ada")
     call(repo, "config", "user.email", "ada@example.org")
     (repo / "a.txt").write_text("2\n")
-    made = git.commit(repo, ["a.txt"], "x")
+    made = commit(repo, ["a.txt"], "x")
     assert made
     assert not made.own_identity
     assert git.author(repo, made.sha) == "Ada <ada@example.org>"
@@ -91,10 +95,10 @@ def test_the_first_commit_and_a_detached_head_are_fine(repo: Path, tmp_path: Pat
     (fresh / "a.txt").write_text("1\n")
     assert git.head(fresh) is None
     assert git.dirty(fresh) == ["a.txt"]
-    assert git.commit(fresh, ["a.txt"], "x")
+    assert commit(fresh, ["a.txt"], "x")
     call(repo, "checkout", "--quiet", "--detach")
     (repo / "a.txt").write_text("2\n")
-    assert git.commit(repo, ["a.txt"], "x")
+    assert commit(repo, ["a.txt"], "x")
 
 
 def test_a_hook_is_honoured_and_the_index_is_as_before(repo: Path) -> None:
@@ -105,10 +109,10 @@ def test_a_hook_is_honoured_and_the_index_is_as_before(repo: Path) -> None:
     (repo / "a.txt").write_text("2\n")
     (repo / "new.txt").write_text("x\n")
     with pytest.raises(BadInput, match=r"^git commit: refused: no trailing whitespace \| line two; mend it and run"):
-        git.commit(repo, ["a.txt", "new.txt"], "x")
+        commit(repo, ["a.txt", "new.txt"], "x")
     assert call(repo, "status", "--porcelain").split("\n") == [" M a.txt", "?? new.txt", ""]
     hook.unlink()
-    assert git.commit(repo, ["a.txt", "new.txt"], "x")
+    assert commit(repo, ["a.txt", "new.txt"], "x")
 
 
 def test_a_merge_and_a_rebase_in_progress_are_refused(repo: Path) -> None:
@@ -123,16 +127,15 @@ def test_a_merge_and_a_rebase_in_progress_are_refused(repo: Path) -> None:
             call(repo, verb, "side")
         message = f"^git: a {verb} is in progress; finish it, or stop it with `git {verb} --abort`$"
         with pytest.raises(BadInput, match=message):
-            git.commit(repo, ["a.txt"], "x")
+            commit(repo, ["a.txt"], "x")
         call(repo, verb, "--abort")
-        git.check_ready(repo)
 
 
 def test_an_ignored_path_is_refused(repo: Path) -> None:
     (repo / ".gitignore").write_text("*.yaml\n")
     (repo / "values.yaml").write_text("x\n")
     with pytest.raises(BadInput, match=r"^values.yaml: git ignores it, but a sweep is a commit; see `git check-ignore"):
-        git.commit(repo, ["values.yaml"], "x")
+        commit(repo, ["values.yaml"], "x")
 
 
 def test_dirty_names_what_differs_below_the_paths(repo: Path) -> None:
@@ -150,7 +153,7 @@ def test_content_and_tree_of_a_commit(repo: Path) -> None:
     (repo / "a.txt").write_text("2\n")
     (repo / "d").mkdir()
     (repo / "d" / "f").write_text("x\n")
-    git.commit(repo, ["a.txt", "d/f"], "x")
+    commit(repo, ["a.txt", "d/f"], "x")
     assert (git.show(repo, first, "a.txt"), git.show(repo, "HEAD", "a.txt")) == (b"1\n", b"2\n")
     assert git.show(repo, "HEAD", "none") is None
     assert git.tree(repo, "none") is None

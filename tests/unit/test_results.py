@@ -263,12 +263,20 @@ def test_cells_are_as_in_values_yaml() -> None:
     assert cells["queued_s"] == ""
 
 
+def test_a_conflict_in_a_table_is_named_with_its_line() -> None:
+    text = results.to_csv([row({"lr": 0.1})]) + b"<<<<<<< HEAD\n"
+    with pytest.raises(
+        BadInput, match=r"^results\.csv:3: a conflict of a merge; keep what is right, and remove the ma"
+    ):
+        results.from_csv(text)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (lambda text: text.replace("seed", "sead", 1), "results.csv:1: the header lacks seed"),
         (lambda text: text[:0], "results.csv:0: the header lacks"),
-        (lambda text: text + "<<<<<<< HEAD\n", "results.csv:3: 1 cells under a header of"),
+        (lambda text: text + "1\n", "results.csv:3: 1 cells under a header of"),
         (lambda text: text.replace("\n1,", "\n2,"), "results.csv:2: schema_version 2, this helm-sweep reads 1"),
         (lambda text: text.replace("succeeded", "done"), "results.csv:2: status 'done'"),
         (lambda text: text.replace("0.9", '"""x"""'), "results.csv:2: a number is due"),

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from sweep import words
 from sweep.errors import BadInput
-from sweep.files import write_atomic
+from sweep.files import check_merged, write_atomic
 from sweep.records import booking, cells, same
 from sweep.records.attempt import Attempt
 from sweep.records.booking import Booked
@@ -256,6 +256,7 @@ def to_csv(rows: Iterable[Row]) -> bytes:
 
 def from_csv(data: bytes, name: str = "results.csv") -> list[Row]:
     """Read the table back. Raises BadInput with `name`:line."""
+    check_merged(data, name)
     lines = None
     try:
         lines = csv.reader(io.StringIO(data.decode(), newline=""))
@@ -294,7 +295,7 @@ def _under(prefix: str, given: dict[str, str]) -> dict[str, Any]:
 
 def read(path: Path) -> list[Row]:
     """The rows of results.csv, none if there is no such file yet. Raises BadInput."""
-    return from_csv(path.read_bytes(), path.name) if path.exists() else []
+    return from_csv(path.read_bytes(), "/".join(path.parts[-3:])) if path.exists() else []
 
 
 def write(path: Path, rows: Iterable[Row]) -> bool:
