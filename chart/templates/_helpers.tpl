@@ -110,10 +110,8 @@ read (NUL: no process can be given it). Hyperparameters have the schema for it. 
   {{- end -}}
 {{- end -}}
 {{- if and .queue .suspend }}{{ fail "suspend: must be false with a queue, for Kueue decides when the Jobs start" }}{{ end -}}
-{{- range $name := list "TRIAL" "POD_NAME" "POD_UID" "NODE_NAME" "SWEEP_ENGINE" "REPRODUCTION" "HYPERPARAMETERS_FILE" "DATA_DIR" "DATA_ID" "METRICS_FILE" "HISTORY_FILE" "CHECKPOINT_DIR" "SEED" -}}
-  {{- if hasKey $.Values.env $name }}{{ fail (printf "env.%s: this name belongs to the trial runner; take another" $name) }}{{ end -}}
 {{- end -}}
-{{- end -}}
+{{- include "helm-sweep.names.check" . -}}
 {{- end }}
 
 {{/* The source of a volume. Takes (dict "volume" MAP "key" STRING "readOnly" BOOL); `key` is for the message. */}}
@@ -409,7 +407,11 @@ there by then the kubelet makes as root. It runs our program alone, so it may se
 {{- $requests := deepCopy .Values.resources.requests -}}
 {{- $limits := deepCopy .Values.resources.limits -}}
 {{- $claims := .Values.resources.claims -}}
+{{- range $key, $listed := dict "requests" $requests "limits" $limits -}}
+  {{- if hasKey $listed $.Values.gpu.resource }}{{ fail (printf "resources.%s.%s: GPUs are asked for by gpu.count, of the sweep or the trial, by which they are booked too; remove it here" $key $.Values.gpu.resource) }}{{ end -}}
+{{- end -}}
 {{- if include "helm-sweep.claim.spec" . -}}
+  {{- range $claims }}{{ if eq (toString .name) "gpu" }}{{ fail "resources.claims: the claim `gpu` is the one of gpu.claim; take another name" }}{{ end }}{{ end -}}
   {{- $claims = append $claims (dict "name" "gpu") -}}
 {{- else if .Values.gpu.count -}}
   {{- $_ := set $requests .Values.gpu.resource .Values.gpu.count -}}
