@@ -45,6 +45,12 @@ def call(root: Path, *words: str) -> str:
     return subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=True).stdout
 
 
+def write(path: Path, text: str, seconds: int) -> None:
+    """A file of long ago: one that is as young as the index is read by git once more, or not, as the clock has it."""
+    path.write_text(text)
+    os.utime(path, (seconds, seconds))
+
+
 @pytest.fixture
 def pristine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository with something of ours to commit, and work of a person beside it."""
@@ -53,17 +59,19 @@ def pristine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     points = tmp_path / "points"
     points.mkdir()
     variables = {"GIT_CONFIG_GLOBAL": config, "GIT_CONFIG_NOSYSTEM": 1, "HOME": tmp_path, "POINTS": points}
+    # Each run makes the same commit: with another hash its object may need a folder of its own, and a call more.
+    variables |= dict.fromkeys(("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"), "2026-01-01T00:00:00Z")
     for key, value in variables.items():
         monkeypatch.setenv(key, str(value))
     root = tmp_path / "pristine"
     (root / "d").mkdir(parents=True)
     call(root, "init", "--quiet")
     for name in ("changed", "removed", "d/staged", "edited"):
-        (root / name).write_text(f"{name}\n")
+        write(root / name, f"{name}\n", 1_000_000_000)
     call(root, "add", "--all")
     call(root, "commit", "--quiet", "--message=first")
     for name in ("changed", "new", "d/staged", "d/added", "edited", "unknown"):
-        (root / name).write_text(f"{name}, and more\n")
+        write(root / name, f"{name}, and more\n", 1_100_000_000)
     (root / "removed").unlink()
     call(root, "add", "d/staged", "d/added")
     call(root, "status")
