@@ -21,7 +21,7 @@ import re
 import signal
 import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 
 TYPE_CHECKING = False
@@ -41,6 +41,7 @@ TERMINATION_LOG, TERMINATION_LOG_BYTES = "/dev/termination-log", 4096
 LONGEST_REASON = 500
 ATTEMPT_NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,254}"
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EIO)  # no process is to be had now
 NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, 524)  # the last is what NFSv3 says, and has no name here
 
 
@@ -147,23 +148,31 @@ def open_folder(root: str, path: str) -> int:
     return handle
 
 
-def write_all(handle: int, data: bytes, path: str) -> None:
+@contextmanager
+def naming(path: str) -> Iterator[None]:
+    """An OSError raised in here names `path`: of a write the operating system says the reason alone."""
     try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or path
+        raise
+
+
+def write_all(handle: int, data: bytes, path: str) -> None:
+    with naming(path):
         while data:
             data = data[os.write(handle, data) :]
-    except OSError as error:
-        error.filename = path
-        raise
 
 
 def write_new(path: str, value: object) -> None:
     """JSON into a file that is not there yet, on disk when this returns."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    try:
-        write_all(handle, json.dumps(value, indent=2, allow_nan=False).encode() + b"\n", path)
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    with naming(path):
+        try:
+            write_all(handle, json.dumps(value, indent=2, allow_nan=False).encode() + b"\n", path)
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def write_atomic(path: str, value: object) -> None:
@@ -182,7 +191,8 @@ def sync_folder(path: str) -> None:
     """Make the names in a folder last, where the file system can."""
     handle = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        with naming(path):
+            os.fsync(handle)
     except OSError as error:
         if error.errno != errno.EINVAL:
             raise
@@ -491,7 +501,7 @@ def unpack(bundle: str, folder: str) -> None:
             need("text" in entry or "base64" in entry, "neither text nor base64")
             path = f"{folder}/{name}"
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            with open(path, "wb") as opened:
+            with naming(path), open(path, "wb") as opened:
                 text = entry.get("text")
                 opened.write(base64.b64decode(entry["base64"], validate=True) if text is None else text.encode())
             if entry.get("executable"):
@@ -556,7 +566,8 @@ def prepare(options: argparse.Namespace, trial: dict[str, Any], attempt: Attempt
     os.makedirs(given["CHECKPOINT_DIR"], exist_ok=True)
     usual = usual_environment(scratch)
     remove(given["METRICS_FILE"])  # of an earlier attempt in the same scratch
-    with open(given["HYPERPARAMETERS_FILE"], "w", encoding="utf-8") as opened:
+    path = given["HYPERPARAMETERS_FILE"]
+    with naming(path), open(path, "w", encoding="utf-8") as opened:
         opened.write(hyperparameters_text(identity["hyperparameters"]))
     usual = {name: value for name, value in usual.items() if name not in identity["env"]}
     return {**{name: value for name, value in os.environ.items() if name != "DATA_DIR"}, **usual, **given}
@@ -642,7 +653,7 @@ class Command:
     """The user's command: a process group of its own, its output teed to ours and to the attempt's output.log."""
 
     def __init__(self, words: list[str], env: dict[str, str], cwd: str | None, log: str) -> None:
-        """Raises Stop with a shell's exit code when there is no such program."""
+        """Raises Stop with a shell's exit code when there is no such program, OSError where none can be started now."""
         from subprocess import DEVNULL, PIPE, STDOUT, Popen
 
         self.tail, self.ending, self.kill_at, self.stdout_open, self.output_open = b"", "", math.inf, True, True
@@ -654,6 +665,9 @@ class Command:
                 start_new_session=True, preexec_fn=die_with_parent(),
             )  # fmt: skip
         except OSError as error:
+            if error.errno in NO_ROOM:
+                error.filename = f"command {words[0]}"
+                raise
             code = 127 if isinstance(error, FileNotFoundError) else 126
             where = "" if "/" in words[0] else f" in PATH {env.get('PATH', os.defpath)}"
             reason = f"command {words[0]}: {error.strerror}{where}; mend `command` or the image"
@@ -696,7 +710,8 @@ class Command:
             for _ in range(100):  # not for ever: what the command left behind may go on talking
                 if not self._tee():
                     break
-            os.fsync(self.log)
+            with naming(self.log_path):
+                os.fsync(self.log)
         finally:
             self._signal(signal.SIGKILL)  # what is left of the process group, whose number is ours until the wait
             code = self.child.wait()
@@ -1015,8 +1030,9 @@ def parse_arguments(words: list[str] | None) -> argparse.Namespace:
 
 
 def main(words: list[str] | None = None) -> int:
-    signals, trial = listen(), {}
+    trial: dict[str, Any] = {}
     try:
+        signals = listen()
         options = parse_arguments(words)
         if options.make:
             make_folders(options)
