@@ -397,6 +397,7 @@ class Attempt:
 
     def __init__(self, trial_folder: str, options: argparse.Namespace, trial: dict[str, Any]) -> None:
         """Raises OSError when the store cannot be written; nothing half-made is left then."""
+        self.began = time.monotonic()
         now, environ, host = time.time(), os.environ, os.uname().nodename
         self.siblings = f"{trial_folder}/attempts"
         pod = environ.get("POD_NAME") or host
@@ -407,6 +408,7 @@ class Attempt:
         self.record: dict[str, Any] = {
             "schema_version": SCHEMA_VERSION, "id": trial["id"], "attempt": self.name, "sweep": trial.get("sweep", ""),
             "status": "running", "exit_code": None, "reason": "", "started_at": utc(now), "finished_at": None,
+            "used_s": 0.0,
             "engine": environ.get("SWEEP_ENGINE") or "cluster", "node": environ.get("NODE_NAME") or host,
             "pod": pod, "pod_uid": environ.get("POD_UID") or os.urandom(16).hex(), "gpus": options.gpus,
             "limit_seconds": trial["limit_seconds"], "provenance": read_provenance(options.provenance),
@@ -423,13 +425,19 @@ class Attempt:
             return True
         return False
 
+    def used_s(self) -> float:
+        """Seconds since it began, by a clock that nobody sets and that stands still while the machine sleeps."""
+        return round(time.monotonic() - self.began, 3)
+
     def heartbeat(self) -> None:
-        """A sign of life, so that others can tell how long a killed attempt ran: by our clock, as started_at is."""
+        """A sign of life, and how long it has run: that of an attempt that is killed counts up to here."""
+        self.record["used_s"] = self.used_s()
         with suppress(OSError):  # a beat less costs nothing; a store that is really gone shows at the next write
-            os.utime(f"{self.folder}/attempt.json", (time.time(), time.time()))
+            write_atomic(f"{self.folder}/attempt.json", self.record)
 
     def finish(self, status: str, exit_code: int | None, reason: str, kept: dict[str, Any] | None = None) -> None:
         self.record.update(status=status, exit_code=exit_code, reason=reason, finished_at=utc(time.time()))
+        self.record["used_s"] = self.used_s()
         self.record.update({"kept": kept} if kept else {})
         write_atomic(f"{self.folder}/attempt.json", self.record)
 
@@ -438,23 +446,43 @@ class Attempt:
         with suppress(OSError), open(f"{self.folder}/{name}", "xb") as opened:
             opened.write(data)
 
-    def used_before(self) -> tuple[float, int]:
+    def used_before(self, grace: float) -> tuple[float, int]:
         """Seconds that earlier attempts ran, and how many they were; one without an end ran to its last sign of life.
 
-        After a result the count begins anew: if that one was invalid or deleted, the trial begins anew too.
+        After a result the count begins anew: if that one was invalid or deleted, the trial begins anew too. `grace`:
+        seconds that an attempt may have had after its limit.
         """
         seconds, count = 0.0, 0
         for record, alive_at in attempts_in(self.siblings, but=self.name):
             if record.get("status") in (*FINAL, "duplicate"):
                 seconds, count = 0.0, 0
                 continue
-            with suppress(KeyError, TypeError, ValueError, AttributeError):
-                start, end = (
-                    datetime.fromisoformat(told.replace("Z", "+00:00")).timestamp()
-                    for told in (record["started_at"], record["finished_at"] or utc(alive_at))
-                )
-                seconds, count = seconds + max(0.0, end - start), count + 1
+            used = used_by(record, alive_at, grace)
+            if used is not None:
+                seconds, count = seconds + used, count + 1
         return seconds, count
+
+
+def used_by(record: dict[str, Any], alive_at: float, grace: float) -> float | None:
+    """Seconds that an attempt ran; None where its record does not tell.
+
+    Runners before used_s left only wall times. Where those are further apart than its limit allows, and that was not
+    why it ended, a clock was set in between, or the store hung: it did not train for so long, and counts nothing.
+    """
+    used = record.get("used_s")
+    if is_finite(used) and used >= 0:
+        return float(used)
+    try:
+        start, end = (
+            datetime.fromisoformat(told.replace("Z", "+00:00")).timestamp()
+            for told in (record["started_at"], record["finished_at"] or utc(alive_at))
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError):
+        return None
+    limit = record.get("limit_seconds")
+    if is_finite(limit) and end - start > limit + grace + ALIVE_SECONDS and record.get("reason") != "limit":
+        return None
+    return max(0.0, end - start)
 
 
 def attempts_in(folder: str, but: str = "") -> Iterator[tuple[dict[str, Any], float]]:
@@ -891,18 +919,17 @@ def clean_checkpoints(options: argparse.Namespace, trial: dict[str, Any], siblin
 
 def train(options: argparse.Namespace, trial: dict[str, Any], attempt: Attempt, signals: int) -> dict[str, Any]:
     """Run the command; returns its result. Raises Stop."""
-    used, count = attempt.used_before()
+    used, count = attempt.used_before(options.grace)
     left = trial["limit_seconds"] - used
     if left <= 0:
         limit = f"limit_seconds is {trial['limit_seconds']:g}; raise it to go on"
         raise Stop(TIME_LIMIT, "limit", f"limit: earlier attempts ({count}) used {used:.0f} s, {limit}")
-    deadline = time.monotonic() + left
     env = prepare(options, trial, attempt)
     code_folder = os.path.abspath(f"{options.scratch}/code") if options.code else None
     if code_folder:
         unpack(options.code, code_folder)
     command = Command(trial["identity"]["command"], env, code_folder, f"{attempt.folder}/output.log")
-    code = command.run(signals, deadline, max(options.grace - 5, options.grace / 2), attempt.heartbeat)
+    code = command.run(signals, attempt.began + left, max(options.grace - 5, options.grace / 2), attempt.heartbeat)
     judge(command, code, options, trial)
     # The same command would write the same again: what is no result now is none at the next start either.
     data = b""
@@ -916,7 +943,8 @@ def train(options: argparse.Namespace, trial: dict[str, Any], attempt: Attempt, 
     result = {
         "schema_version": SCHEMA_VERSION, "id": trial["id"], "status": told["status"], "identity": trial["identity"],
         "metrics": told["metrics"], "objective": trial["objective"], "attempt": attempt.name,
-        "started_at": record["started_at"], "finished_at": utc(time.time()), "durations": told["durations"],
+        "started_at": record["started_at"], "finished_at": utc(time.time()), "used_s": attempt.used_s(),
+        "durations": told["durations"],
         "environment": {**told["environment"], "engine": record["engine"], "node": record["node"]},
     }  # fmt: skip
     flaw = lack(told, objectives(trial))

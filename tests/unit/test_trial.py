@@ -197,12 +197,13 @@ def test_an_attempt_is_on_record_while_it_runs_and_gives_signs_of_life(
     running = bench.start(trial, patch="trial.HEARTBEAT_SECONDS = 0.01")
     up.line()
     assert bench.attempt(trial)["status"] == "running"
-    check_files(bench, trial)
+    jsonschema.validate(bench.attempt(trial), ATTEMPT)
     (path,) = bench.folder(trial).glob("attempts/*/attempt.json")
     os.utime(path, (1, 1))
     wait_until(lambda: path.stat().st_mtime > 1, "no heartbeat")
     go.say("")
     assert running.end().code == 0
+    check_files(bench, trial)
 
 
 def test_two_starts_within_a_second_have_two_folders(bench: Bench) -> None:
@@ -989,15 +990,21 @@ def test_a_missed_heartbeat_costs_nothing(bench: Bench, fifo: Callable[[str], Fi
     trial = make_trial(f"read go < {go}; {WRITE_METRICS}")
     patch = f"""
 trial.HEARTBEAT_SECONDS = 0.01
-def utime(*arguments):
-    open({str(tried)!r}, "w").write("tried")
+def rename(*paths):
+    open({str(tried)!r}, "w").write("tried\\n")
+    trial.os.rename = real
     raise OSError(5, "Input/output error")
-trial.os.utime = utime
+class Attempt(trial.Attempt):
+    def heartbeat(self):
+        trial.os.rename = rename
+        super().heartbeat()
+real, trial.Attempt = trial.os.rename, Attempt
 """
     running = bench.start(trial, patch=patch)
     tried.line()
     go.say("")
     assert running.end().code == 0
+    check_files(bench, trial)
 
 
 # ---- bad input -------------------------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ class Entry:
     cause: str
     attempts: int
     milliseconds: int
-    """Wall-clock."""
+    """That passed, whatever GPUs it had."""
     gpu_milliseconds: int
     recorded: bool
     """False: no store has it any more, a results.csv remembers it."""
@@ -48,7 +48,7 @@ class Account:
     trials: set[str] = field(default_factory=set)
     attempts: int = 0
     milliseconds: dict[str, int] = field(default_factory=lambda: dict.fromkeys(booking.CAUSES, 0))
-    """Cause -> wall-clock."""
+    """Cause -> that passed, whatever GPUs it had."""
     gpu_milliseconds: dict[str, int] = field(default_factory=lambda: dict.fromkeys(booking.CAUSES, 0))
     """Cause -> GPUs x milliseconds."""
 

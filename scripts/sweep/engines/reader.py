@@ -115,7 +115,7 @@ def _vouched_for(result: dict[str, Any], trial: Trial, pod: Object) -> dict[str,
     Pod's label, which the chart sets and nobody in the Pod can.
     """
     environment = result["environment"]
-    told = {name: result.get(name) for name in ("id", "attempt", "status", "started_at", "finished_at")}
+    told = {name: result.get(name) for name in ("id", "attempt", "status", "started_at", "finished_at", "used_s")}
     place = {name: environment.get(name) for name in ("engine", "node")} | {"pod": pod["metadata"]["name"]}
     return {"schema_version": store.SCHEMA_VERSION, **told, **place, "exit_code": 0, "gpus": trial.gpus}
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
+LONGEST_SECONDS = 1e10
+"""No attempt runs for 300 years: a record that says so is not believed."""
+MOST_GPUS = 1_000_000
 ALIVE_SECONDS = 120
 """Without a sign of life for so long an attempt is dead: one is due every 10 s, and NFS may show it a minute late."""
 
@@ -39,15 +43,18 @@ class Attempt:
 
     @property
     def seconds(self) -> float:
-        """Wall-clock seconds it ran; one that did not live to write its end counts up to its last sign of life."""
-        end = self.record.get("finished_at") or datetime.fromtimestamp(self.alive_at, UTC).isoformat()
-        return seconds_between(self.record.get("started_at"), end)
+        """Seconds it ran; one that did not live to write its end counts up to its last sign of life."""
+        end = self.record.get("finished_at")
+        if not end:
+            with suppress(ValueError, OverflowError, OSError):  # a file may have any time
+                end = datetime.fromtimestamp(self.alive_at, UTC).isoformat()
+        return seconds_of(self.record, end)
 
     @property
     def gpu_seconds(self) -> float:
         """GPUs x seconds."""
         gpus = self.record.get("gpus")
-        return self.seconds * float(gpus) if isinstance(gpus, int) else 0.0
+        return self.seconds * gpus if type(gpus) is int and 0 <= gpus <= MOST_GPUS else 0.0
 
 
 def doubt(result: Mapping[str, Any], attempts: Iterable[Attempt]) -> str:
@@ -70,6 +77,16 @@ def doubt(result: Mapping[str, Any], attempts: Iterable[Attempt]) -> str:
     if status in (result.get("status"), None, "running", "duplicate") or failed:
         return ""
     return f"no attempt of this trial backs it: attempts/{named}/attempt.json says {str(status)[:100]!r}"
+
+
+def seconds_of(record: Mapping[str, Any], end: Any) -> float:
+    """Seconds that a result or an attempt took, by the runner's monotonic clock; of a runner that did not write that
+    down, by the wall times of its start and its `end`.
+    """
+    used = record.get("used_s")
+    if isinstance(used, int | float) and type(used) is not bool and 0 <= used <= LONGEST_SECONDS:
+        return float(used)
+    return seconds_between(record.get("started_at"), end)
 
 
 def seconds_between(start: Any, end: Any) -> float:

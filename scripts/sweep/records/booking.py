@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweep import words
-from sweep.records.attempt import Attempt, seconds_between
+from sweep.records.attempt import Attempt, seconds_of
 from sweep.records.store import FINAL, Stored
 
 CAUSES: tuple[str, ...] = ("useful", "failed", "preempted", "duplicate")
@@ -27,7 +27,6 @@ class Booked:
 
     cause: str
     milliseconds: int
-    """Wall-clock."""
     gpu_milliseconds: int
     """GPUs x milliseconds."""
     attempts: int = 1
@@ -42,7 +41,7 @@ def book(stored: Stored, *, over: bool = False, gpus: int = 0) -> list[Booked]:
     """
     standing = _standing(stored, over)
     if not stored.attempts and stored.result:
-        seconds = seconds_between(stored.result.get("started_at"), stored.result.get("finished_at"))
+        seconds = seconds_of(stored.result, stored.result.get("finished_at"))
         return [Booked("useful", round(seconds * 1000), round(seconds * gpus * 1000))]
     return [
         Booked(_cause(one, standing), round(one.seconds * 1000), round(one.gpu_seconds * 1000), attempt=one)

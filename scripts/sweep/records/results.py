@@ -46,7 +46,7 @@ class Objective:
 
 @dataclass(frozen=True)
 class Row:
-    """One trial. Seconds are wall-clock; None and "" mean unknown."""
+    """One trial. Seconds are those that passed; None and "" mean unknown."""
 
     id: str
     status: str

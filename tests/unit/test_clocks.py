@@ -1,0 +1,178 @@
+"""What a clock that is set, or a machine that sleeps, does to limits and books: nothing.
+
+The runner here is the real one in a process of its own, but for its wall clock, which is off by what stands in a file,
+so that it can be set while a command runs. To a runner a machine that sleeps is the same thing: while CLOCK_MONOTONIC
+stands still, the wall clock jumps. Times of files are the kernel's, which nobody here can set.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweep.records import booking, store
+from sweep.records.attempt import Attempt
+from tests.unit.trial_support import WRITE_METRICS, Bench, Fifo, Running, make_trial, wait_until
+
+HOUR = 3600
+SHIFTED = """
+wall = time.time
+trial.time.time = lambda: wall() + float(open("shift").read())
+trial.HEARTBEAT_SECONDS = 0.01
+"""
+JUMPS = {
+    "ahead": (0, 8 * HOUR),
+    "back": (0, -8 * HOUR),
+    "from 1973 to now": (-53 * 365 * 24 * HOUR, 0),
+    "far ahead, and set right": (30 * 365 * 24 * HOUR, 0),
+}
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path)
+    (tmp_path / "shift").write_text("0")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def fifo(tmp_path: Path) -> Iterator[Callable[[str], Fifo]]:
+    made: list[Fifo] = []
+
+    def make(name: str) -> Fifo:
+        made.append(Fifo(tmp_path / name))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def wall(bench: Bench, seconds: float) -> None:
+    """Set the wall clock of all runners so far ahead."""
+    with (bench.root / "shift.new").open("w") as new:
+        new.write(str(seconds))
+    (bench.root / "shift.new").rename(bench.root / "shift")
+
+
+def booked(bench: Bench, trial: dict[str, Any]) -> list[float]:
+    """Seconds of each attempt, oldest first, as results.csv, the report, the ledger and trace have them."""
+    stored = store.read(bench.results, [trial["id"]]).trials[trial["id"]]
+    return [one.milliseconds / 1000 for one in booking.book(stored)]
+
+
+def kill(running: Running) -> None:
+    running.child.kill()
+
+
+def terminate(running: Running) -> None:
+    running.child.terminate()
+
+
+def interrupt(running: Running) -> None:
+    running.child.send_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("jump", JUMPS)
+@pytest.mark.parametrize("end", [kill, terminate, interrupt])
+def test_a_jump_of_the_clock_uses_up_no_limit(
+    bench: Bench, fifo: Callable[[str], Fifo], jump: str, end: Callable[[Running], None]
+) -> None:
+    up, hang = fifo("up"), fifo("hang")
+    trial = make_trial(f"[ -e done ] && {WRITE_METRICS} || {{ echo up > {up}; exec cat {hang}; }}", limit_seconds=600)
+    before, after = JUMPS[jump]
+    wall(bench, before)
+    running = bench.start(trial, patch=SHIFTED)
+    up.line()
+    wall(bench, after)
+    beaten = bench.attempt(trial)["used_s"]
+    wait_until(lambda: bench.attempt(trial)["used_s"] > beaten, "no heartbeat after the jump")
+    end(running)
+    running.end()
+    (seconds,) = booked(bench, trial)
+    assert 0 < seconds < 60
+    (bench.root / "done").touch()
+    assert bench.run(trial, patch=SHIFTED).code == 0
+
+
+@pytest.mark.parametrize("jump", JUMPS)
+def test_a_trial_that_finishes_across_a_jump_is_booked_with_what_it_took(
+    bench: Bench, fifo: Callable[[str], Fifo], jump: str
+) -> None:
+    up, go = fifo("up"), fifo("go")
+    trial = make_trial(f"echo up > {up}; read go < {go}; {WRITE_METRICS}", limit_seconds=600)
+    before, after = JUMPS[jump]
+    wall(bench, before)
+    running = bench.start(trial, patch=SHIFTED)
+    up.line()
+    wall(bench, after)
+    go.say("")
+    assert running.end().code == 0
+    attempt, result = bench.attempt(trial), bench.result(trial)
+    assert 0 < result["used_s"] <= attempt["used_s"] < 60
+    assert booked(bench, trial) == [attempt["used_s"]]
+    stored = store.Stored(result)
+    assert [one.milliseconds / 1000 for one in booking.book(stored)] == [result["used_s"]]
+
+
+def test_the_limit_is_enforced_whatever_the_clock_says(bench: Bench, fifo: Callable[[str], Fifo]) -> None:
+    """Also one that is set back again and again."""
+    trial = make_trial(f"echo $$ > /dev/null; exec cat {fifo('hang')}", limit_seconds=0.5)
+    back = "import itertools\nback = itertools.count()\ntrial.time.time = lambda: wall() - 3600 * next(back)\n"
+    assert bench.run(trial, patch=SHIFTED + back).code == 66
+    assert bench.attempt(trial)["reason"] == "limit"
+    assert 0.5 <= bench.attempt(trial)["used_s"] < 30
+
+
+# ---- records of runners that knew wall times alone ----
+
+STARTED = "2026-01-02T03:04:05.000Z"
+OLD = {"limit_seconds": 600, "started_at": STARTED, "status": "preempted", "finished_at": "2026-01-02T11:04:05.000Z"}
+
+
+@pytest.mark.parametrize(
+    ("record", "counted"),
+    [
+        ({}, 0),
+        ({"status": "running", "finished_at": None}, 0),
+        ({"status": "failed", "reason": "exit 1: x"}, 0),
+        ({"started_at": "1973-01-02T03:04:05.000Z"}, 0),
+        ({"finished_at": "2026-01-02T03:14:40.000Z"}, 635),  # the grace period
+        ({"finished_at": "2026-01-02T03:09:05.000Z"}, 300),
+        ({"status": "failed", "reason": "limit"}, 8 * HOUR),
+        ({"limit_seconds": 8 * HOUR}, 8 * HOUR),  # as it may well have been
+        ({"limit_seconds": None}, 8 * HOUR),
+        ({"used_s": 5}, 5),
+        ({"used_s": 5, "finished_at": STARTED}, 5),
+        ({"used_s": -5}, 0),
+        ({"used_s": "5"}, 0),
+    ],
+)
+def test_no_attempt_counts_more_than_its_limit_lets_it_run(bench: Bench, record: dict[str, Any], counted: int) -> None:
+    trial = make_trial(WRITE_METRICS, limit_seconds=5)
+    bench.put_attempt(trial, "20260102T030405Z-a", alive_at=1767323045 + 8 * HOUR, **(OLD | record))
+    ended = bench.run(trial, grace=30)
+    assert ended.code == (66 if counted else 0)
+    assert f"limit: earlier attempts (1) used {counted} s" in ended.said or not counted
+
+
+def test_what_no_attempt_can_have_run_is_not_booked(tmp_path: Path) -> None:
+    """And no number that a trial writes ends a verb of ours."""
+    bench = Bench(tmp_path)
+    trial = make_trial("true")
+    old = {"id": trial["id"], "status": "preempted", "started_at": STARTED, "finished_at": "2026-01-02T03:05:05.000Z"}
+    for number, used in enumerate([1e300, 10**400, -1, True, "9", None, [], 7.5]):
+        bench.put_attempt(trial, f"2026010{number}T030405Z-a", alive_at=0, **old, gpus=10**400, used_s=used)
+    assert booked(bench, trial) == [60.0] * 7 + [7.5]
+    stored = store.read(bench.results, [trial["id"]]).trials[trial["id"]]
+    assert {one.gpu_milliseconds for one in booking.book(stored)} == {0}
+
+
+def test_a_file_from_the_end_of_time_has_no_seconds() -> None:
+    one = Attempt("a", {"status": "running", "started_at": STARTED, "finished_at": None}, 1e18, 1e18)
+    assert one.seconds == 0.0
