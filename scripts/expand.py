@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import cli
-from sweep import commits, freezing, git, yamlfile
+from sweep import commits, freezing, git
 from sweep.errors import BadInput
 from sweep.files import write_atomic
 from sweep.layout import Clone
@@ -69,8 +69,7 @@ def wish(args: argparse.Namespace) -> expansion.Wish:
 
 def settings(clone: Clone, values: ValuesFile | None) -> dict[str, Any]:
     """base.yaml, if there is one, with the head of the sweep's values.yaml over it."""
-    base = yamlfile.load(clone.base, clone.relative(clone.base)).data if clone.base.exists() else {}
-    return merged(base, values.head.data if values else {})
+    return merged(valuesfile.base(clone).data if clone.base.exists() else {}, values.head.data if values else {})
 
 
 def limits(settings: dict[str, Any], trials: int, most: int) -> str:

@@ -85,6 +85,7 @@ read (NUL: no process can be given it). Hyperparameters have the schema for it. 
 {{- end }}
 
 {{- define "helm-sweep.check" -}}
+{{- include "helm-sweep.secrets.check" . -}}
 {{- $checked := set (omit .Values "trials" "code") "code" (omit .Values.code "files") -}}
 {{- include "helm-sweep.check.spelling" (dict "value" $checked "key" "" "depth" 0) -}}
 {{- with .Values -}}

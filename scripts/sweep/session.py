@@ -215,7 +215,7 @@ def open_sweep(clone: Clone, name: str, target: Target | None = None) -> Session
             )
         )
     settings = merged(
-        yamlfile.load(clone.base, clone.relative(clone.base)).data,
+        valuesfile.base(clone).data,
         valuesfile.load(files).head.data,
     )
     if settings.get("sweep") != name:

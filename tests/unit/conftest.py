@@ -28,8 +28,10 @@ def clone(tmp_path: Path, person: None) -> Clone:  # noqa: ARG001
     """A clone with one commit, and values/demo/space.yaml not yet committed."""
     root = tmp_path / "clone"
     shutil.copytree(HERE / "schemas", root / "schemas")
-    (root / "chart").mkdir()
-    shutil.copy(HERE / "chart" / "values.schema.json", root / "chart")
+    for name in ("values.schema.json", "files/secrets.json"):
+        path = root / "chart" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(HERE / "chart" / name, path)
     (root / "trainer").mkdir()
     (root / "trainer" / "train.py").write_text("print('hello')\nprint('world')\n")
     for words in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message=first"]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -332,3 +333,71 @@ def test_a_sweep_grows_to_ten_thousand_trials(clone: Clone) -> None:
     edit(demo(clone).space, "n: 8", "n: 10000")
     run(clone)
     assert len(trials(clone)) == 10_000
+
+
+# ---- secrets ----
+
+TOKEN = "ghp_" + "Zz9" * 12
+SECRETS = {
+    "a value": (
+        "values",
+        "command:",
+        "env: {HF_TOKEN: hunter2hunter2}\ncommand:",
+        "env.HF_TOKEN: named like a secret; ",
+    ),
+    "a URL": (
+        "values",
+        "command:",
+        f"env: {{FROM: 'https://a:{TOKEN}@x.org'}}\ncommand:",
+        "env.FROM: holds an address ",
+    ),
+    "a trial": (
+        "values",
+        "  # end\n",
+        '  # end\n  - {"token": "hunter2hunter2"}\n',
+        "trials.token: named like a secret; ",
+    ),
+    "a comment": ("values", "command:", f"# {TOKEN}\ncommand:", "holds a token of GitHub; "),
+    "a hyperparameter": (
+        "space",
+        "space:",
+        "space:\n  api_key: {type: str, choices: [hunter2hunter2, b]}",
+        "space.api_key: ",
+    ),
+    "a comment of a space": ("space", "space:", f"# {TOKEN}\nspace:", "holds a token of GitHub; "),
+    "the base": (
+        "base",
+        "\n",
+        f"\nenv: {{PASSWORD: hunter2hunter2}}\n# {TOKEN}\n",
+        "env.PASSWORD: named like a secret; ",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_no_secret_is_committed(clone: Clone, name: str) -> None:
+    run(clone)
+    place, old, new, said = SECRETS[name]
+    path = clone.base if place == "base" else getattr(demo(clone), place)
+    if place == "base":
+        path.write_text("strict: false\n")
+        git(clone.root, "add", "values/base.yaml")
+    edit(path, old, new)
+    before = state(clone)
+    with pytest.raises(BadInput) as caught:
+        expand.main(["demo"], clone)
+    assert re.match(rf"{clone.relative(path)}:\d+: {re.escape(said)}", str(caught.value)), caught.value
+    assert "{secret: " in str(caught.value)
+    assert state(clone) == before
+    assert not {word for word in ("hunter2", TOKEN) if word in f"{caught.value}{git(clone.root, 'log', '-p', '--all')}"}
+
+
+def test_the_commit_that_takes_a_secret_out_does_not_repeat_it(clone: Clone) -> None:
+    run(clone)
+    edit(demo(clone).values, "command:", f"env: {{HF_TOKEN: hunter2hunter2}}  # {TOKEN}\ncommand:")
+    git(clone.root, "commit", "--all", "--message=oh no")
+    edit(demo(clone).values, f"env: {{HF_TOKEN: hunter2hunter2}}  # {TOKEN}\n", "")
+    run(clone)
+    assert "- env: {HF_TOKEN: " in message(clone)
+    assert "hunter2" not in message(clone)
+    assert TOKEN not in message(clone)

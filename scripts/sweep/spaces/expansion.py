@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from sweep import git, words
+from sweep import git, secrets, words
 from sweep.errors import BadInput
 from sweep.layout import SweepFiles
 from sweep.spaces import search, source, valuesfile
@@ -134,4 +134,6 @@ def message(
     before = git.show(files.clone.root, "HEAD", files.clone.relative(files.values)) or b""
     made_from = evidence(files, space, final, before.decode(errors="replace"))
     body = ["By hand in values.yaml:", *edited[:20], *(["…"] if len(edited) > 20 else [])] if edited else []
-    return "\n".join(map(words.line, [f"{files.name}: {subject}", "", *made_from, *body, *said])).strip()
+    lines = map(words.line, [f"{files.name}: {subject}", "", *made_from, *body, *said])
+    # The line that takes a secret out again has it too.
+    return "\n".join(secrets.masked(line, yaml=True) for line in lines).strip()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from sweep import yamlfile
+from sweep import secrets, yamlfile
 from sweep.layout import SweepFiles
 from sweep.records.same import settings
 from sweep.schema import check
@@ -24,7 +24,14 @@ ADVICE = {"grid": "a grid takes every point", "explicit": "explicit takes `point
 
 def load(files: SweepFiles) -> Space:
     """Read values/<sweep>/space.yaml; raises BadInput with file, line, key and advice."""
-    doc = yamlfile.load(files.space, files.clone.relative(files.space), helm=False)
+    shown = files.clone.relative(files.space)
+    text = yamlfile.read_text(files.space, shown)
+    doc = yamlfile.parse(text, shown, helm=False)
+    secrets.check(doc, text)
+    domains = doc.data.get("space")
+    for name, raw in domains.items() if isinstance(domains, dict) else ():
+        if isinstance(raw, dict) and any(secrets.find({name: raw.get("choices")})):
+            raise doc.bad(("space", name), f"{secrets.NAMED}; {secrets.WAY_NAME}")
     return read(doc, json.loads((files.clone.schemas / "space.schema.json").read_text()))
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from ruamel.yaml.nodes import MappingNode
 
-from sweep import yamlfile
+from sweep import secrets, yamlfile
 from sweep.errors import BadInput
-from sweep.layout import SweepFiles
+from sweep.layout import Clone, SweepFiles
 from sweep.records import same
 from sweep.schema import check as schema_check
 from sweep.spaces import block as blocks
@@ -34,6 +34,15 @@ class ValuesFile:
         made = self.block.trials if self.block and not self.block.edited else []
         own = self.head.data.get("trials") or []
         return made + [(self.head.line("trials", index), trial) for index, trial in enumerate(own)]
+
+
+def base(clone: Clone) -> Document:
+    """Read values/base.yaml, what all sweeps share; raises BadInput where it is missing, broken or holds a secret."""
+    shown = clone.relative(clone.base)
+    text = yamlfile.read_text(clone.base, shown)
+    document = yamlfile.parse(text, shown)
+    secrets.check(document, text)
+    return document
 
 
 def load(files: SweepFiles) -> ValuesFile:
@@ -114,6 +123,7 @@ def check(values: ValuesFile, sweep: str, schema: dict[str, Any]) -> int:
     who use plain helm, but knows no lines.
     """
     head, fixed = values.head, values.head.data.get("hyperparameters")
+    check_secrets(values)
     # A null removes what a lower file sets, so it is no value to check; but a hyperparameter cannot be null.
     kept = {name: head.data[name] for name in ("hyperparameters", "trials") if head.data.get(name) is not None}
     schema_check(replace(head, data=_without_null(head.data) | kept), schema, partial=True)
@@ -125,6 +135,18 @@ def check(values: ValuesFile, sweep: str, schema: dict[str, Any]) -> int:
         if first != line:
             raise BadInput(f"{values.shown}:{line}: trials: the same trial as on line {first}; remove one")
     return len(lines)
+
+
+def check_secrets(values: ValuesFile) -> None:
+    """Raise BadInput where a value, a trial or a comment holds what looks like a secret."""
+    rest = {name: value for name, value in values.head.data.items() if name != "trials"}
+    lines, block = values.text.split("\n"), values.block
+    if block and not block.edited:  # those lines are expand's, and looked at trial by trial
+        lines[block.first : block.last + 1] = [""] * (block.last + 1 - block.first)
+    secrets.check(replace(values.head, data=rest), "\n".join(lines))
+    for line, trial in values.trials():
+        for path, problem in secrets.find(trial):
+            raise BadInput(f"{values.shown}:{line}: {'.'.join(map(str, ('trials', *path)))}: {problem}")
 
 
 def _without_null(value: Any) -> Any:
