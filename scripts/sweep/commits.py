@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sweep import git, locks
-from sweep.errors import BadInput
+from sweep.errors import BadInput, MachineFault
 from sweep.files import check_merged
 from sweep.words import shown
 
@@ -126,13 +126,15 @@ class Turn:
         identity = ["-c", f"user.name={NAME}", "-c", f"user.email={EMAIL}"] if own else []
         call = (*PLAIN, *NO_GC, *identity, "commit", "--quiet", "--cleanup=whitespace", "--file=-")
         text = shown(message).encode()
-        done = git.run(self.repo, *call, stdin=text, index=self.work / "commit", literal=False)
+        done = git.run(self.repo, *call, stdin=text, index=self.work / "commit", literal=False, killed=True)
         head = git.head(self.repo)
         if head and head != self.base:  # whatever befell git afterwards
             return head, own
         said = (done.stderr + done.stdout).decode(errors="replace")
         if "cannot lock ref" in said and ("File exists" in said or "but expected" in said):
             raise _Again
+        if done.returncode < 0:
+            raise MachineFault(f"git commit: {git.reason(done)}")
         if self._staged() == self.before:
             raise self._not_what_lies(", ".join(self.paths))
         lines = " | ".join(line.strip() for line in said.split("\n") if line.strip())[:400]

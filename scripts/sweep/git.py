@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sweep.errors import BadInput
+from sweep.errors import BadInput, MachineFault
+from sweep.words import ended
 
 KEPT = (
     *("GIT_SSH", "GIT_ASKPASS", "GIT_HTTP_", "GIT_SSL_", "GIT_PROXY_", "GIT_ALLOW_PROTOCOL"),
@@ -69,9 +70,13 @@ def environment(index: Path | None = None, *, literal: bool = True) -> dict[str,
 
 
 def run(
-    folder: Path, *words: str, stdin: bytes = b"", index: Path | None = None, literal: bool = True
+    folder: Path, *words: str, stdin: bytes = b"", index: Path | None = None, literal: bool = True, killed: bool = False
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run git in `folder`, whatever it ends with. Raises BadInput where git will not work there at all."""
+    """Run git in `folder`, whatever it ends with. Raises BadInput where git will not work there at all.
+
+    Raises MachineFault where git was killed, for no answer is another than `there is none`; `killed`: the caller looks
+    what it has done until then.
+    """
     call = ["git", "-C", str(folder), *words]
     pipe = subprocess.PIPE
     try:
@@ -85,6 +90,8 @@ def run(
             process.terminate()  # no kill: git takes its locks along
             raise
     done = subprocess.CompletedProcess(call, process.returncode, out, err)
+    if done.returncode < 0 and not killed:
+        raise MachineFault(f"git {_verb(words)}: {reason(done)}")
     if done.returncode == 128 and b"dubious ownership" in done.stderr:
         allow = f"git config --global --add safe.directory {shlex.quote(str(folder))}"
         raise BadInput(f"{folder}: belongs to another user, so git does not read it; `{allow}` lets it")
@@ -97,15 +104,18 @@ def reason(done: subprocess.CompletedProcess[bytes]) -> str:
     """What git said of its failure, in one line."""
     said = (done.stderr or done.stdout).decode(errors="replace")
     lines = [line.removeprefix("fatal: ").removeprefix("error: ") for line in said.splitlines() if line.strip()]
-    return " | ".join(lines[:4]) or f"ended with {done.returncode}"
+    return " | ".join(lines[:4]) or ended(done.returncode)
+
+
+def _verb(words: Iterable[str]) -> str:
+    return next(word for word in words if word != "-c" and "=" not in word)
 
 
 def output(folder: Path, *words: str, stdin: bytes = b"", index: Path | None = None) -> str:
     """Stdout of a git command that has to succeed."""
     done = run(folder, *words, stdin=stdin, index=index)
     if done.returncode:
-        verb = next(word for word in words if word != "-c" and "=" not in word)
-        raise BadInput(f"git {verb}: {reason(done)}")
+        raise BadInput(f"git {_verb(words)}: {reason(done)}")
     return done.stdout.decode(errors="surrogateescape")
 
 
@@ -134,13 +144,19 @@ def unfinished(git_folder: Path) -> str:
 
 def head(repo: Path) -> str | None:
     """Commit that is checked out; None before the first one."""
-    done = run(repo, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
-    return None if done.returncode else done.stdout.decode().strip()
+    return _named(repo, "HEAD^{commit}")
 
 
 def tree(repo: Path, folder: str, commit: str = "HEAD") -> str | None:
     """Git's hash of `folder` (relative to the top) in a commit; None if it is not in there."""
-    done = run(repo, "rev-parse", "--verify", "--quiet", f"{commit}:{folder}")
+    return _named(repo, f"{commit}:{folder}")
+
+
+def _named(repo: Path, name: str) -> str | None:
+    """The hash of what git knows by this name; None if it knows none."""
+    done = run(repo, "rev-parse", "--verify", "--quiet", name)
+    if done.returncode not in (0, 1):
+        raise BadInput(f"git rev-parse: {reason(done)}")
     return None if done.returncode else done.stdout.decode().strip()
 
 

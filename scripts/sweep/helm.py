@@ -11,7 +11,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from sweep.errors import BadInput, NotSetUp, Unreachable
+from sweep.errors import BadInput, MachineFault, NotSetUp, Unreachable
+from sweep.words import ended
 
 SECRET_LIMIT_BYTES = 1_048_576
 """Most that a Kubernetes Secret, and so a helm release, may hold (kubernetes/pkg/apis/core: MaxSecretSize)."""
@@ -23,6 +24,8 @@ _UNREACHABLE = re.compile(
     r"unexpected EOF|: EOF$|etcdserver: |currently unable to handle|context deadline exceeded|apiserver not ready",
     re.I | re.M,
 )
+_CANCELLED = re.compile(r"^Release \S+ has been cancelled\.$", re.M)
+"""What helm says among the manifests when a signal comes, and may then end with 0."""
 _PLACE = re.compile(r"execution error at \((?P<place>[^)]*)\): (?P<message>.*)")
 _PROBLEM = re.compile(r"^- (?:at '(?P<pointer>[^']*)': )?(?P<message>.*)")
 
@@ -39,7 +42,8 @@ def binary() -> str:
 def run(*words: str, folder: Path | None = None) -> str:
     """Run helm, in `folder`, and return its stdout.
 
-    Raises Unreachable where the cluster or the binary does not answer, and BadInput with helm's own reason else.
+    Raises Unreachable where the cluster or the binary does not answer, MachineFault where helm was killed, and BadInput
+    with helm's own reason else.
     """
     return run_program(binary(), *words, folder=folder)
 
@@ -57,6 +61,9 @@ def run_program(program: str, *words: str, folder: Path | None = None) -> str:
         if error.errno not in NOT_A_PROGRAM:
             raise
         raise NotSetUp(f"helm: cannot run {program}: {error.strerror}; set HELM to a helm 3 or 4 binary") from error
+    if done.returncode < 0 or _CANCELLED.search(done.stdout):
+        how = ended(done.returncode) if done.returncode < 0 else "was interrupted; run the same command again"
+        raise MachineFault(f"helm: {how}")
     if done.returncode == 0:
         return done.stdout
     if _UNREACHABLE.search(done.stderr):

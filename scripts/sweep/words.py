@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from typing import Any
 
 COMMIT = re.compile("[0-9a-f]{4,64}")
@@ -17,6 +18,14 @@ LARGE, SMALL, MOST_PLACES = 1e15, 1e-11, 12
 def counted(number: int, what: str) -> str:
     """`1 trial`, `2 trials`."""
     return f"{number} {what}{'s' * (number != 1)}"
+
+
+def ended(code: int) -> str:
+    """How a program ended, by subprocess's return code, where it says nothing itself."""
+    if code >= 0:
+        return f"ended with {code}"
+    name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+    return f"was ended by {name}; run the same command again"
 
 
 def size(value: Any) -> tuple[int, float, str]:

@@ -29,6 +29,7 @@ EVERY = bool(os.environ.get("EVERY_POINT"))
 WRAPPER = """#!/bin/sh
 # Counts the calls of git; runs the one that is wanted under strace, and dies with all the others of our process.
 read n <"$POINTS/count"; n=$((n + 1)); echo $n >"$POINTS/count"
+[ "$n" = "${KILL_AT_ONCE-}" ] && kill -KILL $$
 if [ -n "${TRACE-}" ]; then
   exec strace -y -qq -o "$POINTS/trace.$n" -e trace=CALLS -e signal=none GIT "$@"
 elif [ "$n" = "${KILL_GIT-}" ]; then
@@ -176,6 +177,19 @@ def test_git_may_be_killed_at_every_point(pristine: Path, with_us: bool) -> None
         code = attempt(root, **env)
         assert code == -signal.SIGKILL or not with_us, (which, kind, number, code)
         check(root, (which, kind, number))
+
+
+def test_any_git_may_be_killed_before_it_has_said_anything(pristine: Path) -> None:
+    """One that only reads, too: no answer is not `there is none`."""
+    for number in range(1, 1000):
+        root = copy(pristine)
+        code = attempt(root, KILL_AT_ONCE=str(number))
+        calls = int((Path(os.environ["POINTS"]) / "count").read_text())
+        check(root, number)
+        if calls < number:
+            assert code == 0
+            break
+    assert number > 20
 
 
 def test_we_may_be_killed_at_every_point(pristine: Path) -> None:
