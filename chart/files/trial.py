@@ -19,6 +19,7 @@ import math
 import os
 import re
 import signal
+import stat
 import sys
 import time
 from contextlib import contextmanager, suppress
@@ -35,7 +36,11 @@ BAD_INPUT, TIME_LIMIT, GPU_MEMORY, INTERNAL, TRY_AGAIN, TERMINATED = 64, 66, 67,
 HEARTBEAT_SECONDS = 10
 ALIVE_SECONDS = 60  # without a heartbeat for this long an attempt is dead
 LIMIT_PATIENCE_SECONDS = 5  # between SIGTERM and SIGKILL at the time limit
-LARGEST_METRICS_BYTES = 1 << 20  # readers of the store refuse a result four times as large
+LARGEST_RECORD_BYTES = 4 << 20  # of a result or an attempt, as readers of the store take them
+LARGEST_METRICS_BYTES = 1 << 20
+LARGEST_BUNDLE_BYTES = 16 << 20  # a ConfigMap has 1 MiB, and lies here as JSON
+MOST_METRICS, LONGEST_NAME = 1000, 200
+DEEPEST, MOST_DIGITS = 100, 400  # of JSON: levels, and digits of a whole number; the largest float has 309
 SHOWN_NAMES, SHOWN_CHARACTERS = 8, 60  # of metrics that are no result, in the one line about them
 TERMINATION_LOG, TERMINATION_LOG_BYTES = "/dev/termination-log", 4096
 LONGEST_REASON = 500
@@ -102,50 +107,167 @@ def utc(seconds: float) -> str:
 
 # ---- files in a store that others read and write at the same time ----------------------------------------------------
 
-
-def read_bytes(path: str) -> bytes:
-    """The whole file. On NFS a file that another client replaced while it was open gives ESTALE: open it again."""
-    for last in (False, False, False, False, True):
-        try:
-            with open(path, "rb") as opened:
-                return opened.read()
-        except OSError as error:
-            if last or error.errno != errno.ESTALE:
-                error.filename = path
-                raise
-    raise AssertionError("the last round returns or raises")
+THROUGH_A_LINK = "is a link, and nothing here is read or written through one; remove it"
 
 
-def not_json(word: str) -> NoReturn:
-    raise ValueError(f"{word} is not JSON")
+def read_file(path: str, most: int, folder: int | None = None) -> tuple[bytes, float]:
+    """(the whole of a plain file, its mtime), without waiting for anybody and through no link at its end.
 
-
-def strict_object(data: bytes | str) -> dict[str, Any]:
-    """JSON by the letter, no NaN, to an object. Raises ValueError."""
+    `folder` is the handle of the folder that `path` is relative to. Raises ValueError for anything else than a plain
+    file of at most `most` bytes, and OSError.
+    """
     try:
-        made = json.loads(data, parse_constant=not_json)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-    need(isinstance(made, dict), "not a JSON object")
-    return made  # type: ignore[no-any-return]
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENXIO):
+            raise
+        raise ValueError("is no file but a " + ("link" if error.errno == errno.ELOOP else "socket")) from None
+    try:
+        found, data = os.fstat(handle), b""
+        need(stat.S_ISREG(found.st_mode), f"is no file but a {stat.filemode(found.st_mode)}")
+        while len(data) <= most:
+            chunk = os.read(handle, most + 1 - len(data))
+            if not chunk:
+                return data, found.st_mtime
+            data += chunk
+        raise ValueError(f"has {found.st_size} bytes, more than {most} bytes")
+    finally:
+        os.close(handle)
 
 
-def open_folder(root: str, path: str) -> int:
-    """A handle of the folder `path` below `root`, made where it is missing. Raises OSError, for a link on the way too:
-    what others may write must not lead elsewhere."""
+class Folder:
+    """A folder of the store, by its path below `root`.
+
+    Whatever is done in it is done by handles, each opened in the one above and through no link: what others put there
+    must not lead elsewhere. Raises OSError with the whole path; ELOOP for a link on the way.
+    """
+
+    def __init__(self, root: str, path: str) -> None:
+        self.root, self.path = root, path
+
+    def __str__(self) -> str:
+        return f"{self.root}/{self.path}"
+
+    def below(self, name: str) -> Folder:
+        return Folder(self.root, f"{self.path}/{name}")
+
+    @contextmanager
+    def handle(self, make: bool = False) -> Iterator[int]:
+        """Opened; with `make` it and the folders above are made where they are missing, but for the root."""
+        handle = open_folder(self.root, self.path, make)
+        try:
+            yield handle
+        except OSError as error:
+            if not str(error.filename or "").startswith(self.root):
+                error.filename = f"{self}/{error.filename or ''}".rstrip("/")
+            raise
+        finally:
+            os.close(handle)
+
+    def look(self, name: str) -> tuple[bytes, float]:
+        """(content of a record, its mtime). On NFS a file that another client replaced while it was open gives ESTALE:
+        open it again. Raises ValueError for what is no plain file of the usual size.
+        """
+        for last in (False, False, False, False, True):
+            try:
+                with self.handle() as handle:
+                    return read_file(name, LARGEST_RECORD_BYTES, handle)
+            except OSError as error:
+                if last or error.errno != errno.ESTALE:
+                    raise
+        raise AssertionError("the last round returns or raises")
+
+    def names(self) -> list[str]:
+        """What is in it, sorted; nothing where it is missing."""
+        try:
+            with self.handle() as handle:
+                return sorted(os.listdir(handle))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def write_new(self, name: str, value: object) -> None:
+        """JSON into a file that is not there yet, on disk when this returns."""
+        with self.handle() as folder:
+            handle = create(name, folder)
+            try:
+                write_all(handle, json.dumps(value, indent=2, allow_nan=False).encode() + b"\n", name)
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+
+    def write_atomic(self, name: str, value: object) -> None:
+        """Replace a file that has one writer: readers see the old or the new one, also after a crash."""
+        temporary = f".{name}.{os.urandom(4).hex()}"
+        try:
+            self.write_new(temporary, value)
+            self.rename(temporary, name)
+            self.sync()
+        finally:
+            self.remove(temporary)
+
+    def rename(self, old: str, new: str) -> None:
+        with self.handle() as handle:
+            os.rename(old, new, src_dir_fd=handle, dst_dir_fd=handle)
+
+    def sync(self) -> None:
+        """Make the names in it last, where the file system can."""
+        with self.handle() as handle:
+            try:
+                os.fsync(handle)
+            except OSError as error:
+                if error.errno != errno.EINVAL:
+                    raise
+
+    def remove(self, name: str) -> None:
+        """Remove a file or folder that may be gone already, or as far as it can be; of a link the link alone."""
+        with suppress(OSError), self.handle() as handle:
+            remove_in(handle, name)
+
+
+def open_folder(root: str, path: str, make: bool) -> int:
+    """A handle of the folder `path` below `root`, through no link."""
     handle = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     for part in path.split("/"):
         above = handle
         try:
-            with suppress(FileExistsError):
-                os.mkdir(part, dir_fd=above)
+            if make:
+                with suppress(FileExistsError):
+                    os.mkdir(part, dir_fd=above)
             handle = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)
         except OSError as error:
             error.filename = f"{root}/{path}"
+            if error.errno in (errno.ENOTDIR, errno.ELOOP) and is_link(part, above):
+                raise OSError(errno.ELOOP, f"{part}: {THROUGH_A_LINK}", error.filename) from None
             raise
         finally:
             os.close(above)
     return handle
+
+
+def is_link(name: str, folder: int) -> bool:
+    with suppress(OSError):
+        return stat.S_ISLNK(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+    return False
+
+
+def create(name: str, folder: int, flags: int = 0) -> int:
+    """A handle to write to a file that was not there."""
+    return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | flags, 0o666, dir_fd=folder)
+
+
+def remove_in(folder: int, name: str) -> None:
+    """Remove a file, or a folder with all that is in it; what cannot be removed stays. Raises OSError for that."""
+    if not stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+        os.unlink(name, dir_fd=folder)
+        return
+    handle = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        for inner in os.listdir(handle):
+            with suppress(OSError, RecursionError):
+                remove_in(handle, inner)
+    finally:
+        os.close(handle)
+    os.rmdir(name, dir_fd=folder)
 
 
 @contextmanager
@@ -164,42 +286,6 @@ def write_all(handle: int, data: bytes, path: str) -> None:
             data = data[os.write(handle, data) :]
 
 
-def write_new(path: str, value: object) -> None:
-    """JSON into a file that is not there yet, on disk when this returns."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    with naming(path):
-        try:
-            write_all(handle, json.dumps(value, indent=2, allow_nan=False).encode() + b"\n", path)
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-def write_atomic(path: str, value: object) -> None:
-    """Replace a file that has one writer: readers see the old or the new one, also after a crash."""
-    folder, name = os.path.split(path)
-    temporary = f"{folder}/.{name}.{os.urandom(4).hex()}"
-    try:
-        write_new(temporary, value)
-        os.rename(temporary, path)
-        sync_folder(folder)
-    finally:
-        remove(temporary)
-
-
-def sync_folder(path: str) -> None:
-    """Make the names in a folder last, where the file system can."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        with naming(path):
-            os.fsync(handle)
-    except OSError as error:
-        if error.errno != errno.EINVAL:
-            raise
-    finally:
-        os.close(handle)
-
-
 def remove(path: str) -> None:
     """Remove a file or folder that may be gone already, or as far as it can be."""
     with suppress(OSError):
@@ -209,6 +295,43 @@ def remove(path: str) -> None:
             shutil.rmtree(path, ignore_errors=True)
         else:
             os.unlink(path)
+
+
+def read_bytes(path: str, most: int) -> bytes:
+    """A file outside of the store, at most so much of it: kubelet mounts ConfigMaps as links."""
+    with open(path, "rb") as opened:
+        data = opened.read(most + 1)
+    need(len(data) <= most, f"has more than {most} bytes")
+    return data
+
+
+def not_json(word: str) -> NoReturn:
+    raise ValueError(f"{word} is not JSON")
+
+
+def whole_number(digits: str) -> int:
+    need(len(digits) <= MOST_DIGITS, f"a number of {len(digits)} digits")
+    return int(digits)
+
+
+def strict_object(data: bytes | str) -> dict[str, Any]:
+    """JSON by the letter, no NaN, to an object; within bounds. Raises ValueError."""
+    try:
+        made = json.loads(data, parse_constant=not_json, parse_int=whole_number)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    need(isinstance(made, dict), "not a JSON object")
+    check_depth(made)
+    return made  # type: ignore[no-any-return]
+
+
+def check_depth(value: Any) -> None:
+    """Raises ValueError for lists and objects below more than DEEPEST others: whatever walks them would fail later."""
+    level = [value]
+    for _ in range(DEEPEST):
+        inner = [one for some in level for one in (some.values() if isinstance(some, dict) else some)]
+        level = [one for one in inner if isinstance(one, (dict, list))]
+    need(not level, "nested too deeply")
 
 
 # ---- TRIAL and results -----------------------------------------------------------------------------------------------
@@ -257,9 +380,9 @@ def objectives(trial: dict[str, Any]) -> list[Any]:
     return [one.get("metric") if isinstance(one, dict) else None for one in listed]
 
 
-def valid_result(path: str, trial: dict[str, Any]) -> dict[str, Any]:
+def valid_result(folder: Folder, name: str, trial: dict[str, Any]) -> dict[str, Any]:
     """The result in a file. Raises ValueError unless schema, id and the whole identity agree."""
-    return checked(strict_object(read_bytes(path)), trial)
+    return checked(strict_object(folder.look(name)[0]), trial)
 
 
 def checked(found: dict[str, Any], trial: dict[str, Any]) -> dict[str, Any]:
@@ -277,18 +400,17 @@ def checked(found: dict[str, Any], trial: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def backed(folder: str, found: dict[str, Any]) -> None:
+def backed(folder: Folder, found: dict[str, Any]) -> None:
     """Raises ValueError unless an attempt of the trial backs its result, so that nobody else can have made it: the one
     it names must be of this trial, and have ended with it, or not have lived to write that down.
 
     `make collect` judges by the same rule (scripts/sweep/records/attempt.py: doubt).
     """
     name = found["attempt"]
-    path = f"{folder}/attempts/{name}/attempt.json"
     try:
         need(re.fullmatch(ATTEMPT_NAME, name), "not a name")
-        record = strict_object(read_bytes(path))
-    except (ValueError, FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        record = strict_object(folder.below(f"attempts/{name}").look("attempt.json")[0])
+    except (ValueError, FileNotFoundError, NotADirectoryError):
         raise ValueError(f"its attempt {name[:100]!r} has no attempt.json that can be read") from None
     need(record.get("id") == found["id"], "its attempt is of another trial")
     status = record.get("status")
@@ -302,44 +424,45 @@ def backed(folder: str, found: dict[str, Any]) -> None:
     )
 
 
-def standing_result(folder: str, trial: dict[str, Any]) -> dict[str, Any] | None:
+def standing_result(folder: Folder, trial: dict[str, Any]) -> dict[str, Any] | None:
     """The valid result of a trial, None if there is none. An invalid one is set aside, never deleted."""
-    path = f"{folder}/result.json"
+    name = "result.json"
     try:
-        found = valid_result(path, trial)
+        found = valid_result(folder, name, trial)
         backed(folder, found)
         return found
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (ValueError, IsADirectoryError) as error:
+    except ValueError as error:
         why = error
-    aside = f"{path}.invalid-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.urandom(2).hex()}"
+    aside = f"{name}.invalid-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.urandom(2).hex()}"
     try:
-        os.rename(path, aside)
+        folder.rename(name, aside)
         # Between the look and the rename another attempt may have put a valid one there: that one goes back.
-        backed(folder, valid_result(aside, trial))
-        link(aside, path)
-        remove(aside)
-    except (ValueError, IsADirectoryError):
-        say(f"{path}: set aside as {os.path.basename(aside)}: {why}")
+        backed(folder, valid_result(folder, aside, trial))
+        link(folder, aside, name)
+        folder.remove(aside)
+    except ValueError:
+        say(f"{folder}/{name}: set aside as {aside}: {why}")
     except (FileNotFoundError, FileExistsError):
         pass  # another attempt was as quick
     return standing_result(folder, trial)
 
 
-def mended_result(folder: str, trial: dict[str, Any]) -> dict[str, Any] | None:
+def mended_result(folder: Folder, trial: dict[str, Any]) -> dict[str, Any] | None:
     """The result of an attempt that lacked the objective as it was named then, and has it as it is named now.
 
     It is published with the objective of today, and nothing is trained. None where no attempt kept such numbers.
     """
-    for record, _ in reversed(list(attempts_in(f"{folder}/attempts"))):
+    attempts = folder.below("attempts")
+    for record, _ in reversed(list(attempts_in(attempts))):
         kept = record.get("kept")
         try:
             need(isinstance(kept, dict) and record.get("status") == "failed", "nothing was kept")
             result = checked({**kept, "objective": trial["objective"]}, trial)
             need(all(name in result["metrics"] for name in objectives(trial)), "it lacks the objective still")
             name = result["attempt"]
-            need("/" not in name and os.path.isdir(f"{folder}/attempts/{name}"), "no attempt has this name")
+            need(re.fullmatch(ATTEMPT_NAME, name) and name in attempts.names(), "no attempt has this name")
         except ValueError:
             continue
         result["status"] = status_of(result, trial)
@@ -348,45 +471,51 @@ def mended_result(folder: str, trial: dict[str, Any]) -> dict[str, Any] | None:
     return None
 
 
-def publish(folder: str, result: dict[str, Any], trial: dict[str, Any]) -> dict[str, Any]:
+def publish(folder: Folder, result: dict[str, Any], trial: dict[str, Any]) -> dict[str, Any]:
     """Keep exactly one result: returns the one that stands, `result` itself or that of an attempt that was first."""
-    path = f"{folder}/result.json"
-    temporary = f"{folder}/.result.json.{result['attempt']}.{os.urandom(4).hex()}"
+    name = "result.json"
+    temporary = f".{name}.{result['attempt']}.{os.urandom(4).hex()}"
     try:
-        write_new(temporary, result)
+        folder.write_new(temporary, result)
         for _ in range(10):
             try:
-                link(temporary, path)
-                sync_folder(folder)
+                link(folder, temporary, name)
+                folder.sync()
                 return result
             except FileExistsError:
                 # Over NFS an answer may be lost and the call repeated: the link in the way is then our own. Opened to
                 # look, for until then a client believes what it remembers.
-                with open(temporary, "rb") as opened:
+                with folder.handle() as handle, open(temporary, "rb", opener=in_folder(handle)) as opened:
                     if os.fstat(opened.fileno()).st_nlink == 2:
                         return result
                 standing = standing_result(folder, trial)
                 if standing:
                     return standing
-        raise OSError(errno.EEXIST, "others keep writing invalid results", path)
+        raise OSError(errno.EEXIST, "others keep writing invalid results", f"{folder}/{name}")
     finally:
-        remove(temporary)
+        folder.remove(temporary)
 
 
-def link(complete: str, path: str) -> None:
+def in_folder(handle: int) -> Callable[[str, int], int]:
+    """Opener of open() for names in a folder."""
+    return lambda name, flags: os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=handle)
+
+
+def link(folder: Folder, complete: str, name: str) -> None:
     """Give a complete file its name. Raises FileExistsError if the name is taken.
 
     Some file systems have no hard links (exFAT, SMB, some FUSE ones). There it is a look and a rename: a result is
     still never seen half, and one stays; but of two attempts that finish in the same instant both may count as first.
     """
-    try:
-        os.link(complete, path)
-    except OSError as error:
-        if error.errno not in NO_HARD_LINKS:
-            raise
-        if os.path.lexists(path):
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path) from None
-        os.rename(complete, path)
+    with folder.handle() as handle:
+        try:
+            os.link(complete, name, src_dir_fd=handle, dst_dir_fd=handle, follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in NO_HARD_LINKS:
+                raise
+            if name in os.listdir(handle):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name) from None
+            os.rename(complete, name, src_dir_fd=handle, dst_dir_fd=handle)
 
 
 # ---- the attempt -----------------------------------------------------------------------------------------------------
@@ -395,16 +524,16 @@ def link(complete: str, path: str) -> None:
 class Attempt:
     """The folder of this attempt in the store, and the attempt.json in it."""
 
-    def __init__(self, trial_folder: str, options: argparse.Namespace, trial: dict[str, Any]) -> None:
+    def __init__(self, trial_folder: Folder, options: argparse.Namespace, trial: dict[str, Any]) -> None:
         """Raises OSError when the store cannot be written; nothing half-made is left then."""
         self.began = time.monotonic()
         now, environ, host = time.time(), os.environ, os.uname().nodename
-        self.siblings = f"{trial_folder}/attempts"
+        self.siblings = trial_folder.below("attempts")
         pod = environ.get("POD_NAME") or host
         name = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now)) + "-" + re.sub("[^A-Za-z0-9.-]", "-", pod)
-        os.makedirs(self.siblings, exist_ok=True)
-        self.name = next(new for new in (name, *(f"{name}-{n}" for n in range(2, 99))) if self._is_mine(new))
-        self.folder = f"{self.siblings}/{self.name}"
+        with self.siblings.handle(make=True) as handle:
+            self.name = next(new for new in (name, *(f"{name}-{n}" for n in range(2, 99))) if is_new(new, handle))
+        self.folder = self.siblings.below(self.name)
         self.record: dict[str, Any] = {
             "schema_version": SCHEMA_VERSION, "id": trial["id"], "attempt": self.name, "sweep": trial.get("sweep", ""),
             "status": "running", "exit_code": None, "reason": "", "started_at": utc(now), "finished_at": None,
@@ -414,16 +543,10 @@ class Attempt:
             "limit_seconds": trial["limit_seconds"], "provenance": read_provenance(options.provenance),
         }  # fmt: skip
         try:
-            write_atomic(f"{self.folder}/attempt.json", self.record)
+            self.folder.write_atomic("attempt.json", self.record)
         except OSError:
-            remove(self.folder)
+            self.siblings.remove(self.name)
             raise
-
-    def _is_mine(self, name: str) -> bool:
-        with suppress(FileExistsError):  # a Pod's second start within one second
-            os.mkdir(f"{self.siblings}/{name}")
-            return True
-        return False
 
     def used_s(self) -> float:
         """Seconds since it began, by a clock that nobody sets and that stands still while the machine sleeps."""
@@ -433,17 +556,17 @@ class Attempt:
         """A sign of life, and how long it has run: that of an attempt that is killed counts up to here."""
         self.record["used_s"] = self.used_s()
         with suppress(OSError):  # a beat less costs nothing; a store that is really gone shows at the next write
-            write_atomic(f"{self.folder}/attempt.json", self.record)
+            self.folder.write_atomic("attempt.json", self.record)
 
     def finish(self, status: str, exit_code: int | None, reason: str, kept: dict[str, Any] | None = None) -> None:
         self.record.update(status=status, exit_code=exit_code, reason=reason, finished_at=utc(time.time()))
         self.record["used_s"] = self.used_s()
         self.record.update({"kept": kept} if kept else {})
-        write_atomic(f"{self.folder}/attempt.json", self.record)
+        self.folder.write_atomic("attempt.json", self.record)
 
     def keep(self, name: str, data: bytes) -> None:
         """Keep a file beside attempt.json for people to look at, as far as it can be."""
-        with suppress(OSError), open(f"{self.folder}/{name}", "xb") as opened:
+        with suppress(OSError), self.folder.handle() as handle, open(create(name, handle), "wb") as opened:
             opened.write(data)
 
     def used_before(self, grace: float) -> tuple[float, int]:
@@ -485,19 +608,27 @@ def used_by(record: dict[str, Any], alive_at: float, grace: float) -> float | No
     return max(0.0, end - start)
 
 
-def attempts_in(folder: str, but: str = "") -> Iterator[tuple[dict[str, Any], float]]:
+def is_new(name: str, folder: int) -> bool:
+    """Make a folder that was not there: a Pod's second start within one second needs another name."""
+    with suppress(FileExistsError):
+        os.mkdir(name, dir_fd=folder)
+        return True
+    return False
+
+
+def attempts_in(folder: Folder, but: str = "") -> Iterator[tuple[dict[str, Any], float]]:
     """(attempt.json, time of the last sign of life) of the attempts that can be read, oldest first."""
-    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
-        path = f"{folder}/{name}/attempt.json"
+    for name in folder.names():
         if name != but:
             with suppress(OSError, ValueError):
-                yield strict_object(read_bytes(path)), os.stat(path).st_mtime
+                data, alive_at = folder.below(name).look("attempt.json")
+                yield strict_object(data), alive_at
 
 
 def read_provenance(path: str | None) -> dict[str, Any]:
     """What the chart's provenance ConfigMap says, which is optional."""
     try:
-        return {"commit": "unknown", **(strict_object(read_bytes(path)) if path else {})}
+        return {"commit": "unknown", **(strict_object(read_bytes(path, LARGEST_RECORD_BYTES)) if path else {})}
     except (OSError, ValueError) as error:
         if not isinstance(error, FileNotFoundError):
             say(f"{path}: {error}; booked as commit unknown")
@@ -523,7 +654,7 @@ def unpack(bundle: str, folder: str) -> None:
     os.makedirs(folder)
     name = ""
     try:
-        for name, value in strict_object(read_bytes(bundle)).items():
+        for name, value in strict_object(read_bytes(bundle, LARGEST_BUNDLE_BYTES)).items():
             need(not {"", ".", ".."} & set(name.split("/")), "the path leads elsewhere")
             entry = {"text": value} if isinstance(value, str) else value
             need("text" in entry or "base64" in entry, "neither text nor base64")
@@ -582,20 +713,23 @@ def prepare(options: argparse.Namespace, trial: dict[str, Any], attempt: Attempt
     """Make the files and folders that the command finds; returns its environment. Raises Stop."""
     identity, scratch = trial["identity"], os.path.abspath(options.scratch)
     claim(scratch)
+    checkpoints = checkpoint_folder(options, trial)
     given = {
         "HYPERPARAMETERS_FILE": f"{scratch}/hyperparameters.yaml",
         "METRICS_FILE": f"{scratch}/metrics.json",
         "HISTORY_FILE": os.path.abspath(f"{attempt.folder}/history.jsonl"),
-        "CHECKPOINT_DIR": os.path.abspath(checkpoint_folder(options, trial)),
+        "CHECKPOINT_DIR": os.path.abspath(str(checkpoints)),
         "SEED": str(identity["seed"]),
         "DATA_ID": str(identity.get("data") or ""),
         **({"DATA_DIR": os.path.abspath(options.data)} if options.data else {}),
     }
-    os.makedirs(given["CHECKPOINT_DIR"], exist_ok=True)
+    with checkpoints.handle(make=True):
+        pass
     usual = usual_environment(scratch)
-    remove(given["METRICS_FILE"])  # of an earlier attempt in the same scratch
+    for name in ("METRICS_FILE", "HYPERPARAMETERS_FILE"):
+        remove(given[name])  # of an earlier attempt in the same scratch
     path = given["HYPERPARAMETERS_FILE"]
-    with naming(path), open(path, "w", encoding="utf-8") as opened:
+    with naming(path), open(path, "x", encoding="utf-8") as opened:
         opened.write(hyperparameters_text(identity["hyperparameters"]))
     usual = {name: value for name, value in usual.items() if name not in identity["env"]}
     return {**{name: value for name, value in os.environ.items() if name != "DATA_DIR"}, **usual, **given}
@@ -657,7 +791,7 @@ def children() -> set[int]:
 def parent_of(pid: str) -> int:
     """0 for a process that is gone."""
     with suppress(OSError, ValueError):
-        return int(read_bytes(f"/proc/{pid}/stat").rpartition(b")")[2].split()[1])
+        return int(read_bytes(f"/proc/{pid}/stat", LARGEST_RECORD_BYTES).rpartition(b")")[2].split()[1])
     return 0
 
 
@@ -680,12 +814,14 @@ def end_children() -> None:
 class Command:
     """The user's command: a process group of its own, its output teed to ours and to the attempt's output.log."""
 
-    def __init__(self, words: list[str], env: dict[str, str], cwd: str | None, log: str) -> None:
+    def __init__(self, words: list[str], env: dict[str, str], cwd: str | None, folder: Folder) -> None:
         """Raises Stop with a shell's exit code when there is no such program, OSError where none can be started now."""
         from subprocess import DEVNULL, PIPE, STDOUT, Popen
 
         self.tail, self.ending, self.kill_at, self.stdout_open, self.output_open = b"", "", math.inf, True, True
-        self.log_path, self.log = log, os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        self.log_path = f"{folder}/output.log"
+        with folder.handle() as handle:
+            self.log = create("output.log", handle, os.O_APPEND)
         self.adopts = adopt_orphans()
         try:
             self.child = Popen(
@@ -802,34 +938,24 @@ def judge(command: Command, code: int, options: argparse.Namespace, trial: dict[
 
 def read_told(path: str) -> bytes:
     """What the command wrote into METRICS_FILE. Raises ValueError where that is no file of a bearable size."""
-    import stat
-
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        return read_file(path, LARGEST_METRICS_BYTES)[0]
     except FileNotFoundError:
         raise ValueError("the command did not write it") from None
-    except OSError as error:
-        if error.errno not in (errno.ELOOP, errno.EACCES, errno.ENXIO):
-            raise
+    except PermissionError as error:
         raise ValueError(f"is no file that can be read: {error.strerror}") from None
-    try:
-        found, data = os.fstat(handle), b""
-        need(stat.S_ISREG(found.st_mode), f"is no file but a {stat.filemode(found.st_mode)}")
-        while len(data) <= LARGEST_METRICS_BYTES:
-            chunk = os.read(handle, LARGEST_METRICS_BYTES)
-            if not chunk:
-                return data
-            data += chunk
-        raise ValueError(f"has {found.st_size} bytes, more than {LARGEST_METRICS_BYTES} bytes; HISTORY_FILE has room")
-    finally:
-        os.close(handle)
 
 
-def read_metrics(data: bytes) -> dict[str, Any]:
-    """What the command tells, as it stands in result.json. Raises ValueError with the reason when it cannot."""
+def read_metrics(data: bytes, wanted: list[str]) -> dict[str, Any]:
+    """What the command tells, as it stands in result.json; `wanted` are the objectives.
+
+    Raises ValueError with the reason when it cannot.
+    """
     try:
-        told = json.loads(data)  # NaN and Infinity are welcome here
+        # NaN and Infinity are welcome here, and a number beyond all floats is as infinite.
+        told = json.loads(data, parse_int=lambda digits: int(digits) if len(digits) <= MOST_DIGITS else math.inf)
         need(isinstance(told, dict), "not a JSON object")
+        check_depth(told)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     except ValueError as error:
@@ -841,13 +967,18 @@ def read_metrics(data: bytes) -> dict[str, Any]:
     need(isinstance(environment, dict) and isinstance(durations, dict), "environment and durations must be objects")
     # null is how a writer that keeps to the letter of JSON, as result.json does, spells a number that is not finite.
     metrics = {name: value for name, value in told.items() if value is None or is_number(value)}
+    named = sorted(metrics, key=lambda name: name not in wanted)  # the objectives first
+    within = set([name for name in named if len(name) <= LONGEST_NAME or name in wanted][:MOST_METRICS])
+    if len(within) < len(metrics):
+        bounds = f"the first {MOST_METRICS} are kept, with names of at most {LONGEST_NAME} characters"
+        say(f"METRICS_FILE: has {len(metrics)} metrics: {bounds}; HISTORY_FILE has room")
     kept = {
         "environment": {name: one for name, one in environment.items() if isinstance(one, str) or is_finite(one)},
         "durations": {name: durations[name] for name in ("setup_s", "train_s") if is_finite(durations.get(name))},
     }
     if [metrics, *kept.values()] != [told, environment, durations]:
         say("METRICS_FILE: left out what is neither a number nor a reserved key")  # no trial is lost over it
-    finite = {name: value if is_finite(value) else None for name, value in metrics.items()}
+    finite = {name: value if is_finite(value) else None for name, value in metrics.items() if name in within}
     other = {name: value for name, value in told.items() if name not in metrics}
     return {"status": status, "metrics": finite, **kept, "other": other}
 
@@ -878,11 +1009,11 @@ def status_of(result: dict[str, Any], trial: dict[str, Any]) -> str:
 # ---- after the result ------------------------------------------------------------------------------------------------
 
 
-def checkpoint_folder(options: argparse.Namespace, trial: dict[str, Any]) -> str:
-    return f"{options.results}/checkpoints/{trial['lineage'][:2]}/{trial['lineage']}"
+def checkpoint_folder(options: argparse.Namespace, trial: dict[str, Any]) -> Folder:
+    return Folder(options.results, f"{options.within}checkpoints/{trial['lineage'][:2]}/{trial['lineage']}")
 
 
-def clean_checkpoints(options: argparse.Namespace, trial: dict[str, Any], siblings: str, own: str = "") -> None:
+def clean_checkpoints(options: argparse.Namespace, trial: dict[str, Any], siblings: Folder, own: str = "") -> None:
     """Remove the checkpoints that nobody needs once a valid result stands, even while another Pod still trains.
 
     Without a budget only attempts of this trial use them, and those end as duplicates or, begun again, exit at once:
@@ -893,22 +1024,24 @@ def clean_checkpoints(options: argparse.Namespace, trial: dict[str, Any], siblin
     folder, shared = checkpoint_folder(options, trial), options.budget in trial["identity"]["hyperparameters"]
     if options.checkpoints == "keep" or (options.checkpoints == "drop" and shared and not own):
         return
-    if not os.path.isdir(folder):
-        return
-    names = os.listdir(folder)
+    names = folder.names()
     if shared and options.checkpoints == "auto":
         found = {name: re.search("[0-9]+", name) for name in names if name[0] != "." and "tmp" not in name}
         epochs = {name: int(digits[0]) for name, digits in found.items() if digits}
         names = [name for name, epoch in epochs.items() if epoch < max(epochs.values())]
     for name in names:
-        remove(f"{folder}/{name}")
+        folder.remove(name)
     alive = (
         record.get("status") == "running" and time.time() - alive_at < ALIVE_SECONDS
         for record, alive_at in attempts_in(siblings, but=own)
     )
     if not shared and not any(alive):
+        above, _, name = folder.path.rpartition("/")
         try:
-            os.rmdir(folder)
+            with Folder(options.results, above).handle() as handle:
+                os.rmdir(name, dir_fd=handle)
+        except FileNotFoundError:
+            pass
         except OSError as error:
             if error.errno not in (errno.EBUSY, errno.EROFS):  # mounted alone it cannot go; empty it costs nothing
                 raise
@@ -928,14 +1061,14 @@ def train(options: argparse.Namespace, trial: dict[str, Any], attempt: Attempt, 
     code_folder = os.path.abspath(f"{options.scratch}/code") if options.code else None
     if code_folder:
         unpack(options.code, code_folder)
-    command = Command(trial["identity"]["command"], env, code_folder, f"{attempt.folder}/output.log")
+    command = Command(trial["identity"]["command"], env, code_folder, attempt.folder)
     code = command.run(signals, attempt.began + left, max(options.grace - 5, options.grace / 2), attempt.heartbeat)
     judge(command, code, options, trial)
     # The same command would write the same again: what is no result now is none at the next start either.
     data = b""
     try:
         data = read_told(env["METRICS_FILE"])
-        told = read_metrics(data)
+        told = read_metrics(data, objectives(trial))
     except ValueError as error:
         attempt.keep("metrics.txt", data)
         raise Stop(BAD_INPUT, f"METRICS_FILE: {error}", ended=0) from None
@@ -956,13 +1089,16 @@ def train(options: argparse.Namespace, trial: dict[str, Any], attempt: Attempt, 
 
 
 def store_of_reproduction(results: str, trial: dict[str, Any], number: str) -> str:
-    """A store of its own, below the result store: neither the result that stands nor its checkpoints are in there."""
+    """A store of its own, below the result store: neither the result that stands nor its checkpoints are in there.
+
+    Returns its path there, with a slash at the end.
+    """
     if not re.fullmatch("[0-9]{1,12}", number):
         raise Stop(BAD_INPUT, f"REPRODUCTION: {number!r} is not a number; let `make reproduce` render the Job")
     os.listdir(results)  # never made here: a store that is not mounted must not become a folder
-    folder = f"{results}/reproductions/{trial['id']}/{number}"
-    os.makedirs(folder, exist_ok=True)
-    return folder
+    folder = Folder(results, f"reproductions/{trial['id']}/{number}")
+    with folder.handle(make=True):
+        return f"{folder.path}/"
 
 
 def not_writable(results: str, error: OSError) -> Stop:
@@ -977,27 +1113,21 @@ def make_folders(options: argparse.Namespace) -> None:
     try:
         os.listdir(options.results)  # never made here: a store that is not mounted must not become a folder
         for path in options.make:
-            handle = open_folder(options.results, path)
             probe = f".probe.{os.urandom(4).hex()}"
-            try:
-                os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666, dir_fd=handle))
+            with Folder(options.results, path).handle(make=True) as handle:
+                os.close(create(probe, handle))
                 os.unlink(probe, dir_fd=handle)
-            except OSError as error:
-                error.filename = f"{options.results}/{path}"
-                raise
-            finally:
-                os.close(handle)
     except OSError as error:
         raise not_writable(options.results, error) from None
 
 
 def run(options: argparse.Namespace, trial: dict[str, Any], signals: int) -> None:
     """One attempt, unless a valid result stands. Raises Stop."""
-    folder = f"{options.results}/trials/{trial['id'][:2]}/{trial['id']}"
+    folder = Folder(options.results, f"{options.within}trials/{trial['id'][:2]}/{trial['id']}")
     standing = standing_result(folder, trial) or mended_result(folder, trial)
     if standing:
         say(f"{trial['id']}: done already: {standing['status']} in attempt {standing['attempt']}")
-        end_well(standing, options, trial, f"{folder}/attempts")
+        end_well(standing, options, trial, folder.below("attempts"))
         return
     try:
         os.listdir(options.results)  # as above
@@ -1022,7 +1152,7 @@ def run(options: argparse.Namespace, trial: dict[str, Any], signals: int) -> Non
 
 
 def end_well(
-    standing: dict[str, Any], options: argparse.Namespace, trial: dict[str, Any], siblings: str, own: str = ""
+    standing: dict[str, Any], options: argparse.Namespace, trial: dict[str, Any], siblings: Folder, own: str = ""
 ) -> None:
     """What is left to do where a valid result stands; none of it may turn the trial into a failed one."""
     last_words(json.dumps(standing))
@@ -1054,7 +1184,9 @@ def parse_arguments(words: list[str] | None) -> argparse.Namespace:
     add("--checkpoints", choices=("auto", "keep", "drop"), default="auto", help="what becomes of them after the result")
     add("--budget", default="", metavar="NAME", help="hyperparameter whose trials share checkpoints")
     add("--gpu-shared", action="store_true", help="out of GPU memory is tried again")
-    return parser.parse_args(words)
+    options = parser.parse_args(words)
+    options.within = ""  # path below the store of the one that is used, with a slash at its end
+    return options
 
 
 def main(words: list[str] | None = None) -> int:
@@ -1068,7 +1200,7 @@ def main(words: list[str] | None = None) -> int:
         # UTF-8, whatever the locale of the image: a letter read in another way would be another identity.
         trial = parse_trial(os.environb[b"TRIAL"].decode(errors="replace") if b"TRIAL" in os.environb else None)
         if os.environ.get("REPRODUCTION"):
-            options.results = store_of_reproduction(options.results, trial, os.environ["REPRODUCTION"])
+            options.within = store_of_reproduction(options.results, trial, os.environ["REPRODUCTION"])
         run(options, trial, signals)
         return 0
     except Exception as error:

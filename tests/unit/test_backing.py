@@ -64,7 +64,9 @@ def put(where: Path, record: Record, changes: dict[str, Any]) -> None:
 
 def by_the_runner(where: Path) -> dict[str, Any] | None:
     of = {"id": ONE.id, "identity": ONE.identity}
-    found: dict[str, Any] | None = RUNNER.standing_result(str(folder(where, ONE)), of)
+    found: dict[str, Any] | None = RUNNER.standing_result(
+        RUNNER.Folder(str(where), f"trials/{ONE.id[:2]}/{ONE.id}"), of
+    )
     return found
 
 

@@ -105,7 +105,7 @@ def stands(root: Path) -> bool:
     path = root / "results" / "trials" / trial["id"][:2] / trial["id"] / "result.json"
     if not path.exists() or path.read_text() == NONE:
         return False
-    TRIAL.valid_result(str(path), trial)
+    TRIAL.valid_result(TRIAL.Folder(str(path.parent.parent), path.parent.name), path.name, trial)
     return True
 
 

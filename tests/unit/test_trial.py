@@ -364,9 +364,9 @@ def test_a_valid_result_that_came_before_the_rename_is_put_back(bench: Bench) ->
     path.write_text("garbage")
     patch = f"""
 rename = os.rename
-def late(source, target):
-    open(source, "w").write({json.dumps(valid_result(trial))!r})
-    rename(source, target)
+def late(source, target, **handles):
+    open({str(path)!r}, "w").write({json.dumps(valid_result(trial))!r})
+    rename(source, target, **handles)
 trial.os.rename = late
 """
     ended = bench.run(trial, patch=patch)
@@ -380,14 +380,14 @@ def test_a_stale_file_handle_is_opened_again(bench: Bench) -> None:
     trial = make_trial("exit 1")
     bench.put_result(trial)
     patch = """
-import builtins, errno
-left, plain = [4], open
-def stale(*arguments):
-    if str(arguments[0]).endswith("result.json") and left[0]:
+import errno
+left, plain = [4], os.open
+def stale(path, *arguments, **handles):
+    if str(path).endswith("result.json") and left[0]:
         left[0] -= 1
-        raise OSError(errno.ESTALE, "Stale file handle")
-    return plain(*arguments)
-trial.open = stale
+        raise OSError(errno.ESTALE, "Stale file handle", path)
+    return plain(path, *arguments, **handles)
+trial.os.open = stale
 """
     assert bench.run(trial, patch=patch).code == 0
     ended = bench.run(trial, patch=patch.replace("[4]", "[5]"))
@@ -404,10 +404,10 @@ def test_of_several_runners_exactly_one_result_is_kept(bench: Bench, fifo: Calla
     # All stand at the link before one makes it.
     patch = f"""
 link = os.link
-def at_once(*paths):
+def at_once(*paths, **handles):
     open({str(linking)!r}, "wb", 0).write(b"!")
     open("go-" + os.environ["POD_NAME"]).readline()
-    link(*paths)
+    link(*paths, **handles)
 trial.os.link = at_once
 """
     racers = [bench.start(trial, patch=patch, env={"POD_NAME": str(n)}) for n in range(racing)]
@@ -430,9 +430,9 @@ def test_a_link_whose_answer_was_lost_is_our_own(bench: Bench) -> None:
     trial = make_trial(WRITE_METRICS)
     patch = """
 link = os.link
-def repeated(*paths):
-    link(*paths)
-    link(*paths)
+def repeated(*paths, **handles):
+    link(*paths, **handles)
+    link(*paths, **handles)
 trial.os.link = repeated
 """
     assert bench.run(trial, patch=patch).code == 0
@@ -441,7 +441,7 @@ trial.os.link = repeated
 
 
 WITHOUT_LINKS = """
-def link(*paths):
+def link(*paths, **handles):
     raise PermissionError(1, "Operation not permitted")
 trial.os.link = link
 """
@@ -455,8 +455,9 @@ def test_a_store_without_hard_links_keeps_one_result_too(bench: Bench) -> None:
     other = make_trial("echo other; " + WRITE_METRICS)
     bench.back(other)
     first = json.dumps(valid_result(other))
-    publish_late = f"{WITHOUT_LINKS}\nlexists = os.path.lexists\ndef late(path):\n    open(path, 'w').write({first!r})"
-    assert bench.run(other, patch=publish_late + "\n    return lexists(path)\ntrial.os.path.lexists = late").code == 0
+    path = str(bench.folder(other) / "result.json")
+    publish_late = WITHOUT_LINKS.replace("raise", f"open({path!r}, 'w').write({first!r}); raise")
+    assert bench.run(other, patch=publish_late).code == 0
     assert [attempt["status"] for attempt in bench.attempts(other)] == ["succeeded", "duplicate"]
     assert bench.result(other) == valid_result(other)
     check_files(bench, trial)
@@ -467,9 +468,9 @@ def test_a_signal_after_the_command_ended_loses_no_result(bench: Bench) -> None:
     trial = make_trial(WRITE_METRICS)
     patch = """
 link = os.link
-def signalled(*paths):
+def signalled(*paths, **handles):
     os.kill(os.getpid(), 15)
-    link(*paths)
+    link(*paths, **handles)
 trial.os.link = signalled
 """
     assert bench.run(trial, patch=patch).code == 0
@@ -533,7 +534,7 @@ def test_metrics_that_were_not_written_fail_the_trial(bench: Bench, tmp_path: Pa
         ("head -c 2000000 /dev/zero > $METRICS_FILE", "has 2000000 bytes, more than 1048576 bytes"),
         ("mkdir $METRICS_FILE", "is no file but a drwx"),
         ("mkfifo $METRICS_FILE", "is no file but a prw-"),
-        ("ln -s /dev/zero $METRICS_FILE", "is no file that can be read: Too many levels of symbolic links"),
+        ("ln -s /dev/zero $METRICS_FILE", "is no file but a link"),
     ],
 )
 def test_what_is_no_file_of_metrics_fails_the_trial(bench: Bench, script: str, reason: str) -> None:
@@ -641,7 +642,7 @@ def test_all_objectives_are_asked_for(bench: Bench) -> None:
 
 
 def test_of_many_metrics_the_nearest_names_are_shown(bench: Bench) -> None:
-    text = json.dumps({f"metric_{number}" + "x" * 200: 1 for number in range(40)} | {"val_accuracy": 1})
+    text = json.dumps({f"metric_{number}" + "x" * 180: 1 for number in range(40)} | {"val_accuracy": 1})
     trial, code = tell(bench, text)
     reason = bench.attempt(trial)["reason"]
     assert code == 64
@@ -967,9 +968,9 @@ def test_a_store_that_fills_up_ends_the_command_and_is_tried_again(bench: Bench,
 
 
 def test_a_store_that_fills_up_before_the_result_keeps_nothing_half(bench: Bench) -> None:
-    many = ", ".join(f'"m{n}": {n}' for n in range(2000))
+    many = ", ".join(f'"metric_{n}": {n}.5' for n in range(990))
     trial = make_trial(["sh", "-c", 'printf %s "$0" > "$METRICS_FILE"', f'{{"accuracy": 1, {many}}}'])
-    ended = bench.run(trial, before=limit_file_size(32_000))
+    ended = bench.run(trial, before=limit_file_size(22_000))
     assert ended.code == 75
     assert re.search(r"failed: \S*result.json\S*: File too large \(EFBIG\)$", ended.said)
     assert not list(bench.folder(trial).glob("*result*"))
@@ -979,7 +980,7 @@ def test_a_store_that_fills_up_before_the_result_keeps_nothing_half(bench: Bench
 
 def test_a_store_that_goes_read_only_while_training_is_tried_again(bench: Bench) -> None:
     trial = make_trial(WRITE_METRICS)
-    patch = "def link(*paths): raise OSError(30, 'Read-only file system', paths[0])\ntrial.os.link = link"
+    patch = "def link(*paths, **handles): raise OSError(30, 'Read-only file system', paths[0])\ntrial.os.link = link"
     ended = bench.run(trial, patch=patch)
     assert (ended.code, "Read-only file system (EROFS)" in ended.said) == (75, True)
     assert bench.run(trial).code == 0
@@ -990,7 +991,7 @@ def test_a_missed_heartbeat_costs_nothing(bench: Bench, fifo: Callable[[str], Fi
     trial = make_trial(f"read go < {go}; {WRITE_METRICS}")
     patch = f"""
 trial.HEARTBEAT_SECONDS = 0.01
-def rename(*paths):
+def rename(*paths, **handles):
     open({str(tried)!r}, "w").write("tried\\n")
     trial.os.rename = real
     raise OSError(5, "Input/output error")

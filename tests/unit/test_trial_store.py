@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from tests.unit import odd_files
 from tests.unit.trial_support import WRITE_METRICS, Bench, make_trial
 
 
@@ -62,3 +65,91 @@ def test_a_folder_of_checkpoints_that_is_a_mount_stays_empty(bench: Bench, name:
     assert (ended.code, ended.said) == (0, f"trial.py: {trial['id']}: succeeded")
     assert [path.name for path in (bench.results / "checkpoints").glob("*/*")] == [trial["id"]]
     assert not list((bench.results / "checkpoints").glob("*/*/*"))
+
+
+# ---- what others have put there ----
+
+PLACES = (
+    "trials",
+    "trials/{i}",
+    "trials/{i}/{id}",
+    "trials/{i}/{id}/result.json",
+    "trials/{i}/{id}/attempts",
+    "trials/{i}/{id}/attempts/20260101T000000Z-pod",
+    "trials/{i}/{id}/attempts/20260101T000000Z-pod/attempt.json",
+    "checkpoints",
+    "checkpoints/{i}",
+    "checkpoints/{i}/{id}",
+    "checkpoints/{i}/{id}/1",
+    "checkpoints/{i}/{id}/folder",
+)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_whatever_lies_in_the_store_the_runner_neither_waits_nor_leaves_it(tmp_path: Path, place: str) -> None:
+    trial = make_trial(f"touch $CHECKPOINT_DIR/2; {WRITE_METRICS}")
+    elsewhere = tmp_path / "elsewhere"
+    before = odd_files.make_elsewhere(elsewhere)
+    for number, kind in enumerate(odd_files.KINDS):
+        (tmp_path / str(number)).mkdir()
+        bench = Bench(tmp_path / str(number))
+        bench.put_attempt(trial, "20260101T000000Z-pod", alive_at=0)
+        (bench.checkpoints(trial) / "folder").mkdir(parents=True)
+        odd_files.put(bench.results / place.format(i=trial["id"][:2], id=trial["id"]), kind, elsewhere)
+        ended = bench.run(trial)
+        assert ended.code in (0, 75), (kind, ended.err)
+        assert "Traceback" not in ended.err, kind
+        assert odd_files.SECRET not in ended.err, kind
+        assert len(ended.err.splitlines()) <= 2, kind
+        if ended.code:
+            assert f"{bench.results}/" in ended.said, kind
+        else:
+            assert bench.result(trial)["metrics"] == {"accuracy": 0.5}, kind
+            assert not list(bench.checkpoints(trial).glob("*")), kind
+        assert odd_files.state(elsewhere) == before, kind
+
+
+def test_a_link_in_the_place_of_checkpoints_is_named_and_nobody_elses_files_go(bench: Bench, tmp_path: Path) -> None:
+    trial = make_trial(WRITE_METRICS)
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "1").write_text("precious")
+    bench.checkpoints(trial).parent.mkdir(parents=True)
+    bench.checkpoints(trial).symlink_to(tmp_path / "precious")
+    ended = bench.run(trial)
+    assert ended.code == 75
+    assert f"{bench.checkpoints(trial)}: {trial['id']}: is a link, and nothing here is read or written" in ended.said
+    bench.put_result(trial)
+    ended = bench.run(trial)
+    assert ended.code == 0
+    assert f"checkpoints stay: {bench.checkpoints(trial)}: {trial['id']}: is a link" in ended.err
+    assert (tmp_path / "precious" / "1").read_text() == "precious"
+
+
+def test_deep_folders_among_checkpoints_end_nothing(bench: Bench) -> None:
+    deep = "import os\nfor _ in range(3000): os.mkdir('d'); os.chdir('d')"
+    trial = make_trial(f'cd $CHECKPOINT_DIR; {sys.executable} -c "{deep}"; {WRITE_METRICS}')
+    ended = bench.run(trial)
+    assert (ended.code, ended.err.splitlines()[0]) == (0, f"trial.py: {trial['id']}: succeeded")
+    subprocess.run(["rm", "-rf", bench.root], check=True)  # what is too deep for the runner is so for pytest
+
+
+@pytest.mark.parametrize("depth", [99, 101, 900, 970, 990, 100_000])
+def test_deep_records_are_as_none(bench: Bench, depth: int) -> None:
+    trial = make_trial(WRITE_METRICS)
+    bench.put_result(trial).write_text(f'{{"identity": {"[" * depth}{"]" * depth}}}')
+    bench.put_attempt(trial, "20260101T000000Z-pod", alive_at=0, kept="@")
+    record = bench.folder(trial) / "attempts" / "20260101T000000Z-pod" / "attempt.json"
+    record.write_text(record.read_text().replace('"@"', "[" * depth + "]" * depth))
+    assert bench.run(trial).code == 0
+    assert bench.result(trial)["metrics"] == {"accuracy": 0.5}
+
+
+def test_metrics_beyond_the_bound_are_left_out_and_said_and_the_objective_is_kept(bench: Bench) -> None:
+    many = "; ".join(["import json, os", "m = {f'm{n}': n for n in range(5000)}", "m['n' * 300] = 1"])
+    write = f"{many}; m['accuracy'] = 0.5; json.dump(m, open(os.environ['METRICS_FILE'], 'w'))"
+    trial = make_trial([sys.executable, "-c", write])
+    ended = bench.run(trial)
+    assert ended.code == 0
+    assert "METRICS_FILE: has 5002 metrics: the first 1000 are kept" in ended.err
+    kept = bench.result(trial)["metrics"]
+    assert (len(kept), kept["accuracy"], kept["m998"], "m999" in kept) == (1000, 0.5, 998, False)
