@@ -189,12 +189,13 @@ lint: .venv/.dev ## ruff, mypy, import-linter, helm lint
 	@for values in chart/ci/*-values.yaml; do .venv/bin/helm lint --strict --quiet chart -f $$values; done
 
 .PHONY: docs
-docs: .venv/.dev ## write what is generated: chart/values.yaml, chart/README.md
+docs: .venv/.dev ## write what is generated from schemas and samplers
 	@.venv/bin/python tools/chart_docs.py
+	@.venv/bin/python tools/sampler_docs.py
 
 .PHONY: verify
 verify: docs ## nothing generated is out of date
-	@git diff --exit-code -- chart || { echo "error: chart/: out of date with values.schema.json; commit what \`make docs\` wrote" >&2; exit 1; }
+	@git diff --exit-code -- chart schemas docs/search.md || { echo "error: generated files are out of date; commit what \`make docs\` wrote" >&2; exit 1; }
 
 .PHONY: lock
 lock: .venv/.dev ## make the lock files again from requirements/*.in

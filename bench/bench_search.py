@@ -26,8 +26,9 @@ sys.path.insert(0, str(ROOT / "scripts"))
 import optuna  # noqa: E402
 
 from sweep import yamlfile  # noqa: E402
-from sweep.spaces import samplers, spacefile, tpe  # noqa: E402
+from sweep.spaces import search, spacefile  # noqa: E402
 from sweep.spaces.history import Told  # noqa: E402
+from sweep.spaces.samplers import tpe  # noqa: E402
 from sweep.spaces.space import Space  # noqa: E402
 
 Point = dict[str, Any]
@@ -115,7 +116,7 @@ def space_of(parameters: str, sampler: str) -> Space:
 def drawn(name: str) -> Callable[..., Iterator[float]]:
     def values(function: Callable[[Point], float], parameters: str, seed: int, n: int) -> Iterator[float]:
         space = space_of(parameters, f"{{name: {name}, n: {n}, seed: {seed}}}")
-        return (function(point) for point in samplers.expand(space))
+        return (function(point) for point in search.expand(space))
 
     return values
 

@@ -93,7 +93,7 @@ def summary(domain: space.Space | None, final: ValuesFile, trials: int) -> str:
     done, rounds = final.block.rounds if final.block else 0, search.rounds(domain) if domain else 0
     added = search.added(final.block)
     parts = [
-        *([str(domain.sampler)] if domain else []),
+        *([domain.sampled] if domain else []),
         *([f"round {done} of {rounds}"] if rounds else []),
         *([f"{sum(len(one.trials) for one in added[:-1])} added before"] if added[1:] else []),
         *([f"{len(added[-1].trials)} added: {added[-1].what}"] if added else []),
@@ -131,7 +131,7 @@ def main(argv: list[str] | None = None, clone: Clone | None = None) -> int:
     code_text, said = freezing.text(files, final, args.code, repin=args.repin, dirty_allowed=unsaved)
     edited = expansion.by_hand(files, values)
     counted = summary(domain, final, trials)
-    most = search.most_trials(domain) if domain and domain.sampler.adaptive else 0
+    most = search.most_trials(domain) if domain else 0
     cli.say(f"{args.sweep}: {counted}{limits(settings(clone, final), trials, most)}")
     for line in filter(None, (note, said)):
         cli.say(f"{args.sweep}: {line}")

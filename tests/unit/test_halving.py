@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.spaces import halving
 from sweep.spaces.history import Told
+from sweep.spaces.samplers import halving
 from sweep.spaces.space import Space
 from tests.unit.test_space import read
 
@@ -33,14 +33,14 @@ def made(n: int = 27, eta: int = 3, least: int = 1, most: int = 9, direction: st
 )
 def test_rungs(n: int, eta: int, least: int, most: int, budgets: list[int], sizes: list[int]) -> None:
     space = made(n, eta, least, most)
-    assert halving.budgets(space.sampler) == budgets
+    assert halving.budgets(space) == budgets
     assert halving.sizes(space) == sizes
 
 
 @given(st.integers(1, 200), st.integers(2, 7), st.integers(1, 20), st.integers(1, 500))
 def test_budgets_grow_from_min_to_max(n: int, eta: int, least: int, more: int) -> None:
     space = made(n, eta, least, least + more)
-    budgets = halving.budgets(space.sampler)
+    budgets = halving.budgets(space)
     assert budgets == sorted(set(budgets))
     assert budgets[-1] == least + more
     assert least <= budgets[0] < least * eta + eta

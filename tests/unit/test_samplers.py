@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from sweep import yamlfile
 from sweep.errors import BadInput
-from sweep.spaces import samplers, space
+from sweep.spaces import sampling, search, space
+from sweep.spaces.samplers import grid
 from tests.unit.test_space import read
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,26 +79,26 @@ def test_random_points_are_within_bounds_and_all_different(parameters: dict[str,
     size = random_space(parameters, 1).size
     n = n if size is None else min(n, size)
     made = random_space(parameters, n, seed)
-    trials = samplers.expand(made)
+    trials = search.expand(made)
     assert len(trials) == n
     assert len({json.dumps(trial) for trial in trials}) == n
     for trial in trials:
         assert list(trial) == list(parameters)
         assert all(within(trial[name], domain) for name, domain in parameters.items()), trial
-    assert trials == samplers.expand(made)
+    assert trials == search.expand(made)
 
 
 @given(spaces(), st.integers(1, 30), st.integers(1, 30))
 def test_a_larger_n_keeps_the_first_points(parameters: dict[str, Any], first: int, more: int) -> None:
     size = random_space(parameters, 1).size
     first, both = (count if size is None else min(count, size) for count in (first, first + more))
-    assert samplers.expand(random_space(parameters, both))[:first] == samplers.expand(random_space(parameters, first))
+    assert search.expand(random_space(parameters, both))[:first] == search.expand(random_space(parameters, first))
 
 
 @given(small_spaces)
 def test_a_grid_is_the_product_in_the_order_of_the_file(parameters: dict[str, Any]) -> None:
     made = read(yamlfile.flow(parameters), "{name: grid}")
-    trials = samplers.expand(made)
+    trials = search.expand(made)
     columns = [[parameter.value(index) for index in range(parameter.size or 0)] for parameter in made.parameters]
     assert [tuple(trial.values()) for trial in trials] == list(itertools.product(*columns))
     assert len(trials) == made.size
@@ -108,35 +109,35 @@ def test_a_grid_is_the_product_in_the_order_of_the_file(parameters: dict[str, An
 def test_random_takes_every_point_of_a_finite_space_once(parameters: dict[str, Any]) -> None:
     size = random_space(parameters, 1).size
     assert size is not None
-    drawn = {json.dumps(trial) for trial in samplers.expand(random_space(parameters, size))}
-    assert drawn == {json.dumps(trial) for trial in samplers.expand(read(yamlfile.flow(parameters), "{name: grid}"))}
+    drawn = {json.dumps(trial) for trial in search.expand(random_space(parameters, size))}
+    assert drawn == {json.dumps(trial) for trial in search.expand(read(yamlfile.flow(parameters), "{name: grid}"))}
 
 
 def test_what_luck_does_not_find_is_taken_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(samplers, "MISSES", 1)
+    monkeypatch.setattr(sampling, "MISSES", 1)
     made = random_space({"a": {"type": "int", "low": 1, "high": 50}}, 50)
-    assert sorted(trial["a"] for trial in samplers.expand(made)) == list(range(1, 51))
+    assert sorted(trial["a"] for trial in search.expand(made)) == list(range(1, 51))
 
 
 def test_a_range_with_too_few_floats_is_an_error_with_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(samplers, "MISSES", 50)
+    monkeypatch.setattr(sampling, "MISSES", 50)
     made = random_space({"a": {"type": "float", "low": 1.0, "high": 1.0000000000000004}}, 9)
     with pytest.raises(BadInput, match=r"^space.yaml:2: sampler.n: 9 points are due, only 3 different ones were found"):
-        samplers.expand(made)
+        search.expand(made)
 
 
 def test_another_parameter_leaves_the_draws_of_the_others_alone() -> None:
     one = {"a": {"type": "float", "low": 0, "high": 1}}
     two = {"b": {"type": "float", "low": 0, "high": 1}} | one
-    assert [trial["a"] for trial in samplers.expand(random_space(two, 9))] == [
-        trial["a"] for trial in samplers.expand(random_space(one, 9))
+    assert [trial["a"] for trial in search.expand(random_space(two, 9))] == [
+        trial["a"] for trial in search.expand(random_space(one, 9))
     ]
-    assert samplers.expand(random_space(one, 9, seed=1)) != samplers.expand(random_space(one, 9))
+    assert search.expand(random_space(one, 9, seed=1)) != search.expand(random_space(one, 9))
 
 
 def test_replicates_are_the_same_point_with_other_seeds() -> None:
     made = read("{a: {type: choice, choices: [x, z]}}", "{name: grid, replicates: 3}")
-    assert samplers.expand(made) == [
+    assert search.expand(made) == [
         {"a": "x"},
         {"a": "x", "seed": 1},
         {"a": "x", "seed": 2},
@@ -147,12 +148,12 @@ def test_replicates_are_the_same_point_with_other_seeds() -> None:
 
 
 def test_a_space_with_nothing_to_search_is_one_trial() -> None:
-    assert samplers.expand(read("{}", "{name: grid, replicates: 2}")) == [{}, {"seed": 1}]
+    assert search.expand(read("{}", "{name: grid, replicates: 2}")) == [{}, {"seed": 1}]
 
 
 def test_log_ranges_are_even_on_a_log_scale() -> None:
     made = random_space({"a": {"type": "float", "low": 1e-4, "high": 1.0, "log": True}}, 4000)
-    shares = [sum(10.0**k <= trial["a"] < 10.0 ** (k + 1) for trial in samplers.expand(made)) for k in range(-4, 0)]
+    shares = [sum(10.0**k <= trial["a"] < 10.0 ** (k + 1) for trial in search.expand(made)) for k in range(-4, 0)]
     assert all(900 < share < 1100 for share in shares), shares
 
 
@@ -175,7 +176,7 @@ GOLDEN_DIGEST = (
 
 
 def test_the_same_space_gives_the_same_bytes_on_every_machine_and_python() -> None:
-    lines = [yamlfile.flow(trial) for trial in samplers.expand(random_space(GOLDEN, 2000, seed=1))]
+    lines = [yamlfile.flow(trial) for trial in search.expand(random_space(GOLDEN, 2000, seed=1))]
     assert lines[:3] == GOLDEN_LINES
     assert hashlib.sha256("\n".join(lines).encode()).hexdigest() == GOLDEN_DIGEST
 
@@ -238,8 +239,8 @@ def taken(parameters: dict[str, Any], more: str, sampler: str, n: int, seed: int
     """n points, or all there are if they are fewer."""
     maximin = ", maximin: true" if sampler == "lhs" and seed % 2 else ""
     made = read(yamlfile.flow(parameters), f"{{name: {sampler}, n: 1, seed: {seed}{maximin}}}", more=more)
-    made = replace(made, sampler=replace(made.sampler, n=n))
-    return list(itertools.islice(samplers.SAMPLERS[sampler](made), n))
+    made = replace(made, options={**made.options, "n": n})
+    return list(itertools.islice(search.sampler(made).ask(made), n))
 
 
 @pytest.mark.parametrize("sampler", ["random", "sobol", "lhs"])
@@ -274,7 +275,7 @@ def test_a_finite_space_is_taken_whole(sampler: str, found: tuple[dict[str, Any]
     assume((made.size or 0) <= 300)
     every = {json.dumps(point) for point in made.every()}
     if sampler == "grid":
-        points = list(samplers.grid(made))
+        points = list(grid.ask(made))
     else:
         points = taken(parameters, more, sampler, 400, 0)
     assert {json.dumps(point) for point in points} == every
@@ -298,7 +299,7 @@ def test_lhs_has_one_point_in_every_share_of_every_range(seed: int) -> None:
 def test_maximin_moves_the_closest_points_apart() -> None:
     def closest(maximin: str) -> float:
         space_ = "{x: {type: float, low: 0, high: 1}, y: {type: float, low: 0, high: 1}}"
-        points = samplers.expand(read(space_, f"{{name: lhs, n: 30, seed: 5{maximin}}}"))
+        points = search.expand(read(space_, f"{{name: lhs, n: 30, seed: 5{maximin}}}"))
         pairs = itertools.combinations(points, 2)
         return min((one["x"] - other["x"]) ** 2 + (one["y"] - other["y"]) ** 2 for one, other in pairs)
 
@@ -310,7 +311,7 @@ def test_maximin_moves_the_closest_points_apart() -> None:
 )
 def test_explicit_points_come_first_and_once(sampler: str) -> None:
     made = read("{a: {type: int, low: 1, high: 4}, b: {type: bool}}", sampler, more="points: [{a: 3, b: true}]\n")
-    trials = samplers.expand(made)
+    trials = search.expand(made)
     assert trials[0] == {"a": 3, "b": True}
     assert trials.count(trials[0]) == 1
     assert len(trials) == (8 if "grid" in sampler else 4)
@@ -318,7 +319,7 @@ def test_explicit_points_come_first_and_once(sampler: str) -> None:
 
 def test_explicit_points_are_all_there_is_with_that_sampler() -> None:
     made = read("{a: {type: float, low: 1, high: 4}}", "{name: explicit, replicates: 2}", more="points: [{a: 3}]\n")
-    assert samplers.expand(made) == [{"a": 3.0}, {"a": 3.0, "seed": 1}]
+    assert search.expand(made) == [{"a": 3.0}, {"a": 3.0, "seed": 1}]
 
 
 TWISTED_GOLDEN = {

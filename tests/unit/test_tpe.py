@@ -17,8 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sweep import yamlfile
-from sweep.spaces import samplers, tpe
+from sweep.spaces import sampling
 from sweep.spaces.history import Told
+from sweep.spaces.samplers import random, tpe
 from sweep.spaces.space import Space
 from tests.unit.test_samplers import allowed, twisted
 from tests.unit.test_space import read
@@ -36,7 +37,7 @@ def made(per_round: int = 6, seed: int = 0, parameters: str = PARAMETERS, more: 
 
 def history(space: Space, n: int) -> list[Told]:
     """n points with a value each."""
-    points = [samplers._at(space, row) for row in ROWS[:n]]
+    points = [sampling.at(space, row) for row in ROWS[:n]]
     return [Told(point, "succeeded", ((point["lr"] - 0.01) ** 2 + point["depth"],)) for point in points]
 
 
@@ -71,8 +72,8 @@ def test_another_process_suggests_the_same(seed: str) -> None:
 def test_suggestions_are_allowed_new_and_different(found: tuple[dict[str, Any], str], seed: int, told: int) -> None:
     parameters, more = found
     space = made(1, seed, yamlfile.flow(parameters), more)
-    space = replace(space, sampler=replace(space.sampler, per_round=5))
-    known = [point for point, _ in zip(samplers.random(space), range(told), strict=False)]
+    space = replace(space, options={**space.options, "per_round": 5})
+    known = [point for point, _ in zip(random.ask(space), range(told), strict=False)]
     states = ["succeeded", "failed", "diverged", "running", "pruned"]
     past = [
         Told(point, states[place % 5], (float(place),) if states[place % 5] in ("succeeded", "pruned") else ())

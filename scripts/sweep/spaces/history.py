@@ -24,7 +24,7 @@ class Told:
     """succeeded | pruned | diverged | failed | running; a point that diverged with one seed diverged."""
     values: tuple[float, ...] = ()
     budget: int | None = None
-    """Of a sweep that is sampled by halving."""
+    """Of a sweep whose sampler sets it."""
 
 
 def own(space: Space, row: Row) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def read(space: Space, rows: Iterable[Row], engine: str, compared: bool = True) 
     pooled: dict[tuple[str, int | None], tuple[Point, int | None, list[Row]]] = {}
     for row in rows:
         values = own(space, row)
-        budget = values.pop(space.budget, None) if space.sampler.name == "halving" else None
+        budget = values.pop(space.budget, None) if space.sets_budget else None
         point = space.fit(values) if row.engine == engine else None
         if point is not None:
             pooled.setdefault((settings(point), budget), (point, budget, []))[2].append(row)

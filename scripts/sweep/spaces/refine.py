@@ -12,8 +12,8 @@ from sweep.records import same
 from sweep.records.results import Objective, Row
 from sweep.reports import stats
 from sweep.reports.noise import Noise, difference, mean
-from sweep.spaces import samplers
 from sweep.spaces.history import own
+from sweep.spaces.samplers import sobol
 from sweep.spaces.space import Space
 
 STEP = 2
@@ -49,10 +49,10 @@ def around(space: Space, rows: Sequence[Row], engine: str, which: str, shrink: f
         raise BadInput(f"--around {which}: trial {row.id} is no point of space.yaml; write an id of one that is")
     parameters = tuple(one.around(point[one.name], shrink) for one in space.parameters if one.name in point)
     free = tuple(replace(one, when=()) for one in parameters)  # the values they depend on may no longer be listed
-    near = replace(space, parameters=free, points=(), sampler=replace(space.sampler, name="sobol", n=n))
+    near = replace(space, parameters=free, points=())
     seen = _listed(rows)
     fixed = space.hyperparameters
-    fresh = (trial for made in samplers.sobol(near) if same.of_line(fixed, trial := {**made, **extra}) not in seen)
+    fresh = (trial for made in sobol.ask(near) if same.of_line(fixed, trial := {**made, **extra}) not in seen)
     return list(itertools.islice(fresh, n))
 
 

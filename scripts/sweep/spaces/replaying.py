@@ -46,7 +46,7 @@ def replay(files: SweepFiles) -> list[Again]:
         here = search.versions(space, section.what)
         told = f", from results.csv {section.blob[:12]} on {section.engine}" if section.blob else ""
         differ = (section.versions, here) if section.versions != here else None
-        made.append(Again(section.what or str(space.sampler), len(section.trials), told, tuple(changes), differ))
+        made.append(Again(section.what or space.sampled, len(section.trials), told, tuple(changes), differ))
     return made
 
 

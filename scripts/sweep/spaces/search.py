@@ -6,7 +6,7 @@ Everything but the first trials is made from one committed results.csv, which th
 
 from __future__ import annotations
 
-import json
+import itertools
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -16,10 +16,12 @@ from typing import Any
 from sweep.errors import BadInput, TrialsFailed
 from sweep.records import same
 from sweep.records.results import Row
-from sweep.spaces import domain, halving, history, samplers, tpe
+from sweep.spaces import domain, history, sampling
 from sweep.spaces.block import ROUND, Block, Section
+from sweep.spaces.sampler import Sampler
+from sweep.spaces.samplers import SAMPLERS, sobol
 from sweep.spaces.source import Source
-from sweep.spaces.space import Space
+from sweep.spaces.space import MAX_TRIALS, Space, too_many
 from sweep.yamlfile import flow
 
 AROUND = re.compile(r"around (\w+), shrink ([0-9.e-]+), n ([0-9]+)")
@@ -28,31 +30,52 @@ RACE = re.compile(r"race step ([0-9]+), top ([0-9]+), at most ([0-9]+) replicate
 RULES = 2
 """How results turn into trials, here; in titles as `search 2`. A title without is of the rules 1: points by their bare
 means, equals by the text of their hyperparameters, numbers in a list of `type: choice` without order."""
-LISTED = 30
-"""Lines of evidence of a kind in a commit message."""
+
+
+def sampler(space: Space) -> Sampler:
+    """The record of the sampler that space.yaml names."""
+    return SAMPLERS[space.sampler]
 
 
 def rounds(space: Space) -> int:
     """How many rounds the search has; 0 for a sampler that needs no results."""
-    if space.sampler.name == "halving":
-        return len(halving.budgets(space.sampler))
-    return space.sampler.rounds or 0
+    return len(_sizes(space))
 
 
 def most_trials(space: Space) -> int:
     """How many trials all rounds have together."""
-    points = sum(halving.sizes(space)) if space.sampler.name == "halving" else len(space.points)
-    return (points + (space.sampler.rounds or 0) * (space.sampler.per_round or 0)) * space.sampler.replicates
+    return sum(_sizes(space)) * space.replicates
+
+
+def _sizes(space: Space) -> list[int]:
+    sizes = sampler(space).sizes
+    return sizes(space) if sizes else []
 
 
 def first(space: Space) -> Section:
     """The trials that the space alone says, or the first round."""
-    name = space.sampler.name
-    if space.sampler.adaptive:
+    by = sampler(space)
+    if by.adaptive:
         what = f"round 1 of {rounds(space)}"
-        return Section(what, derive(space, what, [], (), ""), versions=samplers.versions(name))
-    libraries = samplers.versions(name)
-    return Section(name if libraries else "", tuple(samplers.expand(space)), versions=libraries)
+        return Section(what, derive(space, what, [], (), ""), versions=by.versions)
+    return Section(by.name if by.libraries else "", tuple(expand(space)), versions=by.versions)
+
+
+def expand(space: Space) -> list[dict[str, Any]]:
+    """All trials: each point with the seeds 0 … replicates-1 (0 is not written); BadInput if too few points exist."""
+    n = space.options.get("n")
+    most = MAX_TRIALS // space.replicates + 1 if n is None else n
+    points = [*space.points, *itertools.islice(sampler(space).ask(space), most)]
+    found = len(points) - len(space.points)
+    if n is not None and found < n:
+        different = f"only {found} different ones were found" if found else "none was found"
+        problem = f"{n} points are due, {different}{sampling.why_few(space)}; widen the space"
+        raise space.doc.bad(("sampler", "n"), problem)
+    if not points:
+        raise space.doc.bad(("space",), f"no point is left{sampling.why_few(space)}; loosen them")
+    if len(points) * space.replicates > MAX_TRIALS:
+        raise too_many(space, len(points) * space.replicates)
+    return sampling.replicated(points, space.replicates)
 
 
 def following(space: Space, sections: Sequence[Section]) -> str:
@@ -93,7 +116,7 @@ def make(space: Space, what: str, before: Sequence[Section], source: Source) -> 
 def versions(space: Space, what: str) -> str:
     """Of the libraries that have a part in a section, as they are installed here, and of our rules, where it learns."""
     adds = is_added(Section(what, ()))
-    libraries = samplers.versions("sobol" if adds else space.sampler.name)
+    libraries = (sobol.SAMPLER if adds else sampler(space)).versions
     number = ROUND.fullmatch(what)
     return f"{libraries}, search {RULES}" if adds or (number and int(number[1]) > 1) else libraries
 
@@ -121,17 +144,14 @@ def derive(
 
     A round is made by the `rules` of its time. What a person asked for beside rounds is ranked as it is today.
     """
-    if what in ("", *samplers.SAMPLERS):
-        return tuple(samplers.expand(space))
+    if what in ("", *SAMPLERS):
+        return tuple(expand(space))
     if rules < 2:
         space = replace(space, parameters=tuple(map(domain.of_rules_1, space.parameters)))
     if found := ROUND.fullmatch(what):
         number, told = int(found[1]), history.read(space, rows, engine, compared=rules > 1)
-        if space.sampler.name == "halving":
-            points = halving.ask(space, told, number, _listed(before) if rules > 1 else ())
-        else:
-            points = tpe.ask(space, told, number)
-        return tuple(samplers.replicated(points, space.sampler.replicates))
+        points = sampler(space).ask(space, told, number, _listed(before) if rules > 1 else ())
+        return tuple(sampling.replicated(points, space.replicates))
     from sweep.spaces import refine  # scipy and numpy take half a second to import
 
     if found := AROUND.fullmatch(what):
@@ -201,18 +221,13 @@ def quorum_of(sections: Sequence[Section], fixed: Mapping[str, Any], quorum: flo
 
 
 def evidence(space: Space, what: str, before: Sequence[Section], source: Source) -> list[str]:
-    """What a section was made from, in lines for people: who was eliminated, who went on, what TPE was told."""
+    """What a section was made from, in lines for people: who was eliminated, who went on, what the sampler was told."""
     told = history.read(space, source.rows, source.engine)
     lines = [f"{what}: from results.csv {source.blob[:12]} on {source.engine}"]
     number = ROUND.fullmatch(what)
-    if number and space.sampler.name == "halving":
-        return lines + _eliminations(space, told, int(number[1]), _listed(before))
-    if number:
-        states = [one.state for one in told]
-        counted = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
-        worst = tpe.worst(space, told)
-        note = f" (told as the worst value so far, {flow(list(worst))})" if "diverged" in states and worst else ""
-        return [*lines, f"TPE was told {len(told)} points: {counted}{note}", *_best(space, told)]
+    explain = sampler(space).evidence
+    if number and explain:
+        return lines + explain(space, told, int(number[1]), _listed(before))
     if RACE.fullmatch(what):
         from sweep.spaces import refine
 
@@ -230,28 +245,3 @@ def outcome(space: Space, what: str, before: Sequence[Section], source: Source) 
     left, _out = refine.contest(space, source.rows, source.engine, count, _steps(before, step))
     names = "; ".join(flow(history.own(space, point.trial)) for point in left)
     return f"{len(left)} of {count} left, {names}"
-
-
-def _best(space: Space, told: Sequence[history.Told]) -> list[str]:
-    sign = -1 if space.objectives[0]["direction"] == "maximize" else 1
-    good = [one for one in told if one.state == "succeeded"]
-    best = min(good, key=lambda one: sign * one.values[0], default=None)
-    return [f"best so far: {flow(best.values[0])} at {flow(best.point)}"] if best else []
-
-
-def _eliminations(
-    space: Space, told: Sequence[history.Told], number: int, listed: Sequence[dict[str, Any]]
-) -> list[str]:
-    """Who goes on and who does not, with the values that say so."""
-    entered = halving.rung(space, told, number - 1)
-    ranked = halving.ranking(space, told, number - 1, listed)
-    count = min(halving.sizes(space)[number - 1], len(ranked))
-    kept, beaten = ranked[:count], ranked[count:]
-    lost = [one for one in entered if one not in ranked]
-    metric = f"{space.objectives[0]['metric']} at {space.budget} {halving.budgets(space.sampler)[number - 2]}"
-    lines = [f"{len(kept)} of {len(entered)} points go on, by {metric}:"]
-    lines += [f"+ {flow(one.values[0])} {flow(one.point)}" for one in kept[:LISTED]]
-    lines += ["eliminated:", *(f"- {flow(one.values[0])} {flow(one.point)}" for one in beaten[:LISTED])]
-    lines += [f"- {one.state} {json.dumps(one.point)}" for one in lost[:LISTED]]
-    left_out = sum(max(0, len(group) - LISTED) for group in (kept, beaten, lost))
-    return lines + ([f"({left_out} more)"] if left_out else [])

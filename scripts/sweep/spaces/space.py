@@ -1,7 +1,4 @@
-"""The search space of a sweep, frozen: its hyperparameters, which points of them are allowed, and how they are taken.
-
-A point is what a trial sets of the space: the hyperparameters that are active in it (`when`), in the file's order.
-"""
+"""The search space of a sweep, frozen: its hyperparameters, which of its points are allowed, and how they are taken."""
 
 from __future__ import annotations
 
@@ -18,49 +15,10 @@ from sweep.spaces.domain import Parameter
 from sweep.yamlfile import Document
 
 Point = dict[str, Any]
+"""What a trial sets of a space: the hyperparameters that are active in it (`when`), in the file's order."""
 MAX_TRIALS = 100_000
 VISITS = 2_000_000  # points and beginnings of points, about ten seconds' worth
 TRIED = 10_000  # points that are looked at to say why there are too few
-NEEDS = {
-    "grid": {},
-    "random": {"n": 8},
-    "sobol": {"n": 8},
-    "lhs": {"n": 8},
-    "explicit": {},
-    "tpe": {"rounds": 4, "per_round": 8},
-    "halving": {"n": 27, "eta": 3, "min": 1, "max": 9},
-}
-"""The keys that a sampler cannot do without, with an example."""
-TAKES = {"random": ["seed"], "sobol": ["seed"], "lhs": ["seed", "maximin"], "tpe": ["seed"], "halving": ["seed"]}
-"""The keys that it may have as well; all have `replicates`."""
-
-
-@dataclass(frozen=True)
-class Sampler:
-    """How points are taken: what a sampler has no use for is None."""
-
-    name: str
-    n: int | None
-    seed: int
-    replicates: int
-    maximin: bool = False
-    rounds: int | None = None
-    per_round: int | None = None
-    eta: int | None = None
-    min: int | None = None
-    max: int | None = None
-
-    @property
-    def adaptive(self) -> bool:
-        """Whether its trials come in rounds, each made from the results of those before."""
-        return self.name in ("tpe", "halving")
-
-    def __str__(self) -> str:
-        """`random, n=8, seed=0`, as a commit message says it."""
-        told = [f"{key}={getattr(self, key)}" for key in NEEDS[self.name]]
-        seed = [f"seed={self.seed}"] if "seed" in TAKES.get(self.name, []) else []
-        replicates = [f"replicates={self.replicates}"] if self.replicates > 1 else []
-        return ", ".join([self.name, *told, *seed, *(["maximin"] if self.maximin else []), *replicates])
 
 
 @dataclass(frozen=True)
@@ -77,7 +35,12 @@ class Space:
     """One space.yaml. `digest` is of its meaning: a comment, another spelling or more rounds do not change it."""
 
     objective: Any  # {metric, direction}, or a list of them
-    sampler: Sampler
+    sampler: str
+    """Its name; the record is samplers.SAMPLERS[name]."""
+    options: Mapping[str, Any]
+    """The sampler's own, those that were not given at their defaults."""
+    replicates: int
+    """Trials per point, each point with the same seeds."""
     hyperparameters: dict[str, Any]
     parameters: tuple[Parameter, ...]
     digest: str
@@ -85,6 +48,11 @@ class Space:
     rules: tuple[Rule, ...] = ()
     points: tuple[Point, ...] = ()  # the explicit ones
     budget: str = ""
+    """The hyperparameter that says how long a trial trains."""
+    sets_budget: bool = False
+    """Whether the sampler gives every trial its budget, which then is no part of a point."""
+    sampled: str = ""
+    """`random, n=8, seed=0`: sampler and options, as a commit message says them."""
 
     @property
     def objectives(self) -> list[dict[str, str]]:

@@ -16,10 +16,10 @@ from sweep.spaces import domain
 from sweep.spaces.constraint import Constraint, Unclear
 from sweep.spaces.constraint import parse as parse_constraint
 from sweep.spaces.domain import Parameter
-from sweep.spaces.space import MAX_TRIALS, NEEDS, TAKES, Point, Rule, Sampler, Space, is_active, is_among, too_many
+from sweep.spaces.sampler import Sampler
+from sweep.spaces.samplers import SAMPLERS
+from sweep.spaces.space import MAX_TRIALS, Point, Rule, Space, is_active, is_among, too_many
 from sweep.yamlfile import Document, Key
-
-ADVICE = {"grid": "a grid takes every point", "explicit": "explicit takes `points` and no others"}
 
 
 def load(files: SweepFiles) -> Space:
@@ -40,7 +40,8 @@ def read(doc: Document, schema: dict[str, Any]) -> Space:
     check(doc, schema)
     data = doc.data
     fixed: dict[str, Any] = data.get("hyperparameters", {})
-    if "space" not in data and data["sampler"]["name"] != "explicit":
+    sampler = SAMPLERS[data["sampler"]["name"]]
+    if "space" not in data and sampler.takes_space:
         raise doc.bad((), "space is missing; write `space: {lr: {type: float, low: 0.01, high: 1.0, log: true}}`")
     for section in ("hyperparameters", "space"):
         if "seed" in data.get(section, {}):
@@ -62,10 +63,23 @@ def read(doc: Document, schema: dict[str, Any]) -> Space:
     for index, metric in enumerate(metrics):
         if metric in metrics[:index]:
             raise doc.bad(("objective", index, "metric"), f"{metric} stands already above; remove one")
+    options, replicates = _options(doc, sampler), int(data["sampler"].get("replicates", 1))
     space = Space(
-        data["objective"], _sampler(doc), fixed, tuple(parameters.values()), digest, doc, rules, (), _budget(doc)
+        objective=data["objective"],
+        sampler=sampler.name,
+        options=options,
+        replicates=replicates,
+        hyperparameters=fixed,
+        parameters=tuple(parameters.values()),
+        digest=digest,
+        doc=doc,
+        rules=rules,
+        budget=str(data.get("budget", "")),
+        sets_budget=sampler.sets_budget,
+        sampled=sampler.describe(options, replicates),
     )
-    _check_size(space)
+    sampler.check(space)
+    _check_size(space, sampler)
     return replace(space, points=tuple(_points(space)))
 
 
@@ -85,37 +99,23 @@ def _when(doc: Document, name: str, raw: dict[str, Any], above: Mapping[str, Par
     return tuple(made)
 
 
-def _sampler(doc: Document) -> Sampler:
-    raw = doc.data["sampler"]
-    name = raw["name"]
-    for key in raw:
-        if key not in ("name", "replicates", *NEEDS[name], *TAKES.get(name, [])):
-            reason = ADVICE.get(name, f"it means nothing to {name}")
-            raise doc.bad(("sampler", key), f"{reason}; remove it" + (", or write `name: random`" * (name in ADVICE)))
-    for key, example in NEEDS[name].items():
-        if key not in raw:
-            what = f", the number of points for {name}" if key == "n" else f"; {name} needs it"
-            raise doc.bad(("sampler",), f"{key} is missing; write `{key}: {example}`{what}")
-    if name == "halving" and raw["min"] >= raw["max"]:
-        raise doc.bad(("sampler", "min"), f"min {raw['min']} is not below max {raw['max']}; change one of them")
-    told = {key: raw[key] for key in ("maximin", "rounds", "per_round", "eta", "min", "max") if key in raw}
-    return Sampler(name, raw.get("n"), int(raw.get("seed", 0)), int(raw.get("replicates", 1)), **told)
+def _options(doc: Document, sampler: Sampler) -> dict[str, Any]:
+    """The sampler's options in its own order; raises BadInput for one it does not take, or cannot do without."""
+    given = {key: value for key, value in doc.data["sampler"].items() if key not in ("name", "replicates")}
+    for key in given:
+        if key not in sampler.options:
+            takers = ", ".join(other.name for other in SAMPLERS.values() if key in other.options)
+            raise doc.bad(("sampler", key), f"it means nothing to {sampler.name}, only to {takers}; remove it")
+    for key, option in sampler.options.items():
+        if option.default is None and key not in given:
+            what = f", the number of points for {sampler.name}" if key == "n" else f"; {sampler.name} needs it"
+            raise doc.bad(("sampler",), f"{key} is missing; write `{key}: {option.example}`{what}")
+    return {key: _value(given.get(key, option.default)) for key, option in sampler.options.items()}
 
 
-def _budget(doc: Document) -> str:
-    """The hyperparameter that says how long a trial trains; halving sets it."""
-    data, budget = doc.data, doc.data.get("budget", "")
-    if data["sampler"]["name"] != "halving":
-        return str(budget)
-    if isinstance(data["objective"], list) and len(data["objective"]) > 1:
-        raise doc.bad(("objective",), "halving ranks by one objective; name one, or take tpe for several")
-    if not budget:
-        problem = "budget is missing; name the hyperparameter that halving raises, as in `budget: stop_epoch`"
-        raise doc.bad(("sampler",), problem)
-    for section in ("space", "hyperparameters"):
-        if budget in data.get(section, {}):
-            raise doc.bad((section, budget), "halving sets it, from min to max; remove it here")
-    return str(budget)
+def _value(given: Any) -> Any:
+    """1.0 is a whole number to the schema, and 1 from here on."""
+    return given if isinstance(given, bool) else int(given)
 
 
 def _constraints(doc: Document, known: dict[str, Any]) -> Iterator[Rule]:
@@ -159,7 +159,7 @@ def _excludes(parts: Mapping[str, tuple[Any, ...]]) -> Callable[[Mapping[str, An
 
 def _points(space: Space) -> Iterator[Point]:
     """The explicit points; those of a sampler that has no others may set hyperparameters that the space lacks."""
-    free = space.sampler.name == "explicit" and not space.parameters
+    free = not SAMPLERS[space.sampler].takes_space and not space.parameters
     seen: dict[str, int] = {}
     for index, raw in enumerate(space.doc.data.get("points", [])):
         path: tuple[Key, ...] = ("points", index)
@@ -189,24 +189,24 @@ def _no_point(space: Space, raw: Mapping[str, Any]) -> str:
     return f"it breaks `{space.objection(point)}`; change one of the two"
 
 
-def _check_size(space: Space) -> None:
-    """Refuse more points than exist, a grid without end and a sweep too large to be one, with the numbers."""
-    doc, sampler, points = space.doc, space.sampler, space.size
-    if sampler.name == "explicit":
-        if not doc.data.get("points"):
-            raise doc.bad(("sampler", "name"), "explicit needs points; write `points:` with at least one")
-        points = 0
-    if sampler.name == "grid" and points is None:
-        endless = next(parameter.name for parameter in space.parameters if parameter.size is None)
-        raise doc.bad(("space", endless), "a grid needs a finite list; write `choices: […]` or a step")
-    due = (sampler.rounds or 0) * (sampler.per_round or 0) if sampler.name == "tpe" else sampler.n
-    if due is not None:
-        if points is not None and due > points:
-            key: tuple[Key, ...] = ("sampler", "rounds" if sampler.name == "tpe" else "n")
-            raise doc.bad(key, f"{due} points are due, the space has {points}; write at most {points}")
-        points = due
+def _check_size(space: Space, sampler: Sampler) -> None:
+    """Refuse more points than exist, and a sweep too large to be one, with the numbers."""
+    doc, points = space.doc, space.size if sampler.takes_space else 0
+    due = _due(space, sampler)
+    if due:
+        key, number = due
+        if points is not None and number > points:
+            raise doc.bad(("sampler", key), f"{number} points are due, the space has {points}; write at most {points}")
+        points = number
     elif space.rules:
         points = 0  # only the points themselves can tell
-    total = ((points or 0) + len(doc.data.get("points", []))) * sampler.replicates
+    total = ((points or 0) + len(doc.data.get("points", []))) * space.replicates
     if total > MAX_TRIALS:
         raise too_many(space, total)
+
+
+def _due(space: Space, sampler: Sampler) -> tuple[str, int] | None:
+    """The option that says how many different points are due, and how many; None for all there are."""
+    if "n" in space.options:
+        return "n", space.options["n"]
+    return ("rounds", sum(sampler.sizes(space))) if sampler.sizes else None

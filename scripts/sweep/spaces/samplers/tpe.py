@@ -12,10 +12,13 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from sweep.spaces import samplers
 from sweep.spaces.domain import Choice, Parameter
 from sweep.spaces.history import Told
+from sweep.spaces.sampler import SEED, Option, Sampler
+from sweep.spaces.samplers import random, sobol
+from sweep.spaces.sampling import key
 from sweep.spaces.space import Point, Space
+from sweep.yamlfile import flow
 
 if TYPE_CHECKING:
     import optuna
@@ -26,15 +29,15 @@ TRIES = 50
 """Suggestions that are thrown away, because they are forbidden or known, before a point is drawn at random."""
 
 
-def ask(space: Space, told: Sequence[Told], number: int) -> list[Point]:
+def ask(space: Space, told: Sequence[Told] = (), number: int = 1, _listed: Sequence[Point] = ()) -> list[Point]:
     """The points of round `number` (from 1), fewer than `per_round` if the space has no more."""
-    due = space.sampler.per_round or 1
-    seen = {samplers.key(one.point) for one in told}
+    due = space.options["per_round"]
+    seen = {key(one.point) for one in told}
     fresh = list(space.points) if number == 1 else []
-    seen |= {samplers.key(point) for point in fresh}
+    seen |= {key(point) for point in fresh}
     known = any(one.state in ("succeeded", "pruned") for one in told)
     first = min(due, max(0, STARTUP - len(told))) if known else due
-    fresh += itertools.islice(_new(samplers.sobol(space), seen), first)
+    fresh += itertools.islice(_new(sobol.ask(space), seen), first)
     if first < due:
         fresh += itertools.islice(_suggest(space, told, fresh, seen, number), due - first)
     return fresh
@@ -43,8 +46,8 @@ def ask(space: Space, told: Sequence[Told], number: int) -> list[Point]:
 def _new(points: Iterator[Point], seen: set[str]) -> Iterator[Point]:
     """Those not `seen`, which are then noted."""
     for point in points:
-        if samplers.key(point) not in seen:
-            seen.add(samplers.key(point))
+        if key(point) not in seen:
+            seen.add(key(point))
             yield point
 
 
@@ -65,15 +68,15 @@ def _suggest(
         )
         study.add_trials([_trial(space, one, worst(space, told)) for one in told])
         study.add_trials([_running(space, point) for point in asked])
-    spare = _new(samplers.random(space), seen)
+    spare = _new(random.ask(space), seen)
     while True:
         for _ in range(TRIES):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 trial = study.ask()
                 point = space.build(lambda parameter: _decoded(parameter, trial))  # noqa: B023
-            if samplers.key(point) not in seen and not space.objection(point):
-                seen.add(samplers.key(point))
+            if key(point) not in seen and not space.objection(point):
+                seen.add(key(point))
                 yield point
                 break
             study.tell(trial, state=TrialState.FAIL)
@@ -88,7 +91,7 @@ def _suggest(
 def _sampler(space: Space, number: int) -> optuna.samplers.TPESampler:
     from optuna.samplers import TPESampler
 
-    digest = hashlib.sha256(f"{space.sampler.seed}/tpe/{number}".encode()).digest()
+    digest = hashlib.sha256(f"{space.options['seed']}/tpe/{number}".encode()).digest()
     conditional = any(parameter.when for parameter in space.parameters)
     return TPESampler(
         seed=int.from_bytes(digest[:4], "big"),
@@ -171,3 +174,42 @@ def _decoded(parameter: Parameter, trial: optuna.trial.Trial) -> Any:
         return trial.suggest_int(name, int(parameter.low), int(parameter.high), log=parameter.log)
     suggested = trial.suggest_float(name, float(parameter.low), float(parameter.high), log=parameter.log)
     return parameter.near(Decimal(str(suggested)))
+
+
+def sizes(space: Space) -> list[int]:
+    """`per_round` points a round, and in the first the explicit ones as well."""
+    rounds = [space.options["per_round"]] * space.options["rounds"]
+    return [rounds[0] + len(space.points), *rounds[1:]]
+
+
+def evidence(space: Space, told: Sequence[Told], _number: int, _listed: Sequence[Point]) -> list[str]:
+    """How many points TPE was told, how they went, and the best so far."""
+    states = [one.state for one in told]
+    counted = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+    lowest = worst(space, told)
+    note = f" (told as the worst value so far, {flow(list(lowest))})" if "diverged" in states and lowest else ""
+    return [f"TPE was told {len(told)} points: {counted}{note}", *_best(space, told)]
+
+
+def _best(space: Space, told: Sequence[Told]) -> list[str]:
+    sign = -1 if space.objectives[0]["direction"] == "maximize" else 1
+    good = [one for one in told if one.state == "succeeded"]
+    best = min(good, key=lambda one: sign * one.values[0], default=None)
+    return [f"best so far: {flow(best.values[0])} at {flow(best.point)}"] if best else []
+
+
+SAMPLER = Sampler(
+    name="tpe",
+    summary="rounds of points that Optuna's TPE makes from the results so far",
+    fits="30 to some hundred trials, and time for rounds",
+    because="spends them where it is good: see the curves below",
+    ask=ask,
+    options={
+        "rounds": Option("how many rounds; raise it to go on.", 4, most=1000),
+        "per_round": Option("points of a round, which run at the same time.", 8, most=10_000),
+        "seed": SEED,
+    },
+    libraries=("numpy", "optuna", "scipy"),
+    sizes=sizes,
+    evidence=evidence,
+)
