@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from sweep.engines.cluster import Cluster
+from sweep.records.exits import EXITS
 from sweep.render import Object
 
 SWEEP_LABEL = "helm-sweep/sweep"
@@ -34,8 +35,6 @@ _SUB_PATH = "; where root may not enter the folders of the store, write `results
 _STARTING = frozenset({"ContainerCreating", "PodInitializing", ""})
 REPRODUCTION = "-p"
 """With its number after it, how the name of a reproduction's Job ends; a trial's ends in hex digits or `-r1`."""
-_EXITS = {64: "bad input", 65: "bad data", 66: "limit", 67: "OOM", 75: "try again", 143: "ended"}
-"""What the runner's exit codes mean; docs/design.md."""
 
 
 @dataclass(frozen=True)
@@ -250,7 +249,7 @@ def _end(pod: Object) -> tuple[str, str]:
         own = last[0].removeprefix("failed: ").partition(": failed: ")[2] or last[0].removeprefix("failed: ")
         if ended.get("reason") == "OOMKilled":
             return "OOM", f"killed for memory{_on(pod)}; raise resources.limits.memory"
-        cause = _EXITS.get(code, f"exit {code}")
+        cause = EXITS[code].word if code in EXITS else f"exit {code}"
         return cause, own.removeprefix(f"{cause}: ")
     return status.get("reason", "failed"), f"{status.get('message', '')}{_on(pod)}"
 

@@ -21,6 +21,7 @@ from sweep import words
 from sweep.records import booking, results, store
 from sweep.records.attempt import Attempt
 from sweep.records.booking import Booked
+from sweep.records.exits import EXITS
 from sweep.records.results import Row
 from sweep.records.store import Snapshot, Stored, is_number
 from sweep.reports import figures, verdict
@@ -35,14 +36,6 @@ CURVES, CURVE_STEPS, CURVE_METRICS = 100, 100, 4
 """Learning curves of at most so many trials, the best first; epochs and metrics of each."""
 EXAMPLES, LOG_LINES, LOG_WIDTH = 3, 15, 300
 """Failed attempts shown with the end of their log, of each class."""
-EXIT_CODES = {
-    64: "bad hyperparameters",
-    65: "bad data",
-    66: "time limit",
-    67: "out of GPU memory",
-    75: "temporary trouble",
-    143: "ended by SIGTERM",
-}
 CAUSES = {
     "useful": "attempts whose result stands, or that are under way",
     "failed": "attempts that failed, or were killed without a word",
@@ -275,8 +268,8 @@ def _failures(material: Material) -> Iterator[dict[str, Any]]:
 def failure_class(attempt: Attempt) -> str:
     """What failures have in common: the meaning of the exit code, else the reason without its numbers."""
     code = attempt.record.get("exit_code")
-    if isinstance(code, int) and code in EXIT_CODES:
-        return EXIT_CODES[code]
+    if isinstance(code, int) and code in EXITS:
+        return EXITS[code].meaning
     reason = attempt.text("reason") or f"exit {code}"
     head, _, rest = reason.partition(": ")
     return f"{head}: {re.sub(r'0x[0-9a-f]+|[0-9]+', '…', rest)}"[:120] if rest else head[:120]
