@@ -530,8 +530,9 @@ class Attempt:
         now, environ, host = time.time(), os.environ, os.uname().nodename
         self.siblings = trial_folder.below("attempts")
         pod = environ.get("POD_NAME") or host
-        name = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now)) + "-" + re.sub("[^A-Za-z0-9.-]", "-", pod)
+        stamp, pod_name = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now)), re.sub("[^A-Za-z0-9.-]", "-", pod)
         with self.siblings.handle(make=True) as handle:
+            name = f"a{next_number(os.listdir(handle)):06}-{stamp}-{pod_name}"
             self.name = next(new for new in (name, *(f"{name}-{n}" for n in range(2, 99))) if is_new(new, handle))
         self.folder = self.siblings.below(self.name)
         self.record: dict[str, Any] = {
@@ -614,6 +615,16 @@ def is_new(name: str, folder: int) -> bool:
         os.mkdir(name, dir_fd=folder)
         return True
     return False
+
+
+def next_number(names: list[str]) -> int:
+    """The number of an attempt that begins beside these: higher than all it can see.
+
+    So an attempt that begins after another stands after it, by whatever clocks; two that begin at once may have one
+    number, and their order means nothing. Names without a number are older runners': digits sort before letters.
+    """
+    numbers = (re.match("a([0-9]{6})-", name) for name in names)
+    return 1 + max((int(number[1]) for number in numbers if number), default=0)
 
 
 def attempts_in(folder: Folder, but: str = "") -> Iterator[tuple[dict[str, Any], float]]:

@@ -14,11 +14,13 @@ from typing import Any
 
 import pytest
 
+from sweep.engines import reader
 from sweep.records import booking, store
 from sweep.records.attempt import Attempt
-from tests.unit.trial_support import WRITE_METRICS, Bench, Fifo, Running, make_trial, wait_until
+from tests.unit.trial_support import REPOSITORY, WRITE_METRICS, Bench, Fifo, Running, make_trial, wait_until
 
 HOUR = 3600
+READER = reader._functions(REPOSITORY / "chart" / "files" / "reader.py")
 SHIFTED = """
 wall = time.time
 trial.time.time = lambda: wall() + float(open("shift").read())
@@ -176,3 +178,44 @@ def test_what_no_attempt_can_have_run_is_not_booked(tmp_path: Path) -> None:
 def test_a_file_from_the_end_of_time_has_no_seconds() -> None:
     one = Attempt("a", {"status": "running", "started_at": STARTED, "finished_at": None}, 1e18, 1e18)
     assert one.seconds == 0.0
+
+
+# ---- which attempt is the newest ----
+
+
+def test_attempts_stand_in_the_order_in_which_they_began(bench: Bench) -> None:
+    """By whatever clocks, on whatever machines, and after those of runners that wrote no number."""
+    trial = make_trial("exit 1")
+    bench.put_attempt(trial, "29990102T030405Z-old", alive_at=0, status="failed")
+    began = ["29990102T030405Z-old"]
+    for shift in (0, 8 * HOUR, -8 * HOUR, -53 * 365 * 24 * HOUR, 0):
+        wall(bench, shift)
+        bench.run(trial, patch=SHIFTED, env={"POD_NAME": f"pod{-shift}"})
+        (new,) = {path.name for path in (bench.folder(trial) / "attempts").iterdir()} - set(began)
+        began.append(new)
+    assert [name[:8] for name in began[1:]] == [f"a00000{n}-" for n in range(1, 6)]
+    assert store.attempt_names(bench.results, trial["id"]) == began
+    assert store.newest_attempt(bench.results, trial["id"]) == began[-1]
+    stored = store.read(bench.results, [trial["id"]]).trials[trial["id"]]
+    assert [attempt.name for attempt in stored.attempts] == began
+    assert READER.attempts(str(bench.folder(trial))) == began
+    told = READER.record(str(bench.results), trial["id"])["files"]
+    assert [name for name in told if name.endswith("/output.log")] == [f"attempts/{began[-1]}/output.log"]
+
+
+def test_what_came_before_a_lost_result_counts_nothing_though_its_clock_was_ahead(bench: Bench) -> None:
+    trial = make_trial(f"[ -e done ] && {WRITE_METRICS}", limit_seconds=60)
+    patch = SHIFTED + "used = trial.Attempt.used_s\ntrial.Attempt.used_s = lambda self: 50 + used(self)\n"
+    wall(bench, 8 * HOUR)
+    assert bench.run(trial, patch=patch).code == 1
+    wall(bench, 0)
+    (bench.root / "done").touch()
+    assert bench.run(trial).code == 0
+    (bench.folder(trial) / "result.json").unlink()
+    (bench.root / "done").unlink()
+    assert bench.run(trial, patch=patch).code == 1
+    assert "limit" not in bench.attempts(trial)[-1]["reason"]
+    assert bench.run(trial, patch=patch).code == 1
+    assert bench.run(trial).said.endswith(
+        "limit: earlier attempts (2) used 100 s, limit_seconds is 60; raise it to go on"
+    )

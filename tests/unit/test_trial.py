@@ -96,7 +96,7 @@ def test_a_result_is_kept_with_everything_it_took(bench: Bench) -> None:
     }
     assert result["environment"] == {"gpu": "H100", "devices": 1, "engine": "cluster", "node": "node-1"}
     assert result["attempt"] == attempt["attempt"]
-    assert re.fullmatch(r"\d{8}T\d{6}Z-pod-1", attempt["attempt"])
+    assert re.fullmatch(r"a000001-\d{8}T\d{6}Z-pod-1", attempt["attempt"])
     assert {key: attempt[key] for key in ("status", "exit_code", "reason", "pod", "pod_uid", "gpus")} == {
         "status": "succeeded",
         "exit_code": 0,
@@ -206,11 +206,12 @@ def test_an_attempt_is_on_record_while_it_runs_and_gives_signs_of_life(
     check_files(bench, trial)
 
 
-def test_two_starts_within_a_second_have_two_folders(bench: Bench) -> None:
+def test_starts_of_one_moment_that_see_nothing_of_each_other_have_folders_of_their_own(bench: Bench) -> None:
     trial = make_trial("exit 1")
+    blind = "trial.next_number = lambda names: 7; trial.time.strftime = lambda *_: '20260102T030405Z'"
     for _ in range(3):
-        bench.run(trial, patch="trial.time.strftime = lambda *_: '20260102T030405Z'")
-    names = ["20260102T030405Z-pod-1", "20260102T030405Z-pod-1-2", "20260102T030405Z-pod-1-3"]
+        bench.run(trial, patch=blind)
+    names = [f"a000007-20260102T030405Z-pod-1{again}" for again in ("", "-2", "-3")]
     assert [attempt["attempt"] for attempt in bench.attempts(trial)] == names
     check_files(bench, trial)
 

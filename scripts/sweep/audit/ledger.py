@@ -153,8 +153,8 @@ def _stores(clone: Clone) -> tuple[dict[str, Stored], list[str], list[Path]]:
 
 
 def _told_last(attempt: Attempt) -> tuple[bool, float]:
-    """Of two looks at an attempt, what the later one saw comes last."""
-    return bool(attempt.record.get("finished_at")), attempt.alive_at
+    """Of two looks at an attempt, what the later one saw comes last: by then it had ended, or run for longer."""
+    return bool(attempt.record.get("finished_at")), attempt.seconds
 
 
 def _rows(clone: Clone) -> tuple[dict[tuple[str, str], Row], dict[str, str]]:

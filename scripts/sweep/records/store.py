@@ -1,7 +1,7 @@
 """Reading a result store: what trials wrote, checked, and only as far as it is new.
 
     <store>/trials/<id[:2]>/<id>/result.json
-                                 attempts/<UTC start>-<pod>/{attempt.json,output.log,history.jsonl}
+                                 attempts/<number>-<UTC start>-<pod>/{attempt.json,output.log,history.jsonl}
 
 Nothing here is fatal: a file that cannot be believed is set aside with its path and the reason.
 """
@@ -90,7 +90,10 @@ def ids(store: Path) -> list[str]:
 
 
 def attempt_names(store: Path, trial: str) -> list[str]:
-    """The trial's attempts, oldest first, since a name begins with the start in UTC; [] if there is none yet."""
+    """The trial's attempts, oldest first, since a name begins with a number that counts them; [] if there is none yet.
+
+    Older runners' names begin with the start in UTC: they come first, in the order of their clocks.
+    """
     try:
         with os.scandir(f"{store}/{_key(trial)}/attempts") as listed:
             return sorted(entry.name for entry in listed if entry.is_dir())
