@@ -9,7 +9,7 @@ ENGINE ?= auto
 PYTHON ?= python3
 # What is given on the command line or by the environment is text: make expands nothing in it, and the shell sees it as
 # the value of a variable alone. ARGS is different: words for the shell, of the person who types them.
-NAMES := ALLOW_DIRTY BUILDER CONTEXT ENGINE FORCE IMAGE NAMESPACE PUSH PYTHON QUORUM SLOTS SWEEP TAKEOVER TRIAL UPLOAD USER YES
+NAMES := ALLOW_DIRTY BUILDER CONTEXT ENGINE FORCE IMAGE NAMESPACE PUSH PYTHON QUORUM SECONDS SEED SLOTS SWEEP TAKEOVER TRIAL UPLOAD USER YES
 named := $(if $(filter file,$(origin SWEEP)),,--sweep "$$SWEEP")
 $(foreach name,$(NAMES),$(if $(value $(name)),$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 
@@ -156,6 +156,10 @@ cluster-up: .venv/.dev ## that Kubernetes, to try things on: eval "$$(make -s cl
 .PHONY: cluster-down
 cluster-down: .venv/.dev ## end it
 	@.venv/bin/python -m tests.cluster.cluster down
+
+.PHONY: soak
+soak: .venv/.dev ## kills, clock jumps and full disks for half an hour; SECONDS=, SEED=
+	@PYTHONPATH=scripts .venv/bin/python -m tests.soak.soak $(if $(SECONDS),--seconds "$$SECONDS") $(if $(SEED),--seed "$$SEED") $(ARGS)
 
 .PHONY: bench-trainer
 bench-trainer: .venv/.dev ## images/s of the trainer against a plain reference

@@ -19,7 +19,7 @@ from pathlib import Path
 from sweep import git, locks
 from sweep.errors import BadInput, MachineFault
 from sweep.files import check_merged
-from sweep.words import shown
+from sweep.words import ended, shown
 
 NAME, EMAIL = "helm-sweep", "helm-sweep@localhost"
 PRIVATE = "helm-sweep."
@@ -134,7 +134,7 @@ class Turn:
         if "cannot lock ref" in said and ("File exists" in said or "but expected" in said):
             raise _Again
         if done.returncode < 0:
-            raise MachineFault(f"git commit: {git.reason(done)}")
+            raise MachineFault(f"git commit: {ended(done.returncode)}")
         if self._staged() == self.before:
             raise self._not_what_lies(", ".join(self.paths))
         lines = " | ".join(line.strip() for line in said.split("\n") if line.strip())[:400]

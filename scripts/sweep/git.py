@@ -91,7 +91,7 @@ def run(
             raise
     done = subprocess.CompletedProcess(call, process.returncode, out, err)
     if done.returncode < 0 and not killed:
-        raise MachineFault(f"git {_verb(words)}: {reason(done)}")
+        raise MachineFault(f"git {_verb(words)}: {ended(done.returncode)}")
     if done.returncode == 128 and b"dubious ownership" in done.stderr:
         allow = f"git config --global --add safe.directory {shlex.quote(str(folder))}"
         raise BadInput(f"{folder}: belongs to another user, so git does not read it; `{allow}` lets it")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,21 @@ while not (os.path.exists(f"{gate}/open") or os.path.exists(f"{gate}/open-{hyper
 note("end")
 json.dump({"score": -((hyperparameters["x"] - 3) ** 2)}, open(os.environ["METRICS_FILE"], "w"))
 '''
+
+
+def copy_tree(root: Path) -> None:
+    """Copy this working tree to `root`, less the results that shipped sweeps have, with the same .venv."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    )
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        if (ROOT / name).exists() and not name.endswith("/results.csv"):
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, root / name)
+    (root / ".venv").symlink_to(ROOT / ".venv")
 
 
 class TestClone:
