@@ -5,12 +5,12 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator
-from typing import Any
-
-from jsonschema import ValidationError
-from jsonschema.validators import validator_for
+from typing import TYPE_CHECKING, Any
 
 from sweep.yamlfile import Document, Key, plain
+
+if TYPE_CHECKING:
+    from jsonschema import ValidationError
 
 KINDS = {
     "string": "a string",
@@ -29,6 +29,8 @@ def check(doc: Document, schema: dict[str, Any], *, partial: bool = False) -> No
     partial: the file is one of several that are merged, so keys may be missing.
     Advice comes from the schema: its `examples`, its known keys, its enum.
     """
+    from jsonschema.validators import validator_for  # takes a third of a second to import
+
     errors = validator_for(schema)(schema).iter_errors(doc.data)
     found = [item for error in errors for item in _problems(error) if not (partial and error.validator == "required")]
     if found:

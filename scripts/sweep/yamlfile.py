@@ -13,11 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.composer import Composer
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
-
 from sweep import scalars
 from sweep.errors import BadInput
 from sweep.files import check_merged
@@ -32,10 +27,6 @@ __all__ = ["CONTROL", "UNSAFE", "Document", "Key", "flow", "load", "parse", "pla
 
 MAX_BYTES = 32 * 2**20
 """Of a file, its expanded trials included: about 250,000 of them."""
-MAX_VALUES = 200_000
-"""Values and keys that ruamel may read: it takes 0.75 KB and 0.1 ms for each; expanded trials do not count."""
-MAX_DEPTH = 60
-"""Levels of maps and lists. The deepest of a Pod spec has about 12."""
 MAX_ALIASED = 500
 """Values that aliases may stand for. From 1,000 on Helm (go-yaml) refuses what is mostly aliases."""
 
@@ -56,12 +47,12 @@ class Document:
         """The key's node and the value's node at `path`, or of the nearest parent that exists."""
         key = value = self.root
         for part in path:
-            if isinstance(value, MappingNode):
+            if _kind(value) == "mapping":
                 pairs = [pair for pair in value.value if pair[0].value == part]
                 if not pairs:
                     break
                 key, value = pairs[0]
-            elif isinstance(value, SequenceNode) and isinstance(part, int) and part < len(value.value):
+            elif _kind(value) == "sequence" and isinstance(part, int) and part < len(value.value):
                 key = value = value.value[part]
             else:
                 break
@@ -83,6 +74,11 @@ class Document:
 def _bad(shown: str, line: int, path: tuple[Key, ...], problem: str) -> BadInput:
     key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
     return BadInput(f"{shown}:{line}: {key}{': ' if key else ''}{problem}")
+
+
+def _kind(node: Any) -> str:
+    """`mapping`, `sequence` or `scalar`, of a node of ruamel's."""
+    return str(getattr(node, "id", ""))
 
 
 def _line(mark: Any, cut: tuple[int, int]) -> int:
@@ -119,27 +115,27 @@ def parse(text: str, shown: str, cut: tuple[int, int] = (0, 0), *, helm: bool = 
     """Read YAML text whose top level is a map; see Document for `cut`, load for `helm`."""
     text = text.removeprefix("\ufeff")
     _check_text(text, shown, cut)
-    yaml = YAML(typ="safe", pure=True)
-    yaml.Composer = _Composer
+    from sweep import composer  # with ruamel, which takes a quarter of a second to import
+
     try:
-        root = yaml.compose(text)
-    except _Refused as error:
+        root = composer.compose(text)
+    except composer.Refused as error:
         raise _bad(shown, _line(error.problem_mark, cut), (), str(error.problem)) from None
-    except MarkedYAMLError as error:
+    except composer.MarkedYAMLError as error:
         opened = any(word in str(error.context) for word in ("flow", "quoted"))
         line = _line(error.context_mark if opened else error.problem_mark or error.context_mark, cut)
         problem = scalars.shown(" ".join(str(error.problem or error.context).split()))
         advice = "look at the bracket or quote that opens here" if opened else "look at this line and the one above"
         advice = "indent with spaces" if r"'\t'" in problem else advice
         raise BadInput(f"{shown}:{line}: not YAML: {problem}; {advice}") from None
-    except YAMLError as error:
+    except composer.YAMLError as error:
         line = text.count("\n", 0, getattr(error, "position", 0)) + 1
         raise BadInput(f"{shown}:{line}: not YAML: a control character; remove it") from None
     except (ValueError, ArithmeticError, AttributeError, LookupError, TypeError) as error:  # of ruamel itself
         raise BadInput(f"{shown}:1: not YAML that can be read ({error}); write plain `key: value` lines") from None
     if root is None:
         raise BadInput(f"{shown}:1: the file is empty; write at least one `key: value`")
-    if not isinstance(root, MappingNode):
+    if _kind(root) != "mapping":
         raise BadInput(f"{shown}:{_line(root.start_mark, cut)}: the file is no map; write `key: value` lines")
     return Document(shown, _Reader(shown, cut, helm).value(root, ()), root, cut)
 
@@ -165,37 +161,6 @@ def _check_text(text: str, shown: str, cut: tuple[int, int]) -> None:
             continue  # the file begins with it, as many do
         word = found["marker"]
         raise BadInput(f"{shown}:{line}: `{word}` begins another document or a directive; write one map, without it")
-
-
-class _Refused(MarkedYAMLError):
-    """YAML that every reader reads, and that is refused here: too much of it, or a tag."""
-
-
-class _Composer(Composer):
-    """Counts what it makes, so that a file asks for seconds and megabytes at most."""
-
-    def __init__(self, loader: Any = None) -> None:
-        super().__init__(loader)
-        self.warn_double_anchors = False  # the later one holds, for Helm too
-        self.count = 0
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        event = self.parser.peek_event()
-        self.count += 1
-        if self.count > MAX_VALUES:
-            problem = f"more than {MAX_VALUES:,} values; let space.yaml and expand make the trials"
-            raise _Refused(None, None, problem, event.start_mark)
-        if self.depth >= MAX_DEPTH:
-            problem = f"nested more than {MAX_DEPTH} levels deep; a few are all that is needed"
-            raise _Refused(None, None, problem, event.start_mark)
-        tag = getattr(event, "tag", None)
-        if tag == "!":
-            problem = "the tag ! is not known here; remove it, and quote what is a string"
-            raise _Refused(None, None, problem, event.start_mark)
-        node = super().compose_node(parent, index)
-        if tag and isinstance(node, ScalarNode):
-            node.style = "!"  # not a plain word any more: its kind was said
-        return node
 
 
 class _Reader:
@@ -229,14 +194,14 @@ class _Reader:
 
     def fresh(self, node: Any, path: tuple[Key, ...]) -> tuple[Any, int]:
         kind = str(node.tag).removeprefix("tag:yaml.org,2002:")
-        if isinstance(node, ScalarNode):
+        if _kind(node) == "scalar":
             try:
                 return scalars.value(str(node.value), kind, plain=node.style is None), 1
             except scalars.Disagreement as error:
                 raise self.bad(node, path, str(error)) from None
         if kind not in ("map", "seq"):
             raise self.bad(node, path, f"the tag {node.tag} is not known here; remove it")
-        if isinstance(node, SequenceNode):
+        if _kind(node) == "sequence":
             pairs = [self.sized(item, (*path, index)) for index, item in enumerate(node.value)]
             return [value for value, _ in pairs], 1 + sum(size for _, size in pairs)
         made: dict[str, Any] = {}
@@ -253,7 +218,7 @@ class _Reader:
         return made, whole
 
     def key(self, node: Any, path: tuple[Key, ...]) -> str:
-        if not isinstance(node, ScalarNode):
+        if _kind(node) != "scalar":
             raise self.bad(node, path, "a key must be one word, not a list or a map")
         kind = str(node.tag).removeprefix("tag:yaml.org,2002:")
         try:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from sweep import schema, yamlfile
+from sweep import composer, schema, yamlfile
 from sweep.errors import BadInput
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -202,7 +202,7 @@ def test_what_is_too_much_is_one_short_line(case: str) -> None:
 
 
 def test_number_of_values_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(yamlfile, "MAX_VALUES", 1000)
+    monkeypatch.setattr(composer, "MAX_VALUES", 1000)
     lines = "".join(f"  - {{a: {number}}}\n" for number in range(200))
     yamlfile.parse(f"trials:\n{lines}", "x")
     with pytest.raises(BadInput, match=r"^x:334: more than 1,000 values; let space.yaml and expand make the trials"):

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ruamel.yaml.nodes import MappingNode
-
 from sweep import secrets, yamlfile
 from sweep.errors import BadInput
 from sweep.layout import Clone, SweepFiles
@@ -209,7 +207,7 @@ def with_retries(values: ValuesFile, changes: dict[str, int]) -> str:
         return "\n".join(lines)
     key, node = head.node("retries")
     first = head.line("retries") - 1
-    if isinstance(node, MappingNode):
+    if isinstance(head.data["retries"], dict):
         end = node.end_mark if node.flow_style else node.value[-1][1].end_mark  # a block ends where the next key begins
         last, column = first + end.line - key.start_mark.line, end.column
     else:  # nothing, or null
