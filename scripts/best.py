@@ -12,13 +12,14 @@ from sweep.errors import BadInput
 from sweep.files import write_atomic
 from sweep.layout import Clone
 from sweep.records import results
-from sweep.reports import best, stats, verdict
 from sweep.session import Session
 from sweep.spaces import valuesfile
 
 
 def check(session: Session, text: str, rows: list[results.Row]) -> None:
     """Have helm render a best.yaml to the ids it should have. Raises BadInput."""
+    from sweep.reports import best
+
     files = session.files
     draft = files.out / files.best.name
     write_atomic(draft, text)
@@ -45,6 +46,8 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.top < 1:
         raise BadInput(f"--top {args.top}: ask for at least 1")
+    from sweep.reports import best, stats, verdict  # with numpy and scipy, which take a second to import
+
     began = git.position(Clone.here().root)
     session = cli.open_sweep(args)
     trials = session.rendered.trials

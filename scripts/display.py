@@ -50,12 +50,6 @@ class Console(rich.console.Console):
             yield segment if segment.control else segment._replace(text=words.shown(segment.text))
 
 
-def short(hyperparameters: Mapping[str, object]) -> str:
-    """Hyperparameters in a few words."""
-    shown = {name: f"{value:.4g}" if isinstance(value, float) else value for name, value in hyperparameters.items()}
-    return " ".join(f"{name}={value}" for name, value in shown.items() if value is not None)  # None: it has no such one
-
-
 class Watcher:
     """Shows Job states (by Job name) as they change: a context manager to be called with all of them."""
 
@@ -124,7 +118,7 @@ class Watcher:
 
     def _outcome(self, state: JobState) -> str:
         trial = self.trials[state.trial]
-        point = short({name: trial.identity["hyperparameters"].get(name) for name in self.varying})
+        point = words.short({name: trial.identity["hyperparameters"].get(name) for name in self.varying})
         if state.condition == "Failed":
             return f"failed: {state.reason}  {point}"
         found = self._result(state, trial)
@@ -146,8 +140,8 @@ class Watcher:
         table = Table(box=None, pad_edge=False, show_header=False)
         for state in running:
             trial = self.trials[state.trial]
-            point = short({name: trial.identity["hyperparameters"].get(name) for name in self.varying})
-            table.add_row(trial.id, point, short(self._last_epoch(trial)))
+            point = words.short({name: trial.identity["hyperparameters"].get(name) for name in self.varying})
+            table.add_row(trial.id, point, words.short(self._last_epoch(trial)))
         return table
 
     def _last_epoch(self, trial: Trial) -> dict[str, object]:
@@ -156,17 +150,3 @@ class Watcher:
         if not lines:
             return {}
         return {name: lines[-1][name] for name in ("epoch", self.objective.metric) if name in lines[-1]}
-
-
-def varying_names(trials: list[Trial]) -> list[str]:
-    """Names of the hyperparameters that differ between trials, in the order of the first trial."""
-    seen: dict[str, set[str]] = {}
-    for trial in trials:
-        for name, value in trial.identity["hyperparameters"].items():
-            seen.setdefault(name, set()).add(repr(value))
-    everywhere = len(trials)
-    return [
-        name
-        for name, values in seen.items()
-        if len(values) > 1 or sum(name in trial.identity["hyperparameters"] for trial in trials) < everywhere
-    ]

@@ -5,18 +5,17 @@ from __future__ import annotations
 import guard
 
 import dataclasses
-from typing import Any
-
-from rich import box
-from rich.table import Table
+from typing import TYPE_CHECKING, Any
 
 import cli
-from display import Console
 from sweep.audit import ledger
 from sweep.audit.ledger import Account, Ledger
 from sweep.layout import Clone
 from sweep.records import booking
-from sweep.reports.verdict import hours
+from sweep.words import hours
+
+if TYPE_CHECKING:
+    from display import Console
 
 GROUPS = ("sweep", "commit", "author", "status")
 SHOWN = 12
@@ -29,6 +28,9 @@ def split(account: Account, gpu: bool) -> list[str]:
 
 
 def group(console: Console, name: str, found: dict[str, Account], gpu: bool, ceilings: dict[str, Any]) -> None:
+    from rich import box
+    from rich.table import Table
+
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column(name, overflow="ellipsis", no_wrap=True, max_width=20)
     for title in ("trials", "trial-h", "GPU-h", *booking.CAUSES, *(["ceiling"] if name == "sweep" else [])):
@@ -45,6 +47,8 @@ def group(console: Console, name: str, found: dict[str, Account], gpu: bool, cei
 
 
 def show(made: Ledger, ceilings: dict[str, Any]) -> None:
+    from display import Console
+
     console = Console()
     total = made.total()
     gpu = sum(total.gpu_milliseconds.values()) > 0

@@ -10,15 +10,18 @@ import guard
 import dataclasses
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cli
 from sweep.errors import BadInput, Unreachable
 from sweep.files import write_atomic
 from sweep.layout import Clone
 from sweep.records import results, store
-from sweep.reports import leaderboard, pareto, plots, report, stats, vendor, verdict
+from sweep.reports import plots, vendor
 from sweep.session import Session
+
+if TYPE_CHECKING:
+    from sweep.reports.report import Material
 
 
 def charts(clone: Clone) -> Path | None:
@@ -38,7 +41,10 @@ def draw(data: dict[str, Any], library: Path, folder: Path) -> None:
         cli.say(f"report: without plots: {error}")
 
 
-def material(session: Session) -> report.Material:
+def material(session: Session) -> Material:
+    from sweep.reports import pareto, stats, verdict
+    from sweep.reports.report import Material
+
     trials = session.rendered.trials
     rows = results.read(session.files.results)
     if not rows:
@@ -50,7 +56,7 @@ def material(session: Session) -> report.Material:
     front = pareto.front(rows, objectives, session.engine, budget) if len(objectives) > 1 else None
     command = verdict.settle_command(choice, session.name) if session.files.space.exists() else ""
     store_folder = session.store_folder
-    return report.Material(session.name, session.engine, rows, choice, snapshot, store_folder, front, budget, command)
+    return Material(session.name, session.engine, rows, choice, snapshot, store_folder, front, budget, command)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -61,6 +67,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--dry-run", action="store_true", help="only show the ranking")
     parser.add_argument("--json", action="store_true", help="the ranking as JSON on stdout instead of as text")
     args = parser.parse_args(argv)
+    from sweep.reports import leaderboard, report, verdict  # with numpy and scipy, which take a second to import
+
     session = cli.open_sweep(args)
     clone, path = session.files.clone, session.files.report
     made = material(session)

@@ -8,19 +8,15 @@ import argparse
 import dataclasses
 import time
 from collections.abc import Sequence
-from typing import Any
-
-from rich import box
-from rich.table import Table
+from typing import TYPE_CHECKING, Any
 
 import cli
-from display import Console
-from sweep.audit import comparing, past, reproducing, tracing
-from sweep.audit.comparing import Compared
+from sweep.audit import past, reproducing, tracing
 from sweep.layout import Clone
 from sweep.session import Target
 
-WORST_FIRST = (comparing.OUTSIDE, comparing.UNKNOWN, comparing.WITHIN, comparing.EQUAL)
+if TYPE_CHECKING:
+    from sweep.audit.comparing import Compared
 
 
 def run(clone: Clone, trace: tracing.Trace, args: argparse.Namespace) -> tuple[int, dict[str, Any]]:
@@ -42,6 +38,11 @@ def run(clone: Clone, trace: tracing.Trace, args: argparse.Namespace) -> tuple[i
 
 
 def show(made: Sequence[Compared]) -> None:
+    from rich import box
+    from rich.table import Table
+
+    from display import Console
+
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("metric", "then", "now", "another seed (95 %)", ""):
         table.add_column(name, overflow="fold")
@@ -60,6 +61,8 @@ def main() -> int:
     parser.add_argument("--dry-run", action="store_true", help="print the Job as JSON, run nothing")
     parser.add_argument("--json", action="store_true", help="the comparison as JSON on stdout")
     args = parser.parse_args()
+    from sweep.audit import comparing  # with scipy, which takes a second to import
+
     clone = Clone.here()
     trace = tracing.of(clone, args.trial, args.sweep)
     if args.dry_run:
@@ -71,7 +74,7 @@ def main() -> int:
     number, result = run(clone, trace, args)
     alike = tracing.rows_like(clone, trace.row, trace.source.sweep) if trace.row and trace.source else []
     made = comparing.compare(trace.metrics, result["metrics"], [row.metrics for row in alike])
-    worst = next((word for word in WORST_FIRST if any(one.verdict == word for one in made)), comparing.EQUAL)
+    worst = next((word for word in comparing.WORST_FIRST if any(one.verdict == word for one in made)), comparing.EQUAL)
     if args.json:
         metrics = [dataclasses.asdict(one) for one in made]
         cli.put({"id": trace.id, "number": number, "verdict": worst, "metrics": metrics})

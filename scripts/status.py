@@ -7,9 +7,9 @@ import guard
 import dataclasses
 
 import cli
-import display
 from sweep.records import results
-from sweep.words import number
+from sweep.render import varying_names
+from sweep.words import number, short
 
 
 def main() -> int:
@@ -26,11 +26,11 @@ def main() -> int:
     if args.json:
         cli.put([dataclasses.asdict(row) for row in rows])
         return 0
-    names = display.varying_names(trials)
+    names = varying_names(trials)
     metric = results.objectives(trials)[0].metric
     for row in rows:
         value = f"{metric}={number(row.objective, 4)}" if row.objective is not None else row.reason
-        point = display.short({name: row.hyperparameters.get(name) for name in names})
+        point = short({name: row.hyperparameters.get(name) for name in names})
         cli.show(f"{row.id}  {row.status:9}  {point}  {value}")
     counted = ", ".join(f"{count} {status}" for status, count in results.counts(rows).items())
     cli.say(f"{session.name}: {counted}; engine {session.engine} ({session.why})")

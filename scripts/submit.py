@@ -7,12 +7,12 @@ import guard
 from collections.abc import Mapping
 
 import cli
-import display
 from sweep import collection, git, submission
 from sweep.engines import environments, holding, local, states
 from sweep.engines.cluster import Patience
 from sweep.errors import BadInput, TrialsFailed
 from sweep.records import results, store
+from sweep.render import varying_names
 from sweep.session import Session
 from sweep.words import counted
 
@@ -41,9 +41,9 @@ def run_locally(session: Session, slots: int | None) -> dict[str, local.JobState
     path = [environments.ensure(session.requirements)] if session.requirements else []
     objective = results.objectives(rendered.trials)[0]
     with holding.only_one(session.files.jobs, session.name, cli.say):
-        watcher = display.Watcher(
-            session.store_folder, rendered.trials, display.varying_names(rendered.trials), objective
-        )
+        import display  # with rich, which takes a tenth of a second to import
+
+        watcher = display.Watcher(session.store_folder, rendered.trials, varying_names(rendered.trials), objective)
         found = store.read(session.store_folder, rendered.trials, session.files.store_cache).trials
         done = {trial for trial, stored in found.items() if stored.result}
         gpus = max((trial.gpus for trial in rendered.trials if trial.id not in done), default=0)

@@ -8,10 +8,10 @@ import dataclasses
 from collections.abc import Iterator
 
 import cli
-import display
 from sweep.audit import tracing
 from sweep.layout import Clone
 from sweep.records.results import Row
+from sweep.words import short
 
 
 def facts(made: tracing.Trace) -> Iterator[tuple[str, str]]:
@@ -19,7 +19,7 @@ def facts(made: tracing.Trace) -> Iterator[tuple[str, str]]:
     row, source, code = made.row, made.source, made.code
     if row:
         yield "table", f"{made.table}{f' of {made.table_commit[:12]}' if made.table_commit else ' (not committed)'}"
-        yield "point", f"{display.short(row.hyperparameters)} seed={row.seed}"
+        yield "point", f"{short(row.hyperparameters)} seed={row.seed}"
         for name, value in row.metrics.items():
             yield name, repr(value)
     yield "commit", f"{made.commit[:12]} by {made.author}" if made.commit else "not recorded: submitted by plain helm"

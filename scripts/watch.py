@@ -7,11 +7,11 @@ import guard
 from collections.abc import Callable, Mapping
 
 import cli
-import display
 from sweep.engines import states, watching
 from sweep.engines.cluster import Patience
 from sweep.errors import BadInput, TrialsFailed
 from sweep.records import results, same
+from sweep.render import varying_names
 from sweep.session import Session
 from sweep.spaces import search, valuesfile
 from sweep.words import counted
@@ -47,9 +47,9 @@ def main(argv: list[str] | None = None) -> int:
     if session.engine != "cluster":
         raise BadInput("watch: the local engine shows what it runs, and ends with it; this is for ENGINE=cluster")
     trials = session.rendered.trials
-    watcher = display.Watcher(
-        session.store_folder, trials, display.varying_names(trials), results.objectives(trials)[0]
-    )
+    import display  # with rich, which takes a tenth of a second to import
+
+    watcher = display.Watcher(session.store_folder, trials, varying_names(trials), results.objectives(trials)[0])
     impatience = watching.Impatience(args.give_up)
     known: dict[str, states.JobState] = {}
     jobs = {trial.job for trial in trials}

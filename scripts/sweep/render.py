@@ -98,3 +98,17 @@ def trial_of(job: Object) -> Trial:
         gpus=int(settings["gpus"]),
         job=job["metadata"]["name"],
     )
+
+
+def varying_names(trials: Sequence[Trial]) -> list[str]:
+    """Names of the hyperparameters that differ between trials, in the order of the first trial."""
+    seen: dict[str, set[str]] = {}
+    for trial in trials:
+        for name, value in trial.identity["hyperparameters"].items():
+            seen.setdefault(name, set()).add(repr(value))
+    everywhere = len(trials)
+    return [
+        name
+        for name, values in seen.items()
+        if len(values) > 1 or sum(name in trial.identity["hyperparameters"] for trial in trials) < everywhere
+    ]

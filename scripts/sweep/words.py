@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+from collections.abc import Mapping
 from typing import Any
 
 COMMIT = re.compile("[0-9a-f]{4,64}")
@@ -18,6 +19,19 @@ LARGE, SMALL, MOST_PLACES = 1e15, 1e-11, 12
 def counted(number: int, what: str) -> str:
     """`1 trial`, `2 trials`."""
     return f"{number} {what}{'s' * (number != 1)}"
+
+
+def hours(seconds: float) -> str:
+    """Seconds as hours: two digits below a tenth, two decimals below ten, whole ones from there on."""
+    if seconds < 360:
+        return f"{seconds / 3600:.2g}"
+    return f"{seconds / 3600:.2f}" if seconds < 36_000 else f"{seconds / 3600:,.0f}"
+
+
+def short(hyperparameters: Mapping[str, object]) -> str:
+    """Hyperparameters in a few words."""
+    shown = {name: f"{value:.4g}" if isinstance(value, float) else value for name, value in hyperparameters.items()}
+    return " ".join(f"{name}={value}" for name, value in shown.items() if value is not None)  # None: it has no such one
 
 
 def ended(code: int) -> str:

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from sweep import words
 from sweep.audit import ledger, storage, tracing
 from sweep.layout import Clone
 from sweep.records import booking, results, store
@@ -24,7 +25,7 @@ from sweep.records.attempt import ALIVE_SECONDS, Attempt
 from sweep.records.booking import CAUSES
 from sweep.records.store import Stored
 from sweep.render import Trial
-from sweep.reports import report, verdict
+from sweep.reports import report
 from tests.unit.stores import folder as stored_in
 from tests.unit.stores import put_attempt, put_result, result, trial
 from tests.unit.test_tables import call
@@ -214,8 +215,8 @@ def test_the_table_the_report_the_ledger_and_trace_book_every_attempt_alike(
         for shown in report.hours_by_cause(rows, snapshot):
             booked = [entry for entry in recorded.entries if entry.cause == shown["cause"]]
             assert shown["attempts"] == sum(entry.attempts for entry in booked)
-            assert shown["hours"] == verdict.hours(sum(entry.milliseconds for entry in booked) / 1000)
-            assert shown["gpu_hours"] == verdict.hours(sum(entry.gpu_milliseconds for entry in booked) / 1000)
+            assert shown["hours"] == words.hours(sum(entry.milliseconds for entry in booked) / 1000)
+            assert shown["gpu_hours"] == words.hours(sum(entry.gpu_milliseconds for entry in booked) / 1000)
         for one in trials:
             booked = [entry for entry in recorded.entries if entry.trial == one.id and entry.recorded]
             if booked:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
+from sweep import words
 from sweep.records.results import Objective, Row
 from sweep.reports import leaderboard, stats, verdict
 from sweep.words import number
@@ -192,7 +193,7 @@ def test_no_command_where_nothing_is_left_to_settle() -> None:
     ("seconds", "told"), [(0, "0"), (8.2, "0.0023"), (360, "0.10"), (3600, "1.00"), (36_000, "10"), (7.2e6, "2,000")]
 )
 def test_hours_keep_two_digits_however_few(seconds: float, told: str) -> None:
-    assert verdict.hours(seconds) == told
+    assert words.hours(seconds) == told
 
 
 def test_lines_to_settle_it_give_new_seeds_to_the_best_two() -> None:

@@ -14,6 +14,7 @@ from sweep.reports.noise import CONFIDENCE
 
 EQUAL, WITHIN, OUTSIDE = "equal", "within the seed spread", "outside the seed spread"
 UNKNOWN = "differs, and no other seed tells how much that is"
+WORST_FIRST = (OUTSIDE, UNKNOWN, WITHIN, EQUAL)
 
 Metrics = Mapping[str, float | None]
 

@@ -99,7 +99,7 @@ def html(material: Material, charts: str = "", data: dict[str, Any] | None = Non
         "plain": plain,
         "decimals": verdict.decimals,
         "number": number,
-        "hours": verdict.hours,
+        "hours": words.hours,
         "chance": verdict.chance,
         "percent": figures.percent,
     }
@@ -250,7 +250,7 @@ def _failures(material: Material) -> Iterator[dict[str, Any]]:
             "name": name,
             "attempts": len(found),
             "trials": len({trial for trial, _ in found}),
-            "hours": verdict.hours(sum(attempt.seconds for _, attempt in found)),
+            "hours": words.hours(sum(attempt.seconds for _, attempt in found)),
             "examples": [
                 {
                     "trial": trial,
@@ -287,8 +287,8 @@ def hours_by_cause(rows: Sequence[Row], snapshot: Snapshot) -> Iterator[dict[str
                 "cause": cause,
                 "meaning": CAUSES[cause],
                 "attempts": attempts[cause],
-                "hours": verdict.hours(spent[cause] / 1000),
-                "gpu_hours": verdict.hours(gpus[cause] / 1000),
+                "hours": words.hours(spent[cause] / 1000),
+                "gpu_hours": words.hours(gpus[cause] / 1000),
             }
 
 

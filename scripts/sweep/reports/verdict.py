@@ -10,7 +10,7 @@ from typing import Any
 
 from sweep.records.results import Row, counts
 from sweep.reports.stats import Choice, Point, is_test_metric, test_metrics
-from sweep.words import MOST_PLACES, counted, number
+from sweep.words import MOST_PLACES, counted, hours, number
 from sweep.yamlfile import flow, plain
 
 SETTLED = 0.95
@@ -30,13 +30,6 @@ class Spent:
 
     def __str__(self) -> str:
         return f"{hours(self.gpu_seconds)} GPU-hours, {hours(self.trial_seconds)} trial-hours"
-
-
-def hours(seconds: float) -> str:
-    """Seconds as hours: two digits below a tenth, two decimals below ten, whole ones from there on."""
-    if seconds < 360:
-        return f"{seconds / 3600:.2g}"
-    return f"{seconds / 3600:.2f}" if seconds < 36_000 else f"{seconds / 3600:,.0f}"
 
 
 def decimals(size: float) -> int:
