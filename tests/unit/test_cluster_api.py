@@ -6,6 +6,7 @@ import json
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -160,6 +161,21 @@ def cluster(server: Server, point: Callable[[str], Path]) -> Iterator[Cluster]:
 
 
 # ---- what it asks ----
+
+
+def test_now_is_as_the_api_says_whatever_this_machine_says(
+    server: Server, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert abs(cluster.now() - time.time()) < 60  # nobody was asked yet
+    for date, told in (("Fri, 02 Jan 2026 03:04:05 GMT", 1767323045), ("none of all", 1767323045)):
+        monkeypatch.setattr(Handler, "date_time_string", lambda _, date=date: date)
+        server.gives(page())
+        cluster.list("Job")
+        assert told <= cluster.now() < told + 60
+    later = time.monotonic() + 500
+    monkeypatch.setattr(module.time, "monotonic", lambda: later)
+    monkeypatch.setattr(module.time, "time", lambda: 0.0)
+    assert 500 <= cluster.now() - 1767323045 < 600
 
 
 def test_a_list_is_asked_for_by_pages_with_its_selectors_on_one_connection(server: Server, cluster: Cluster) -> None:

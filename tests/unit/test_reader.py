@@ -387,11 +387,11 @@ def test_a_log_with_a_byte_changed_is_refused(data: st.DataObject) -> None:
     assert told[: len(RECORDS) - 1] == RECORDS[: len(told)][: len(RECORDS) - 1]
 
 
-@pytest.mark.parametrize("key", [b"left", b"unread", b"lines", b"sha256"])
+@pytest.mark.parametrize("key", [b"left", b"unread", b'"now', b"lines", b"sha256"])
 def test_a_last_record_without_one_of_its_words_is_refused(key: bytes) -> None:
-    assert key in LOG
+    assert LOG.count(key) == 1
     with pytest.raises(Unreachable, match="last record arrived damaged"):
-        [*reader.parse(LOG.replace(key, b"other").split(b"\n"))]
+        [*reader.parse(LOG.replace(key, key[:1] + b"other").split(b"\n"))]
 
 
 def test_records_out_of_order_or_missing_are_refused() -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -103,13 +102,14 @@ def find(clone: Clone, *, unknown: bool = False) -> Search:
     garbage: list[Piece] = []
     kept: Counter[str] = Counter()
     for folder in storage.folders(clone, mirrors=False):
+        now = store.now(folder)
         reasons = _reasons(names, folder, unknown)
         for piece in _pieces(folder, names, reasons):
             why = reasons.get(piece.id, "") or (_why_lineage(names, reasons) if _is_lineage(folder, piece) else "")
             if piece.id in names.known:  # a commit that was rendered only now named it
                 continue
             if not why:
-                why = RUNNING if piece.id in running else YOUNG if time.time() - piece.newest < YOUNG_SECONDS else ""
+                why = RUNNING if piece.id in running else YOUNG if now - piece.newest < YOUNG_SECONDS else ""
             if why:
                 kept[why] += 1
             else:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -67,6 +68,12 @@ class Cluster:
             raise NotSetUp(
                 f"kubeconfig: {reason}; set KUBECONFIG, CONTEXT=, or `cluster.context` in base.yaml"
             ) from error
+
+    def now(self) -> float:
+        """Seconds of the epoch by the API's clock, which stamps its objects: this machine's may be hours away. Before
+        the first answer, and where no answer tells, by this machine's."""
+        told, when = self.__dict__.get("told_now") or (time.time(), time.monotonic())
+        return float(told + time.monotonic() - when)
 
     def pages(self, kind: str, labels: str = "", fields: str = "", *, brief: bool = False) -> Iterator[Object]:
         """All objects of a kind that match the selectors, a page at a time; `brief`: their metadata alone.
@@ -181,6 +188,9 @@ class Cluster:
             response = self._api.call_api(*call[:4], _request_timeout=TIMEOUT_SECONDS).response
         except (HTTPError, ApiException) as error:  # ApiException: TLS, where it fails late
             raise Unreachable(f"cluster: {_short(error)}; check CONTEXT= and your kubeconfig") from error
+        with suppress(TypeError, ValueError):
+            told = parsedate_to_datetime(response.headers.get("Date")).timestamp()
+            self.__dict__["told_now"] = told, time.monotonic()  # as a cached property, in a frozen class
         if response.status < 300:
             return response
         with response:

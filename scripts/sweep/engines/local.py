@@ -18,7 +18,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +46,7 @@ class JobState:
     """Pods that count against backoffLimit."""
     attempts: int = 0
     queued_s: float | None = None
-    """Seconds from the first submission to the first start."""
-    submitted_at: float = field(default_factory=time.time)
+    """Seconds that it waited for its first start, in the launcher that started it."""
 
     @property
     def finished(self) -> bool:
@@ -98,7 +97,9 @@ def read_states(folder: Path) -> dict[str, JobState]:
     states = {}
     for path in sorted(folder.glob("*.json")):
         with suppress(ValueError, TypeError):
-            state = JobState(**json.loads(path.read_bytes()))
+            told = dict(json.loads(path.read_bytes()))
+            told.pop("submitted_at", None)  # of an older version
+            state = JobState(**told)
             if not state.finished:
                 state.condition = "Pending"
             states[path.stem] = state
@@ -133,6 +134,7 @@ class LocalEngine:
         self.say = say
         self.store = store
         self.host = _host_environment(path)
+        self.began = time.monotonic()
         known = read_states(folder)
         named = {trial.job for trial in rendered.trials}
         for file in folder.glob("*.json"):
@@ -207,7 +209,7 @@ class LocalEngine:
         try:
             state.attempts += 1
             if state.queued_s is None:
-                state.queued_s = round(time.time() - state.submitted_at, 3)
+                state.queued_s = round(time.monotonic() - self.began, 3)
             state.condition = "Running"
             self._save(state)
             gpus = {"CUDA_VISIBLE_DEVICES": ",".join(self.slots[started.slot])}

@@ -37,6 +37,8 @@ STALE_SECONDS = 3600
 """A reader Pod that is older is nobody's any more: it may run for 15 minutes."""
 START_SECONDS = 180
 """How long the Pod may take to start: its image lies on every node that ran a trial."""
+LATEST = 1e11
+"""No clock is later: seconds of the epoch in 3,000 years."""
 PASS_SECONDS = 900
 """And how long to end, its start included."""
 SIGNS = ("attempt.json", "result.json")
@@ -68,9 +70,9 @@ def refresh(
     """
     fingerprint = _functions(script).fingerprint
     for pod in cluster.list("Pod", f"{READER_LABEL},app.kubernetes.io/name=helm-sweep", brief=True):
-        if time.time() - states.seconds(pod["metadata"]["creationTimestamp"]) > STALE_SECONDS:
+        if cluster.now() - states.seconds(pod["metadata"]["creationTimestamp"]) > STALE_SECONDS:
             cluster.delete("Pod", pod["metadata"]["name"], grace_seconds=0)
-    begun, brought, waiting = time.time(), Brought(), [trial.id for trial in trials]
+    begun, brought, waiting = list[float](), Brought(), [trial.id for trial in trials]
     while waiting:
         asked = waiting[:PASS_TRIALS]
         known = [f"{trial}:{fingerprint(str(store.folder(mirror, trial)))}" for trial in asked]
@@ -82,9 +84,11 @@ def refresh(
             else:
                 waiting = waiting[len(asked) - record["left"] :]
                 brought.unread += record["unread"]
+                begun.append(record["now"])
     (mirror / "trials").mkdir(parents=True, exist_ok=True)
     (mirror / store.LOOKED).touch()
-    os.utime(mirror / store.LOOKED, (begun, begun))
+    looked = min(begun, default=cluster.now())  # by the Pod's clock: this machine's may be hours away from the store's
+    os.utime(mirror / store.LOOKED, (looked, looked))
     return brought
 
 
@@ -187,7 +191,8 @@ def parse(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
         except (ValueError, zlib.error) as error:
             raise Unreachable(f"reader: a record arrived damaged ({error}); try again") from error
         if "trial" not in record:
-            if not record.keys() >= {"left", "unread", "lines", "sha256"}:
+            known = record.keys() >= {"left", "unread", "now", "lines", "sha256"}
+            if not known or not store.is_number(record["now"]) or abs(record["now"]) > LATEST:
                 raise Unreachable("reader: its last record arrived damaged; try again")
             if (record["lines"], record["sha256"]) != (count, digest.hexdigest()):
                 raise Unreachable(f"reader: {record['lines']} records were sent and {count} arrived whole; try again")

@@ -141,7 +141,7 @@ def holder(secret: Object, now: float) -> str:
 def abandoned(cluster: Cluster, release: str) -> Object | None:
     """The Secret of a release whose helm is dead, None if all helms have ended well. Raises Held for one at work."""
     secret = pending(cluster, release)
-    who = holder(secret, time.time()) if secret else ""
+    who = holder(secret, cluster.now()) if secret else ""
     if who:
         raise Held(f"{release}: is being submitted or removed by {who}; wait for it, or stop it there")
     return secret
@@ -172,7 +172,7 @@ def install(cluster: Cluster, release: Release, chart: Path, say: Callable[[str]
         if not _HELD.search(str(error)):
             raise
         secret = pending(cluster, release.name)
-        who = secret and holder(secret, time.time())
+        who = secret and holder(secret, cluster.now())
         raise Held(f"{release.name}: is being submitted by {who or 'somebody else'}; wait for it") from error
 
 

@@ -7,7 +7,6 @@ waiting state, its end, and events). This is the only module that knows them.
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -103,10 +102,10 @@ def look(cluster: Cluster, sweep: str) -> dict[str, JobState]:
 
 def explained(cluster: Cluster, jobs: Sequence[Object], pods: Sequence[Object]) -> dict[str, JobState]:
     """The states of `jobs`; asks for events where these alone can say why a Job waits."""
-    made = read(jobs, pods, [], time.time())
+    made = read(jobs, pods, [], cluster.now())
     if not any(state.cause in ("starting", "stuck", "retrying") for state in made.values()):
         return made
-    return read(jobs, pods, telling_events(cluster), time.time())
+    return read(jobs, pods, telling_events(cluster), cluster.now())
 
 
 def newest(events: Iterable[Object]) -> dict[str, Object]:

@@ -69,7 +69,7 @@ def _next(cluster: Cluster, sweep: str, known: Mapping[str, JobState], jobs: Col
     ended: dict[str, JobState] = {}
     for at in range(0, len(gone), AT_ONCE):
         label = states.trials_of(sweep, [state.trial for state in gone[at : at + AT_ONCE]])
-        ended |= states.read(cluster.list("Job", label), cluster.list("Pod", label), [], time.time())
+        ended |= states.read(cluster.list("Job", label), cluster.list("Pod", label), [], cluster.now())
     done = {name: state for name, state in known.items() if state.condition == "Complete" and name not in now}
     return now | done | {state.name: ended[state.name] for state in gone if state.name in ended}
 
