@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import guard
 
-import os
 import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import cli
 from sweep import render
-from sweep.engines import dataset_job, environments
+from sweep.engines import dataset_job, environments, pod
 from sweep.errors import BadInput
 from sweep.session import Session
 
 
 def prepare(session: Session, words: list[str]) -> int:
-    """Run data.prepare in the folder of the code with DATA_DIR and DATA_ID; it leaves a complete data set alone."""
+    """Run data.prepare in the folder of the code with DATA_DIR and DATA_ID; it leaves a complete data set alone.
+
+    Its environment is that of a trial, and not the person's.
+    """
     command = session.settings.get("data", {}).get("prepare")
     if not session.data_folder:
         cli.say(f"{session.name}: needs no data set")
@@ -25,12 +29,15 @@ def prepare(session: Session, words: list[str]) -> int:
         raise BadInput(
             f"data.prepare: is not set; put the data set {session.data_id} into {session.data_folder} by hand"
         )
-    path = os.environ.get("PATH", os.defpath)
-    if session.requirements:
-        path = os.pathsep.join([str(environments.ensure(session.requirements)), path])
+    given = session.settings.get("env") or {}
+    path = [environments.ensure(session.requirements)] if session.requirements else []
+    env = pod.environment(given, path) | {"DATA_ID": session.data_id}
     session.data_folder.mkdir(parents=True, exist_ok=True)
-    env = os.environ | {"PATH": path, "DATA_DIR": str(session.data_folder), "DATA_ID": session.data_id}
-    done = subprocess.run([*command, *words], env=env, cwd=session.code_folder, check=False)
+    program = session.files.clone.chart / "files" / "prepare.py"  # as in the Pod of a cluster
+    with tempfile.TemporaryDirectory(prefix="helm-sweep-") as scratch:
+        options = [f"--data={session.data_folder}", f"--scratch={scratch}", *(f"--given={name}" for name in given)]
+        call = [sys.executable, "-I", "-S", str(program), *options, "--", *command, *words]
+        done = subprocess.run(call, env=env, cwd=session.code_folder, check=False)
     if done.returncode:
         raise BadInput(f"data.prepare: `{' '.join(command)}` ended with {done.returncode}, see above")
     return 0

@@ -143,7 +143,20 @@ def say(text: str) -> None:
         from sweep import words
 
         text = words.line(text)
+    if "@" in text or "=" in text:  # as git and helm quote an address
+        text = masked(text)
     print(text, file=sys.stderr, flush=True)
+
+
+def masked(text: str) -> str:
+    """Without what looks like a secret, where the rest of us can be imported."""
+    from contextlib import suppress
+
+    with suppress(ImportError, OSError):
+        from sweep import secrets
+
+        return secrets.masked(text)
+    return text
 
 
 def _in_words(error: BaseException) -> tuple[str, int]:
@@ -180,7 +193,7 @@ def keep_traceback(error: BaseException) -> str:
             os.makedirs(folder, 0o700, exist_ok=True)
             handle, path = tempfile.mkstemp(".txt", name, folder)
             with open(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
-                file.write(shown(text))
+                file.write(shown(masked(text)))
         except OSError:
             continue
         return path.removeprefix(f"{root}/")

@@ -8,10 +8,15 @@
 set -u
 url=$1 commit=$2 tree=$3 folder=$4 target=$5 work=$6 keys=$7
 
+# Not that a URL here may hold a password, but a server may redirect to one.
+hide() {
+  sed -e 's#://[^/@: ]*:[^/@ ]*@#://***@#g' -e 's#\(https*\)://[^/@ ]*@#\1://***@#g'
+}
+
 fail() {
   code=$1
   shift
-  echo "code: $url: $*" >&2
+  echo "code: $url: $*" | hide >&2
   exit "$code"
 }
 

@@ -1,6 +1,6 @@
 """Fill the data volume: unpack the code, take in what is sent, and become the values' data.prepare.
 
-    prepare.py --data DIR --scratch DIR [--code PATH] [--upload] -- COMMAND ...
+    prepare.py --data DIR --scratch DIR [--code PATH] [--upload] [--given NAME]... -- COMMAND ...
 
 --upload reads a tar from stdin into a folder of its own, and appends `--source folder THAT` to the command. DATA_ID is
 in the environment. Ends as the command does; before it begins with 65 for a tar that is none or leads elsewhere, 75
@@ -66,6 +66,7 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
     add("--scratch", required=True, metavar="DIR", help="a writable folder")
     add("--code", metavar="PATH", help="files.json or folder of the frozen code; without it the code is in the image")
     add("--upload", action="store_true", help="a tar of the source comes through stdin")
+    add("--given", action="append", default=[], metavar="NAME", help="variable of the values' env, which stays")
     add("command", nargs="+", metavar="COMMAND", help="data.prepare of the values")
     return parser.parse_args(words)
 
@@ -81,7 +82,9 @@ def main(words: list[str] | None = None) -> int:
             count = receive(sys.stdin.buffer, f"{scratch}/upload")
             trial.say(f"upload: {count} files")
             command = [*command, "--source", "folder", f"{scratch}/upload"]
-        env = {**os.environ, **trial.usual_environment(scratch), "DATA_DIR": os.path.abspath(options.data)}
+        usual = trial.usual_environment(scratch)
+        usual = {name: value for name, value in usual.items() if name not in options.given}
+        env = {**os.environ, **usual, "DATA_DIR": os.path.abspath(options.data)}
         if options.code:
             os.chdir(f"{scratch}/code")
         try:

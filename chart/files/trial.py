@@ -44,6 +44,7 @@ DEEPEST, MOST_DIGITS = 100, 400  # of JSON: levels, and digits of a whole number
 SHOWN_NAMES, SHOWN_CHARACTERS = 8, 60  # of metrics that are no result, in the one line about them
 TERMINATION_LOG, TERMINATION_LOG_BYTES = "/dev/termination-log", 4096
 LONGEST_REASON = 500
+SHORTEST_SECRET = 6
 ATTEMPT_NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,254}"
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EIO)  # no process is to be had now
@@ -837,15 +838,28 @@ def end_children() -> None:
             os.waitpid(-1, 0)
 
 
+def secret_values(given: dict[str, Any]) -> list[bytes]:
+    """Values of the variables that come from Secrets, the longest first; none of a few letters."""
+    names = (name for name, value in given.items() if isinstance(value, dict))
+    values = {value.strip() for name in names for value in (os.environb.get(name.encode(), b""),)}
+    return sorted((value for value in values if len(value) >= SHORTEST_SECRET), key=len, reverse=True)
+
+
 class Command:
     """The user's command: a process group of its own, its output teed to ours and to the attempt's output.log."""
 
-    def __init__(self, words: list[str], env: dict[str, str], cwd: str | None, folder: Folder) -> None:
-        """Raises Stop with a shell's exit code when there is no such program, OSError where none can be started now."""
+    def __init__(
+        self, words: list[str], env: dict[str, str], cwd: str | None, folder: Folder, secret: list[bytes]
+    ) -> None:
+        """`secret`: what is `***` wherever the command prints it.
+
+        Raises Stop with a shell's exit code when there is no such program, OSError where none can be started now.
+        """
         from subprocess import DEVNULL, PIPE, STDOUT, Popen
 
         self.tail, self.ending, self.kill_at, self.stdout_open, self.output_open = b"", "", math.inf, True, True
         self.log_path = f"{folder}/output.log"
+        self.secret, self.held = secret, b""
         with folder.handle() as handle:
             self.log = create("output.log", handle, os.O_APPEND)
         self.adopts = adopt_orphans()
@@ -900,6 +914,7 @@ class Command:
             for _ in range(100):  # not for ever: what the command left behind may go on talking
                 if not self._tee():
                     break
+            self._pass_on(b"")
             with naming(self.log_path):
                 os.fsync(self.log)
         finally:
@@ -911,7 +926,8 @@ class Command:
 
     def last_line(self) -> str:
         """The last line of the output that says something, at most 300 characters."""
-        lines = [line.strip() for line in self.tail.decode(errors="replace").splitlines() if line.strip()]
+        text = re.sub(r"://[^\s/@:]{0,64}:[^\s/@]{1,256}@", "://***@", self.tail.decode(errors="replace"))
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
         return re.sub(r"[\x00-\x1f\x7f-\x9f]+", " ", lines[-1])[:300] if lines else "no output"
 
     def _is_over(self) -> bool:
@@ -928,13 +944,23 @@ class Command:
             chunk = os.read(self.output, 65536)
         except BlockingIOError:
             return None
-        self.tail = (self.tail + chunk)[-4096:]
+        self._pass_on(chunk)
+        return chunk
+
+    def _pass_on(self, chunk: bytes) -> None:
+        """The output goes on, less what is secret: the beginning of that waits for its rest. b"" is the end."""
+        data = self.held + chunk
+        for value in self.secret:
+            data = data.replace(value, b"***")
+        begun = (size for value in self.secret for size in range(1, len(value)) if data.endswith(value[:size]))
+        kept = max(begun, default=0) if chunk else 0
+        data, self.held = data[: len(data) - kept], data[len(data) - kept :]
+        self.tail = (self.tail + data)[-4096:]
         try:
-            write_all(1, chunk if self.stdout_open else b"", "stdout")
+            write_all(1, data if self.stdout_open else b"", "stdout")
         except OSError:
             self.stdout_open = False  # nobody reads along any more; the log in the store goes on
-        write_all(self.log, chunk, self.log_path)
-        return chunk
+        write_all(self.log, data, self.log_path)
 
     def _end(self, ending: str, patience: float) -> None:
         if not self.ending:
@@ -1088,7 +1114,8 @@ def train(options: argparse.Namespace, trial: dict[str, Any], attempt: Attempt, 
     code_folder = os.path.abspath(f"{options.scratch}/code") if options.code else None
     if code_folder:
         unpack(options.code, code_folder)
-    command = Command(trial["identity"]["command"], env, code_folder, attempt.folder)
+    secret = secret_values(trial["identity"]["env"])
+    command = Command(trial["identity"]["command"], env, code_folder, attempt.folder, secret)
     code = command.run(signals, attempt.began + left, max(options.grace - 5, options.grace / 2), attempt.heartbeat)
     judge(command, code, options, trial)
     # The same command would write the same again: what is no result now is none at the next start either.

@@ -88,6 +88,19 @@ def test_what_the_machine_refuses_names_file_reason_and_cure(name: str) -> None:
     assert str(fault).endswith("and run the same command again")
 
 
+@pytest.mark.parametrize("kind", [BadInput, KeyError])
+def test_an_address_is_said_without_its_password(
+    kind: type[Exception], scripts: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = kind("git push: unable to access 'https://ann:hunter2@git.example.org/code?token=hunter2': 403")
+    guard.last_words(error)
+    said = capsys.readouterr().err
+    assert "https://***@git.example.org/code?token=***" in one_line(said)
+    kept = [path.read_text() for path in (scripts.parent / "out").rglob("*.txt")]
+    assert len(kept) == (kind is KeyError)
+    assert not [text for text in (said, *kept) if "hunter2" in text]
+
+
 def test_a_traceback_is_kept_for_the_report(scripts: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def deep() -> None:
         deep()

@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sweep.engines import holding, processes
+from sweep.engines import holding, pod, processes
 from sweep.engines.attempt import Attempt, grace_of
 from sweep.errors import BadInput
 from sweep.files import write_atomic
@@ -133,7 +133,7 @@ class LocalEngine:
         self.on_tick = on_tick
         self.say = say
         self.store = store
-        self.host = _host_environment(path)
+        self.host = pod.host_environment(path)
         self.began = time.monotonic()
         known = read_states(folder)
         named = {trial.job for trial in rendered.trials}
@@ -296,14 +296,6 @@ def _policy(spec: Mapping[str, Any], code: int) -> str:
         if codes and (code in codes["values"]) == (codes["operator"] == "In"):
             return str(rule["action"])
     return "Count"
-
-
-def _host_environment(path: Sequence[Path]) -> dict[str, str]:
-    """Of this machine's environment only what a container would have too, and one thread a trial."""
-    kept = {name: os.environ[name] for name in ("LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH") if name in os.environ}
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-    words = [*map(str, path), os.environ.get("PATH", os.defpath)]
-    return kept | threads | {"PATH": os.pathsep.join(words), "SWEEP_ENGINE": "local"}
 
 
 def _last_line(log: Path) -> str:

@@ -8,15 +8,23 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sweep import secrets
 from sweep.errors import BadInput
 from sweep.render import Object, container_of
 
 _REFERENCE = re.compile(r"\$\$|\$\(([^()]*)\)")
+KEPT = (
+    *("LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+    *(f"{name}_proxy" for name in ("http", "https", "all", "no")),
+    *(f"{name}_PROXY" for name in ("HTTP", "HTTPS", "ALL", "NO")),
+)
+"""Variables of a person's that a local process has too."""
 HOST_MOUNTS = frozenset({"/dev/shm"})
 """Mount paths that every host has: a local process uses the host's own."""
 
@@ -75,18 +83,51 @@ def process(
         for mount in container["volumeMounts"]
         if mount["mountPath"] not in HOST_MOUNTS
     }
-    env = dict(host)
+    own = _variables(container["env"], pod, mounts)
+    words = [*container["command"], *container.get("args", [])]
+    return Process([remap(expand(word, own), mounts) for word in words], {**host, **own}, folders, files)
+
+
+def host_environment(path: Sequence[Path]) -> dict[str, str]:
+    """Of this machine's environment only what a container would have too, and one thread a trial.
+
+    How the network is reached counts among that, as long as no password is in it. `path`: what comes before PATH.
+    """
+    kept = {name: os.environ[name] for name in KEPT if name in os.environ and not secrets.in_text(os.environ[name])}
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    words = [*map(str, path), os.environ.get("PATH", os.defpath)]
+    return kept | threads | {"PATH": os.pathsep.join(words), "SWEEP_ENGINE": "local"}
+
+
+def environment(values: Mapping[str, Any], path: Sequence[Path]) -> dict[str, str]:
+    """What a trial's command gets of this machine and of the value `env`, for a command that is no trial's.
+
+    Raises BadInput where a variable that comes from a Secret is not in the person's environment.
+    """
+    listed = [{"name": name, **_as_variable(value)} for name, value in sorted(values.items()) if value is not None]
+    return host_environment(path) | _variables(listed, {}, {})
+
+
+def _as_variable(value: Any) -> dict[str, Any]:
+    """An entry of the value `env` as the chart writes it into a container."""
+    if isinstance(value, Mapping):
+        return {"valueFrom": {"secretKeyRef": {"name": value.get("secret"), "key": value.get("key")}}}
+    return {"value": str(value)}
+
+
+def _variables(
+    listed: Sequence[Mapping[str, Any]], pod: Mapping[str, str], mounts: Mapping[str, str]
+) -> dict[str, str]:
+    """A container's `env` as its process has it."""
     own: dict[str, str] = {}
-    for variable in container["env"]:
+    for variable in listed:
         name = variable["name"]
         value = _value(variable, pod)
         if "value" in variable:
             value = expand(value, own)
         # TRIAL is the identity and stays to the letter; elsewhere a mount path means the directory mounted there.
         own[name] = value if name == "TRIAL" else remap(value, mounts)
-    env |= own
-    words = [*container["command"], *container.get("args", [])]
-    return Process([remap(expand(word, own), mounts) for word in words], env, folders, files)
+    return own
 
 
 def expand(text: str, variables: Mapping[str, str]) -> str:

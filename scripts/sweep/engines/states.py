@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from sweep import secrets
 from sweep.engines.cluster import Cluster
 from sweep.records.exits import EXITS
 from sweep.render import Object
@@ -297,4 +298,4 @@ def seconds(time: Any) -> float:
 
 
 def _line(text: str) -> str:
-    return " ".join(text.split())[:300]
+    return secrets.masked(" ".join(text.split())[:1000])[:300]

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from sweep import secrets
+
 NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 LONGEST_SECONDS = 1e10
 """No attempt runs for 300 years: a record that says so is not believed."""
@@ -38,8 +40,8 @@ class Attempt:
         return self.status == "running" and abs(self.seen_at - self.alive_at) < ALIVE_SECONDS
 
     def text(self, name: str) -> str:
-        """A field of the record as text, "" where there is none."""
-        return str(self.record.get(name) or "")
+        """A field of the record as text, "" where there is none, `***` where a secret is."""
+        return secrets.masked(str(self.record.get(name) or ""))
 
     @property
     def seconds(self) -> float:

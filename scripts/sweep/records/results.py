@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from sweep import words
+from sweep import secrets, words
 from sweep.errors import BadInput
 from sweep.files import check_merged, write_atomic
 from sweep.records import booking, cells, same
@@ -234,8 +234,8 @@ def _commit(attempt: dict[str, Any]) -> str:
 
 
 def _text(value: Any) -> str:
-    """What others wrote, as a cell: one line, nothing in it that acts anywhere."""
-    return "" if value is None else words.line(str(value)[:LONGEST_REASON])[:LONGEST_REASON]
+    """What others wrote, as a cell: one line, nothing in it that acts anywhere, no secret."""
+    return "" if value is None else words.line(secrets.masked(str(value)[:LONGEST_REASON]))[:LONGEST_REASON]
 
 
 def to_csv(rows: Iterable[Row]) -> bytes:

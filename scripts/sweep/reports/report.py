@@ -17,7 +17,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from sweep import words
+from sweep import secrets, words
 from sweep.records import booking, results, store
 from sweep.records.attempt import Attempt
 from sweep.records.booking import Booked
@@ -257,7 +257,8 @@ def _failures(material: Material) -> Iterator[dict[str, Any]]:
                     "attempt": attempt.name,
                     "reason": attempt.text("reason"),
                     "log": [
-                        line[:LOG_WIDTH] for line in store.log_tail(material.store, trial, attempt.name, LOG_LINES)
+                        secrets.masked(line[:LOG_WIDTH])
+                        for line in store.log_tail(material.store, trial, attempt.name, LOG_LINES)
                     ],
                 }
                 for trial, attempt in found[-EXAMPLES:]
