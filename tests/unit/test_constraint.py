@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import operator
 from typing import Any
 
@@ -92,6 +93,28 @@ def test_what_only_a_point_shows_is_told_with_its_values(text: str, said: str) -
     with pytest.raises(Unclear) as caught:
         holds(text)
     assert str(caught.value) == said
+
+
+DEEP = [
+    "a" + " * a" * 240 + " < 1",
+    "-" * 900 + "a < 1",
+    "not " * 240 + "flag",
+    "a < " + "1+" * 400 + "1",
+    ".".join(["a"] * 480) + " < 1",
+    "a < " + "9" * 990,
+    "a < 1e999",
+    "(" * 10_000 + "a" + ")" * 10_000,
+    "a < " + "9" * 10_000,
+    "a < 2 ** 9 ** 9 ** 9",
+    "a" + " < a" * 240,
+    "a in [" + "1, " * 300 + "1]",
+]
+
+
+@pytest.mark.parametrize("text", DEEP, ids=lambda text: text[:12])
+def test_however_deep_or_large_it_holds_or_is_refused_in_words(text: str) -> None:
+    with contextlib.suppress(Unclear):
+        holds(text, POINT | {"a": 2**53})
 
 
 OPERATORS = {"+": operator.add, "-": operator.sub, "*": operator.mul}

@@ -30,6 +30,7 @@ ORDER: dict[type[ast.AST], Callable[[Any, Any], bool]] = {
     ast.GtE: operator.ge,
 }
 LONGEST = 1_000  # characters
+DEEPEST = 100  # levels: a chain `a + b + c` has as many as it has operators
 CONSTANTS = {"true": True, "false": False}
 
 
@@ -87,8 +88,10 @@ def _name(node: ast.AST) -> str | None:
     return None
 
 
-def _check(node: ast.AST, known: Mapping[str, Any], names: set[str]) -> None:
+def _check(node: ast.AST, known: Mapping[str, Any], names: set[str], depth: int = 0) -> None:
     """Refuse what is not known here, and note the hyperparameters that are named."""
+    if depth > DEEPEST:
+        raise Unclear(f"more than {DEEPEST} operators within each other; write several constraints")
     if name := _name(node):
         if name not in CONSTANTS:
             if name not in known:
@@ -114,7 +117,7 @@ def _check(node: ast.AST, known: Mapping[str, Any], names: set[str]) -> None:
             "no calls and no powers"
         )
     for child in children:
-        _check(child, known, names)
+        _check(child, known, names, depth + 1)
 
 
 def _value(node: ast.AST, point: Mapping[str, Any]) -> Any:
