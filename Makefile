@@ -161,6 +161,10 @@ cluster-down: .venv/.dev ## end it
 soak: .venv/.dev ## kills, clock jumps and full disks for half an hour; SECONDS=, SEED=
 	@PYTHONPATH=scripts .venv/bin/python -m tests.soak.soak $(if $(SECONDS),--seconds "$$SECONDS") $(if $(SEED),--seed "$$SEED") $(ARGS)
 
+.PHONY: fuzz
+fuzz: .venv/.dev ## damaged input for every reader, a minute each; SECONDS=, SEED=
+	@PYTHONPATH=scripts .venv/bin/python -m tests.fuzz.fuzz $(if $(SECONDS),--seconds "$$SECONDS") $(if $(SEED),--seed "$$SEED") $(ARGS)
+
 .PHONY: bench-trainer
 bench-trainer: .venv/.dev ## images/s of the trainer against a plain reference
 	@.venv/bin/python tools/trainer_python.py bench/bench_trainer.py $(ARGS)

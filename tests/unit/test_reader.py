@@ -4,7 +4,9 @@ between them."""
 from __future__ import annotations
 
 import ast
+import base64
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -12,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +23,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.engines import reader
+from sweep.engines import reader, stream
 from sweep.engines.cluster import Cluster, Refused
 from sweep.engines.reader import Brought, NoReader
 from sweep.errors import Unreachable
@@ -202,7 +205,7 @@ def bring(where: Path, mirror: Path, until: int | None) -> int:
             patch.setattr(of, name, counted(getattr(of, name)))
         try:
             for one in changed:
-                reader.keep(store.folder(mirror, one), PROGRAM.record(str(where), one))
+                reader.keep(store.folder(mirror, one), stream.of_trial(PROGRAM.record(str(where), one)))
         except Killed:
             pass
     return len(changed)
@@ -348,7 +351,7 @@ def test_a_pod_that_the_api_refuses_is_no_reader_with_its_reason(tmp_path: Path)
 def test_a_log_cut_anywhere_is_refused_and_what_it_told_is_right(tmp_path: Path) -> None:
     where = filled(tmp_path / "store")
     whole = b"\n".join(printed(where, "1000000", *(f"{one.id}:x" for one in TRIALS)))
-    records = [*reader.parse(whole.split(b"\n"))]
+    records = [*stream.parse(whole.split(b"\n"))]
     assert [record.get("trial") for record in records] == [*(one.id for one in TRIALS), None]
     for cut in range(len(whole)):
         before: list[dict[str, Any]] = []
@@ -359,11 +362,11 @@ def test_a_log_cut_anywhere_is_refused_and_what_it_told_is_right(tmp_path: Path)
         if whole[cut:].startswith(b"{"):
             break
         with pytest.raises(Unreachable, match="try again"):
-            [*reader.parse(whole[cut:].split(b"\n"))]
+            [*stream.parse(whole[cut:].split(b"\n"))]
 
 
 def _each(log: bytes, into: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    for record in reader.parse(log.split(b"\n")):
+    for record in stream.parse(log.split(b"\n")):
         into.append(record)
     yield from ()
 
@@ -391,14 +394,66 @@ def test_a_log_with_a_byte_changed_is_refused(data: st.DataObject) -> None:
 def test_a_last_record_without_one_of_its_words_is_refused(key: bytes) -> None:
     assert LOG.count(key) == 1
     with pytest.raises(Unreachable, match="last record arrived damaged"):
-        [*reader.parse(LOG.replace(key, key[:1] + b"other").split(b"\n"))]
+        [*stream.parse(LOG.replace(key, key[:1] + b"other").split(b"\n"))]
 
 
 def test_records_out_of_order_or_missing_are_refused() -> None:
     one, two, three, end = LOG.split(b"\n")
     for lines in ([two, one, three, end], [one, three, end], [one, one, two, three, end], [end], []):
         with pytest.raises(Unreachable):
-            [*reader.parse(lines)]
+            [*stream.parse(lines)]
+
+
+def stream_of(*records: Any) -> list[bytes]:
+    """Records as a Pod would print them that may print anything."""
+    lines = [base64.b64encode(zlib.compress(json.dumps(one).encode())) for one in records]
+    digest = hashlib.sha256(b"".join(line + b"\n" for line in lines)).hexdigest()
+    return [*lines, json.dumps({"left": 0, "unread": [], "now": 1e9, "lines": len(lines), "sha256": digest}).encode()]
+
+
+def test_a_stream_names_no_file_but_those_of_a_trial_that_was_asked_for(tmp_path: Path) -> None:
+    data = {"data": "eA==", "size": 1, "mtime_ns": 0}
+    good = f"attempts/{ATTEMPTS[0]}/output.log"
+    bad = ["../x", "/x", "x", "result.json/x", f"attempts/{ATTEMPTS[1]}/output.log", f"attempts/{ATTEMPTS[0]}/x", ""]
+    names = [ATTEMPTS[0], "..", ".x", "a/b", "", "\ud800", "a\nb", "x" * 300]
+    record = {"trial": TRIALS[0].id, "attempts": names, "files": dict.fromkeys([good, *bad], data)}
+    told, _ = stream.parse(stream_of(record))
+    assert (told["attempts"], [*told["files"]]) == ([ATTEMPTS[0]], [good])
+
+    class Told(Pods):
+        def log(self, pod: str, container: str, *, tail: int | None = None) -> Iterator[bytes]:  # noqa: ARG002
+            yield from stream_of(record | {"trial": "0123456789ab"})
+
+    with pytest.raises(Unreachable, match="0123456789ab, which nobody asked for"):
+        refresh(Told(tmp_path / "store"), tmp_path / "mirror")
+    assert not (tmp_path / "mirror").exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"trial": "../../x"},
+        {"trial": 1},
+        {"attempts": None},
+        {"files": []},
+        {"files": {"result.json": None}},
+        {"files": {"result.json": {"data": 1, "size": 1, "mtime_ns": 0}}},
+        {"files": {"result.json": {"data": "eA==", "size": 0, "mtime_ns": 0}}},
+        {"files": {"result.json": {"data": "eA==", "size": 2**60, "mtime_ns": 0}}},
+        {"files": {"result.json": {"data": "eA==", "size": 1, "mtime_ns": 2**70}}},
+    ],
+)
+def test_a_record_of_wrong_types_is_refused(change: dict[str, Any]) -> None:
+    record = {"trial": TRIALS[0].id, "attempts": [], "files": {}}
+    assert next(stream.parse(stream_of(record))) == record
+    with pytest.raises(Unreachable, match="a record arrived damaged"):
+        [*stream.parse(stream_of(record | change))]
+
+
+def test_a_record_that_unpacks_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "LARGEST_BYTES", 1000)
+    with pytest.raises(Unreachable, match="more than 0 MiB"):
+        [*stream.parse(stream_of({"trial": TRIALS[0].id, "attempts": [" " * 10_000], "files": {}}))]
 
 
 def _log() -> bytes:
@@ -407,7 +462,7 @@ def _log() -> bytes:
 
 
 LOG = _log()
-RECORDS = [*reader.parse(LOG.split(b"\n"))]
+RECORDS = [*stream.parse(LOG.split(b"\n"))]
 
 
 # ---- what cannot be read, or is too much ----
@@ -428,7 +483,7 @@ def test_what_cannot_be_read_is_told_and_stays_as_it_was(tmp_path: Path, capfdbi
     monkeypatch.setattr(os, "stat", stat)
     capfdbinary.readouterr()
     lines = in_process(where, 10**6, [f"{one.id}:x" for one in TRIALS], lambda: capfdbinary.readouterr().out)
-    *told, end = reader.parse(lines)
+    *told, end = stream.parse(lines)
     assert [record["trial"] for record in told] == [TRIALS[0].id, TRIALS[2].id]
     assert end["unread"] == [f"{broken}: Input/output error"]
     monkeypatch.undo()

@@ -7,21 +7,18 @@ memory is bounded and no log is rotated away. Where no Pod can be started, termi
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import importlib.util
 import json
 import os
 import shutil
 import time
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sweep.engines import states
+from sweep.engines import states, stream
 from sweep.engines.cluster import Cluster, Refused
 from sweep.errors import SweepError, Unreachable
 from sweep.files import write_atomic
@@ -37,8 +34,6 @@ STALE_SECONDS = 3600
 """A reader Pod that is older is nobody's any more: it may run for 15 minutes."""
 START_SECONDS = 180
 """How long the Pod may take to start: its image lies on every node that ran a trial."""
-LATEST = 1e11
-"""No clock is later: seconds of the epoch in 3,000 years."""
 PASS_SECONDS = 900
 """And how long to end, its start included."""
 SIGNS = ("attempt.json", "result.json")
@@ -77,11 +72,16 @@ def refresh(
         asked = waiting[:PASS_TRIALS]
         known = [f"{trial}:{fingerprint(str(store.folder(mirror, trial)))}" for trial in asked]
         (pod,) = read_manifest(render({"bytes": PASS_BYTES, "known": known}))
+        wanted = set(asked)
         for record in _pass(cluster, pod):
             if "trial" in record:
+                if record["trial"] not in wanted:
+                    raise Unreachable(f"reader: it told of {record['trial']}, which nobody asked for; try again")
                 keep(store.folder(mirror, record["trial"]), record)
                 brought.changed += 1
             else:
+                if record["left"] >= len(asked):
+                    raise Unreachable("reader: its Pod looked at no trial; try again")
                 waiting = waiting[len(asked) - record["left"] :]
                 brought.unread += record["unread"]
                 begun.append(record["now"])
@@ -147,7 +147,7 @@ def _pass(cluster: Cluster, pod: Object) -> Iterator[dict[str, Any]]:
         raise NoReader(str(error)) from error
     try:
         _wait(cluster, name)
-        yield from parse(cluster.log(name, "reader"))
+        yield from stream.parse(cluster.log(name, "reader"))
     except Refused as error:
         if error.status != 404:
             raise
@@ -180,33 +180,10 @@ def _wait(cluster: Cluster, name: str) -> None:
         delay = min(2.0, delay * 1.3)
 
 
-def parse(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
-    """What a reader printed, record by record; the last has no trial. Raises Unreachable where lines are missing."""
-    digest, count = hashlib.sha256(), 0
-    for line in lines:
-        try:
-            record = json.loads(
-                line if line.startswith(b"{") else zlib.decompress(base64.b64decode(line, validate=True))
-            )
-        except (ValueError, zlib.error) as error:
-            raise Unreachable(f"reader: a record arrived damaged ({error}); try again") from error
-        if "trial" not in record:
-            known = record.keys() >= {"left", "unread", "now", "lines", "sha256"}
-            if not known or not store.is_number(record["now"]) or abs(record["now"]) > LATEST:
-                raise Unreachable("reader: its last record arrived damaged; try again")
-            if (record["lines"], record["sha256"]) != (count, digest.hexdigest()):
-                raise Unreachable(f"reader: {record['lines']} records were sent and {count} arrived whole; try again")
-            yield record
-            return
-        digest.update(line + b"\n")
-        count += 1
-        yield record
-    raise Unreachable(f"reader: its log broke off after {count} records; try again")
-
-
 def keep(folder: Path, record: dict[str, Any]) -> None:
-    """Make the mirror's folder of a trial hold exactly what the record tells, with the store's times: all or nothing,
-    so that a fingerprint stands for the files that it does not cover too. Logs of older attempts, told before, stay.
+    """Make the mirror's folder of a trial hold exactly what the record (of stream.parse) tells, with the store's times:
+    all or nothing, so that a fingerprint stands for the files that it does not cover too. Logs of older attempts, told
+    before, stay.
     """
     fresh, old = (folder.with_name(f".{folder.name}.{word}") for word in ("new", "old"))
     for left in (fresh, old):
@@ -219,7 +196,7 @@ def keep(folder: Path, record: dict[str, Any]) -> None:
             shutil.copy2(folder / log, fresh / log)
     for name, told in record["files"].items():
         path = fresh / name
-        path.write_bytes(base64.b64decode(told["data"]))
+        path.write_bytes(told["data"])
         if path.name in SIGNS:  # too large to have come whole, so none of ours: its size says it here too
             os.truncate(path, told["size"])
         os.utime(path, ns=(told["mtime_ns"], told["mtime_ns"]))

@@ -16,7 +16,7 @@ from sweep.files import check_merged, write_atomic
 from sweep.records import booking, cells, same
 from sweep.records.attempt import Attempt
 from sweep.records.booking import Booked
-from sweep.records.store import FINAL, Snapshot, Stored, is_number
+from sweep.records.store import FINAL, ID, Snapshot, Stored, is_number
 from sweep.render import Trial
 
 CSV_VERSION = 1
@@ -275,6 +275,8 @@ def _row_of(header: list[str], line: list[str]) -> Row:
     given = dict(zip(header, line, strict=True))
     if given["schema_version"] != str(CSV_VERSION):
         raise ValueError(f"schema_version {given['schema_version']}, this helm-sweep reads {CSV_VERSION}")
+    if not ID.fullmatch(given["id"]):
+        raise ValueError(f"id {given['id'][:100]!r} is none")
     if given["status"] not in STATUSES:
         raise ValueError(f"status {given['status']!r} is none of {', '.join(STATUSES)}")
     made: dict[str, Any] = {name: cells.text_of(given[name]) for name in ("id", "status", "store", "engine", *TEXTS)}

@@ -32,7 +32,7 @@ BEGIN = re.compile(
 BEGIN_LIKE = re.compile(r"\s*# expanded from space\.yaml\b.*")
 END = re.compile(r"\s*# end\s*")
 TITLE = re.compile(r"# (.*?)(?: from results\.csv ([0-9a-f]+) on (\w+))? by (\w+ [\w.+]+(?:, \w+ [\w.+]+)*)")
-ROUND = re.compile(r"round (\d+) of \d+")
+ROUND = re.compile(r"round ([0-9]{1,9}) of [0-9]+")
 READER = json.JSONDecoder()
 ADVICE = "write `# expanded from space.yaml: not yet` and `# end` as two indented lines below `trials:`"
 
