@@ -53,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
     trials = session.rendered.trials
     listed = {trial.id for trial in trials}
     rows = [row for row in results.read(session.files.results) if row.id in listed]
-    budget = str(session.settings.get("budget") or "")
+    budget = session.settings.budget
     choice = stats.choose(rows, results.objectives(trials)[0], session.engine, budget)
     chosen = [point.trial for point in best.winners(choice, args.top, args.max_cost)]
     said = verdict.sentences(choice, verdict.varied(rows)) if chosen[0] == choice.points[0].trial else []

@@ -21,7 +21,7 @@ def prepare(session: Session, words: list[str]) -> int:
 
     Its environment is that of a trial, and not the person's.
     """
-    command = session.settings.get("data", {}).get("prepare")
+    command = session.settings.data.prepare
     if not session.data_folder:
         cli.say(f"{session.name}: needs no data set")
         return 0
@@ -29,7 +29,7 @@ def prepare(session: Session, words: list[str]) -> int:
         raise BadInput(
             f"data.prepare: is not set; put the data set {session.data_id} into {session.data_folder} by hand"
         )
-    given = session.settings.get("env") or {}
+    given = session.settings.env
     path = [environments.ensure(session.requirements)] if session.requirements else []
     env = pod.environment(given, path) | {"DATA_ID": session.data_id}
     session.data_folder.mkdir(parents=True, exist_ok=True)

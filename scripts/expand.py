@@ -12,14 +12,14 @@ import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import cli
-from sweep import commits, freezing, git
+from sweep import commits, freezing, git, settings
 from sweep.errors import BadInput
 from sweep.files import write_atomic
 from sweep.layout import Clone
-from sweep.session import choose_engine, merged
+from sweep.session import choose_engine
+from sweep.settings import Settings
 from sweep.spaces import expansion, search, space, spacefile, valuesfile
 from sweep.spaces.valuesfile import ValuesFile
 from sweep.words import counted
@@ -67,17 +67,15 @@ def wish(args: argparse.Namespace) -> expansion.Wish:
     return expansion.Wish(section, args.force, args.quorum)
 
 
-def settings(clone: Clone, values: ValuesFile | None) -> dict[str, Any]:
-    """base.yaml, if there is one, with the head of the sweep's values.yaml over it."""
-    return merged(valuesfile.base(clone).data if clone.base.exists() else {}, values.head.data if values else {})
+def read_settings(clone: Clone, values: ValuesFile | None) -> Settings:
+    """What base.yaml and the sweep's values.yaml set, as far as they are there."""
+    base = [valuesfile.base(clone)] if clone.base.exists() else []
+    return settings.read(clone.chart, *base, *([values.head] if values else []))
 
 
-def limits(settings: dict[str, Any], trials: int, most: int) -> str:
-    """What the trials may cost, where the sweep sets a limit; `most`: those of all rounds."""
-    seconds = settings.get("limit_seconds")
-    gpus = (settings.get("gpu") or {}).get("count", 1)
-    if not seconds:
-        return ""
+def limits(given: Settings, trials: int, most: int) -> str:
+    """What the trials may cost; `most`: those of all rounds."""
+    seconds, gpus = given.limit_seconds, given.gpu.count
 
     def cost(count: int) -> str:
         hours = count * seconds / 3600
@@ -89,7 +87,7 @@ def limits(settings: dict[str, Any], trials: int, most: int) -> str:
 
 def summary(domain: space.Space | None, final: ValuesFile, trials: int) -> str:
     """`9 trials (random, n=8, seed=0; 1 by hand)`."""
-    own = len(final.head.data.get("trials") or [])
+    own = len(final.head.said("trials") or [])
     done, rounds = final.block.rounds if final.block else 0, search.rounds(domain) if domain else 0
     added = search.added(final.block)
     parts = [
@@ -121,18 +119,18 @@ def main(argv: list[str] | None = None, clone: Clone | None = None) -> int:
     values = valuesfile.load(files) if files.values.exists() else None
     if values:
         valuesfile.check(values, args.sweep, schema)
-    given = settings(clone, values)
+    given = read_settings(clone, values)
     text, note = expansion.text(files, domain, values, wish(args), lambda: choose_engine(args.engine, given)[0])
     final = values if values and values.text == text else valuesfile.parse(text, clone.relative(files.values))
     trials = valuesfile.check(final, args.sweep, schema) if final is not values else len(final.trials())
     if not trials:
-        raise BadInput(f"{final.shown}: no trials; write one below `trials:`, or a space.yaml to expand")
+        raise final.head.bad(("trials",), "no trials; write one below `trials:`, or a space.yaml to expand")
     unsaved = args.allow_dirty or args.no_commit or args.dry_run
     code_text, said = freezing.text(files, final, args.code, repin=args.repin, dirty_allowed=unsaved)
     edited = expansion.by_hand(files, values)
     counted = summary(domain, final, trials)
     most = search.most_trials(domain) if domain else 0
-    cli.say(f"{args.sweep}: {counted}{limits(settings(clone, final), trials, most)}")
+    cli.say(f"{args.sweep}: {counted}{limits(read_settings(clone, final), trials, most)}")
     for line in filter(None, (note, said)):
         cli.say(f"{args.sweep}: {line}")
     pending = [(path, new) for path, new in ((files.values, text), (files.code, code_text)) if new is not None]

@@ -73,7 +73,7 @@ def main(argv: list[str] | None = None) -> int:
         cli.put(dataclasses.asdict(made) | {"engine": session.engine, "why": session.why})
     else:
         show(session, made)
-    plan.check_budget(made, session.settings.get("budget_gpu_hours"))
+    plan.check_budget(made, session.settings.budget_gpu_hours)
     return 0
 
 

@@ -50,7 +50,7 @@ def material(session: Session) -> Material:
     if not rows:
         raise BadInput(f"{session.files.clone.relative(session.files.results)}: has no rows; run `make collect` first")
     objectives = results.objectives(trials)
-    budget = str(session.settings.get("budget") or "")
+    budget = session.settings.budget
     choice = stats.choose(rows, objectives[0], session.engine, budget)
     snapshot = store.read(session.store_folder, trials, session.files.store_cache)
     front = pareto.front(rows, objectives, session.engine, budget) if len(objectives) > 1 else None

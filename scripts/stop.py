@@ -16,7 +16,7 @@ def suspend(session: Session, stop: bool, dry_run: bool) -> int:
         raise BadInput(
             "stop: the local engine is stopped by Ctrl-C, and `make sweep` goes on; this is for ENGINE=cluster"
         )
-    if session.settings.get("queue"):
+    if session.settings.queue:
         raise BadInput("queue: Kueue decides when these Jobs run; hold its LocalQueue by `stopPolicy: HoldAndDrain`")
     changed = 0
     for name, state in states.look(session.cluster, session.name).items():

@@ -25,7 +25,7 @@ def main() -> int:
         raise BadInput("uninstall: the local engine installs nothing; this is for ENGINE=cluster")
     cluster, patient = session.cluster, Patience(cli.say)
     known = patient(lambda: release.provenances(cluster, session.name))
-    names = sorted({*known, *release.names(session.name, session.shards)})
+    names = sorted({*known, *release.names(session.name, session.settings.shards)})
     if args.dry_run:
         cli.say(f"{session.name}: would uninstall {', '.join(sorted(known)) or 'nothing'}")
         return 0

@@ -22,6 +22,9 @@ Needs `batch/v1` on Kubernetes 1.31 or newer, helm 3 or 4, and nothing installed
 hash of what it computes; [docs/design.md](../docs/design.md) says of what. Values that are no part of the identity can
 change without a trial being run again.
 
+`null` takes away what is set below it, the default too. A value whose default is empty is then empty; any other must be
+there, so its null is refused.
+
 This page and `values.yaml` are generated from `values.schema.json` by `make docs`.
 
 | value | type | default | meaning |
@@ -42,8 +45,9 @@ def resolve(schema: Schema, root: Schema) -> Schema:
 
 
 def type_of(schema: Schema) -> str:
-    kinds = schema["type"]
-    return kinds if isinstance(kinds, str) else " or ".join(kinds)
+    """Its kinds; null is one to tell only where it is the default, or where there is none."""
+    kinds = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
+    return " or ".join(kind for kind in kinds if kind != "null" or schema.get("default") is None)
 
 
 def values_lines(properties: Schema, root: Schema, indent: int = 0) -> list[str]:

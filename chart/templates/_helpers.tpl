@@ -96,9 +96,9 @@ read (NUL: no process can be given it). Hyperparameters have the schema for it. 
 {{- if not (or .image.digest .image.tag) }}{{ fail "image.tag: give a tag, or better image.digest" }}{{ end -}}
 {{- if and .strict (not .image.digest) }}{{ fail "image.digest: is missing, and strict is true; write the digest of the image, sha256:…, or `strict: false`" }}{{ end -}}
 {{- if not .objective }}{{ fail "objective: name the metric that ranks trials, as in `objective: {metric: val_accuracy, direction: maximize}`" }}{{ end -}}
-{{- if hasKey .hyperparameters "seed" }}{{ fail "hyperparameters.seed: a seed belongs to a trial; write it into the trials" }}{{ end -}}
+{{- if hasKey (.hyperparameters | default dict) "seed" }}{{ fail "hyperparameters.seed: a seed belongs to a trial; write it into the trials" }}{{ end -}}
 {{- range $name := list "resources" "gpu" -}}
-  {{- if hasKey $.Values.hyperparameters $name }}{{ fail (printf "hyperparameters.%s: this name is no hyperparameter's; set `%s` beside hyperparameters, or rename it" $name $name) }}{{ end -}}
+  {{- if hasKey ($.Values.hyperparameters | default dict) $name }}{{ fail (printf "hyperparameters.%s: this name is no hyperparameter's; set `%s` beside hyperparameters, or rename it" $name $name) }}{{ end -}}
 {{- end -}}
 {{- if and .code.files (ne .code.source "bundle") }}{{ fail "code.files: only read with code.source: bundle" }}{{ end -}}
 {{- if and (eq .code.source "bundle") (not .code.files) }}{{ fail "code.files: a bundle without files; `make sweep` (expand --repin) writes them" }}{{ end -}}
@@ -115,12 +115,23 @@ read (NUL: no process can be given it). Hyperparameters have the schema for it. 
 {{- include "helm-sweep.names.check" . -}}
 {{- end }}
 
-{{/* The source of a volume. Takes (dict "volume" MAP "key" STRING "readOnly" BOOL); `key` is for the message. */}}
-{{- define "helm-sweep.volume" -}}
+{{/* Which of nfs, pvc and hostPath a volume has: a list, empty where it is null or all of them are. JSON. */}}
+{{- define "helm-sweep.volume.kinds" -}}
 {{- $kinds := list -}}
 {{- range $kind := list "nfs" "pvc" "hostPath" -}}
-  {{- if index $.volume $kind }}{{ $kinds = append $kinds $kind }}{{ end -}}
+  {{- if get ($ | default dict) $kind }}{{ $kinds = append $kinds $kind }}{{ end -}}
 {{- end -}}
+{{- toJson $kinds -}}
+{{- end }}
+
+{{/* Not empty where the sweep has a data volume. */}}
+{{- define "helm-sweep.data.mounted" -}}
+{{- if include "helm-sweep.volume.kinds" .Values.data.volume | fromJsonArray }}true{{ end -}}
+{{- end }}
+
+{{/* The source of a volume. Takes (dict "volume" MAP "key" STRING "readOnly" BOOL); `key` is for the message. */}}
+{{- define "helm-sweep.volume" -}}
+{{- $kinds := include "helm-sweep.volume.kinds" .volume | fromJsonArray -}}
 {{- if gt (len $kinds) 1 -}}
   {{- fail (printf "%s: has %s; keep one (what a lower values file sets is switched off by null, as in `%s: null`)" .key (join " and " $kinds) (first $kinds)) -}}
 {{- else if not $kinds -}}
@@ -197,7 +208,7 @@ template:
 {{- $spec := include "helm-sweep.pod.own" . | fromYaml -}}
 {{- range $key, $value := .Values.pod -}}
   {{- if hasKey $spec $key }}{{ fail (printf "pod.%s: the chart sets this itself; see the chart's README for the value that does it" $key) }}{{ end -}}
-  {{- $_ := set $spec $key $value -}}
+  {{- if not (kindIs "invalid" $value) }}{{ $_ := set $spec $key $value }}{{ end -}}
 {{- end -}}
 {{- toJson $spec -}}
 {{- end }}
@@ -257,7 +268,7 @@ containers:
     command: [python3, -I, -S, /sweep/runner/trial.py]
     args:
       - --results=/sweep/results
-      {{- if .Values.data.volume }}
+      {{- if include "helm-sweep.data.mounted" . }}
       - --data=/sweep/data
       {{- end }}
       {{- if $bundle }}
@@ -299,7 +310,7 @@ containers:
       {{- else }}
       - {name: results, mountPath: /sweep/results}
       {{- end }}
-      {{- if .Values.data.volume }}
+      {{- if include "helm-sweep.data.mounted" . }}
       - {name: data, mountPath: /sweep/data, readOnly: true}
       {{- end }}
       {{- if or $bundle $git }}
@@ -314,7 +325,7 @@ containers:
       {{- end }}
 volumes:
   - {{ mergeOverwrite (dict "name" "results") (include "helm-sweep.volume" (dict "volume" .Values.results.volume "key" "results.volume" "readOnly" false) | fromJson) | toJson }}
-  {{- if .Values.data.volume }}
+  {{- if include "helm-sweep.data.mounted" . }}
   - {{ mergeOverwrite (dict "name" "data") (include "helm-sweep.volume" (dict "volume" .Values.data.volume "key" "data.volume" "readOnly" true) | fromJson) | toJson }}
   {{- end }}
   {{- if $bundle }}
@@ -380,7 +391,7 @@ there by then the kubelet makes as root. It runs our program alone, so it may se
   {{- $mounts = append $mounts (dict "name" "runner" "mountPath" "/etc/passwd" "subPath" "passwd" "readOnly" true) -}}
 {{- end -}}
 {{- $words := list -}}
-{{- range list .Values.code.url .Values.code.commit .Values.code.tree .Values.code.path -}}
+{{- range list .Values.code.url .Values.code.commit .Values.code.tree (.Values.code.path | default "") -}}
   {{- $words = append $words (replace "$" "$$" .) -}}
 {{- end -}}
 {{- dict
@@ -405,9 +416,9 @@ there by then the kubelet makes as root. It runs our program alone, so it may se
 {{- end }}
 
 {{- define "helm-sweep.resources" -}}
-{{- $requests := deepCopy .Values.resources.requests -}}
-{{- $limits := deepCopy .Values.resources.limits -}}
-{{- $claims := .Values.resources.claims -}}
+{{- $requests := include "helm-sweep.laid" (dict "lower" dict "upper" .Values.resources.requests) | fromJson -}}
+{{- $limits := include "helm-sweep.laid" (dict "lower" dict "upper" .Values.resources.limits) | fromJson -}}
+{{- $claims := .Values.resources.claims | default list -}}
 {{- range $key, $listed := dict "requests" $requests "limits" $limits -}}
   {{- if hasKey $listed $.Values.gpu.resource }}{{ fail (printf "resources.%s.%s: GPUs are asked for by gpu.count, of the sweep or the trial, by which they are booked too; remove it here" $key $.Values.gpu.resource) }}{{ end -}}
 {{- end -}}

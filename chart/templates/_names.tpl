@@ -6,7 +6,7 @@ words that name the key. tests/chart/test_names.py holds these lists against wha
 {{- define "helm-sweep.names.check" -}}
 {{- with .Values -}}
 {{- range $name := list "TRIAL" "POD_NAME" "POD_UID" "NODE_NAME" "SWEEP_ENGINE" "REPRODUCTION" "HYPERPARAMETERS_FILE" "DATA_DIR" "DATA_ID" "METRICS_FILE" "HISTORY_FILE" "CHECKPOINT_DIR" "SEED" -}}
-  {{- if hasKey $.Values.env $name }}{{ fail (printf "env.%s: this name belongs to the trial runner; take another" $name) }}{{ end -}}
+  {{- if hasKey ($.Values.env | default dict) $name }}{{ fail (printf "env.%s: this name belongs to the trial runner; take another" $name) }}{{ end -}}
 {{- end -}}
 {{- range $name, $_ := .podLabels -}}
   {{- if regexMatch "^(job-name|controller-uid|([^/]*[.])?(helm-sweep|helm\\.sh|app\\.kubernetes\\.io|batch\\.kubernetes\\.io|kueue\\.x-k8s\\.io)/.*)$" $name }}{{ fail (printf "podLabels.%s: this label tells whose the Pod is, so it is not yours to set; take a prefix of your own" $name) }}{{ end -}}
@@ -15,10 +15,10 @@ words that name the key. tests/chart/test_names.py holds these lists against wha
   {{- if regexMatch "^([^/]*[.])?(helm-sweep|helm\\.sh|batch\\.kubernetes\\.io)/" $name }}{{ fail (printf "podAnnotations.%s: annotations of this prefix are not yours to set; take a prefix of your own" $name) }}{{ end -}}
 {{- end -}}
 {{- range $name := list "containers" "initContainers" "ephemeralContainers" "volumes" "restartPolicy" "activeDeadlineSeconds" "terminationGracePeriodSeconds" "automountServiceAccountToken" "enableServiceLinks" "securityContext" -}}
-  {{- if hasKey $.Values.pod $name }}{{ fail (printf "pod.%s: the chart sets this itself; see the chart's README for the value that does it" $name) }}{{ end -}}
+  {{- if hasKey ($.Values.pod | default dict) $name }}{{ fail (printf "pod.%s: the chart sets this itself; see the chart's README for the value that does it" $name) }}{{ end -}}
 {{- end -}}
 {{- range $name := list "hostPID" "shareProcessNamespace" -}}
-  {{- if hasKey $.Values.pod $name }}{{ fail (printf "pod.%s: the processes of a trial are its own, so that it can end them and no other reaches them; remove it" $name) }}{{ end -}}
+  {{- if hasKey ($.Values.pod | default dict) $name }}{{ fail (printf "pod.%s: the processes of a trial are its own, so that it can end them and no other reaches them; remove it" $name) }}{{ end -}}
 {{- end -}}
 {{- if not (contains "/" .gpu.resource) }}{{ fail (printf "gpu.resource: %s is no extended resource; write one with its domain, as in nvidia.com/gpu" .gpu.resource) }}{{ end -}}
 {{- if regexMatch "@(trial|lineage|job)\\." (omit . "trials" "hyperparameters" "code" "command" | toJson) }}{{ fail "values: one holds @trial., @lineage. or @job., which stand for a trial's own in the chart; write it another way" }}{{ end -}}
@@ -41,7 +41,7 @@ words that name the key. tests/chart/test_names.py holds these lists against wha
   {{- range $own := list "/sweep" "/tmp" "/dev/shm" -}}
     {{- if or (hasPrefix (printf "%s/" $own) (printf "%s/" $path)) (hasPrefix (printf "%s/" (trimSuffix "/" $path)) (printf "%s/" $own)) }}{{ fail (printf "extraVolumeMounts.%d.mountPath: %s would cover %s, which is the chart's own; take another place" $index $mount.mountPath $own) }}{{ end -}}
   {{- end -}}
-  {{- if and $.Values.results.isolate (not $mount.readOnly) (include "helm-sweep.names.store" (dict "volume" $volume "results" $.Values.results.volume)) -}}
+  {{- if and $.Values.results.isolate (not $mount.readOnly) (include "helm-sweep.names.store" (dict "volume" $volume "results" ($.Values.results.volume | default dict))) -}}
     {{- fail (printf "extraVolumeMounts.%d: %s is the result store, of which a trial may write its own folders alone; add `readOnly: true`, or write `results: {isolate: false}`" $index $mount.name) -}}
   {{- end -}}
 {{- end -}}

@@ -178,10 +178,11 @@ def parse(text: str, shown: str) -> Bundle | Pin | None:
     made: type[Bundle | Pin] | None = {"bundle": Bundle, "git": Pin}.get(str(code.get("source")))
     if made is None:
         return None
-    try:
-        return made(**{key.name: code[key.name] for key in fields(made)})
-    except KeyError as error:
-        raise doc.bad(("code",), f"{error.args[0]} is missing; `expand --repin` writes this file anew") from None
+    for key in fields(made):
+        if not isinstance(code.get(key.name), dict if key.name == "files" else str):
+            problem = f"{key.name} is {'of the wrong kind' if key.name in code else 'missing'}"
+            raise doc.bad(("code",), f"{problem}; `expand --repin` writes this file anew")
+    return made(**{key.name: code[key.name] for key in fields(made)})
 
 
 def differences(frozen: Bundle | Pin, now: Bundle | Pin) -> list[str]:

@@ -20,15 +20,14 @@ def text(
     renew = repin or not files.code.exists()
     if folder and not renew:
         raise BadInput(f"--code {folder}: {shown} exists; add --repin to freeze the code anew")
-    wanted = values.head.data.get("code") or {}
-    source = wanted.get("source") or (frozen.source if frozen else "bundle")
-    url = str(wanted.get("url") or getattr(frozen, "url", ""))
+    source = values.head.said("code", "source") or (frozen.source if frozen else "bundle")
+    url = str(values.head.said("code", "url") or getattr(frozen, "url", ""))
     if source == "image" or (frozen is None and not renew):
         return None, ""  # `code: {source: image}`, by hand in one of the two files
     if frozen and frozen.source != source and not renew:
         raise BadInput(f"{shown}: code.source: is {frozen.source}, and values.yaml says {source}; add --repin")
     default = frozen.path if frozen else clone.relative(clone.trainer)
-    source_folder = clone.root / (folder or wanted.get("path") or default)
+    source_folder = clone.root / (folder or values.head.said("code", "path") or default)
     if not renew:
         assert frozen is not None
         try:

@@ -28,6 +28,9 @@ _CANCELLED = re.compile(r"^Release \S+ has been cancelled\.$", re.M)
 """What helm says among the manifests when a signal comes, and may then end with 0."""
 _PLACE = re.compile(r"execution error at \((?P<place>[^)]*)\): (?P<message>.*)")
 _PROBLEM = re.compile(r"^- (?:at '(?P<pointer>[^']*)': )?(?P<message>.*)")
+_MISSING = re.compile(
+    r"^(?:(?P<group>[^ :]*): )?(?P<three>\S+) is required|^missing propert(?:y|ies) '(?P<four>[^']*)'"
+)
 
 
 def binary() -> str:
@@ -94,6 +97,15 @@ def sources(chart: Path, files: Sequence[Path]) -> list[str]:
     return [chart.name, *(part for file in files for part in ("-f", word(file)))]
 
 
+def _in_words(key: str, message: str) -> str:
+    """`key: what`, of a complaint of the schema that helm 3 and helm 4 spell each in its own way."""
+    if missing := _MISSING.match(message):
+        group = key or (missing["group"] or "").removeprefix("(root)")
+        key = ".".join(filter(None, (group, missing["three"] or missing["four"])))
+        message = "is missing, or null; write its value"
+    return f"{key}: {message}" if key else message
+
+
 def reason(stderr: str) -> str:
     """Helm's error as one line: the chart's own words, or the schema's first complaints with their keys."""
     failed = _PLACE.search(stderr)
@@ -103,8 +115,7 @@ def reason(stderr: str) -> str:
     for line in stderr.splitlines():
         problem = _PROBLEM.match(line.strip())
         if problem:
-            key = (problem["pointer"] or "").strip("/").replace("/", ".")
-            problems.append(f"{key}: {problem['message']}" if key else problem["message"])
+            problems.append(_in_words((problem["pointer"] or "").strip("/").replace("/", "."), problem["message"]))
     if problems:
         more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
         return "; ".join(problems[:3]) + more

@@ -19,7 +19,6 @@ KINDS = {
     "boolean": "true or false",
     "array": "a list",
     "object": "a map",
-    "null": "nothing",
 }
 
 
@@ -27,16 +26,69 @@ def check(doc: Document, schema: dict[str, Any], *, partial: bool = False) -> No
     """Check `doc` by a JSON Schema; raises BadInput about the first problem in the file.
 
     partial: the file is one of several that are merged, so keys may be missing.
-    Advice comes from the schema: its `examples`, its known keys, its enum.
     """
-    from jsonschema.validators import validator_for  # takes a third of a second to import
-
-    errors = validator_for(schema)(schema).iter_errors(doc.data)
-    found = [item for error in errors for item in _problems(error) if not (partial and error.validator == "required")]
+    found = problems(doc.data, schema, partial=partial)
     if found:
         # On one line, an unknown key goes before a missing one: it is mostly the same key, misspelled.
         path, problem = min(found, key=lambda item: (doc.line(*item[0]), "missing" in item[1]))
         raise doc.bad(path, problem)
+
+
+def problems(data: Any, schema: dict[str, Any], *, partial: bool = False) -> list[tuple[tuple[Key, ...], str]]:
+    """(path, problem; advice) of all that the schema refuses; see `check`.
+
+    Advice comes from the schema: its `examples`, its known keys, its enum.
+    """
+    from jsonschema.validators import validator_for  # takes a third of a second to import
+
+    errors = validator_for(schema)(schema).iter_errors(data)
+    return [item for error in errors for item in _problems(error) if not (partial and error.validator == "required")]
+
+
+_KINDS: dict[str, Any] = {"string": str, "boolean": bool, "array": list, "object": dict, "null": type(None)}
+_RULES = {"type", "enum", "properties", "patternProperties", "additionalProperties", "required", "items", "$ref"}
+_BOUNDS = {"minimum", "maximum", "minLength", "maxLength", "minItems", "pattern"}
+_WORDS = {"$schema", "title", "description", "default", "examples", "definitions"}
+
+
+def fits(value: Any, part: dict[str, Any], root: dict[str, Any]) -> bool:
+    """Whether the schema plainly takes `value`: True is what `problems` finds nothing in, and costs no import.
+
+    False may mean no more than that the schema has a rule which is not known here.
+    """
+    if "$ref" in part:
+        part = root["definitions"][part["$ref"].rpartition("/")[2]]
+    kinds = part.get("type", [])
+    if not part.keys() <= _RULES | _BOUNDS | _WORDS or ("enum" in part and value not in part["enum"]):
+        return False
+    if kinds and not any(_is(value, kind) for kind in ([kinds] if isinstance(kinds, str) else kinds)):
+        return False
+    if isinstance(value, list):
+        items = part.get("items", {})
+        return len(value) >= part.get("minItems", 0) and all(fits(item, items, root) for item in value)
+    if isinstance(value, dict):
+        parts = [(below, rule) for key, below in value.items() for rule in _rules_of(key, part)]
+        missing = set(part.get("required", ())) - value.keys()
+        return not missing and all(rule is not False and fits(below, rule, root) for below, rule in parts)
+    if isinstance(value, str):
+        long = part.get("minLength", 0) <= len(value) <= part.get("maxLength", len(value))
+        return long and re.search(part.get("pattern", ""), value) is not None
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return not number or part.get("minimum", value) <= value <= part.get("maximum", value)
+
+
+def _rules_of(key: str, part: dict[str, Any]) -> list[Any]:
+    """What a schema of a map asks of the value of a key; False: there may be none."""
+    named = [rule for name, rule in part.get("properties", {}).items() if name == key]
+    matched = [rule for pattern, rule in part.get("patternProperties", {}).items() if re.search(pattern, key)]
+    return [*named, *matched] or [part.get("additionalProperties", {})]
+
+
+def _is(value: Any, kind: str) -> bool:
+    if kind in ("number", "integer"):
+        whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+        return isinstance(value, int | float) and not isinstance(value, bool) and (whole or kind == "number")
+    return isinstance(value, _KINDS[kind])
 
 
 def _problems(error: ValidationError) -> Iterator[tuple[tuple[Key, ...], str]]:
@@ -65,8 +117,8 @@ def _problems(error: ValidationError) -> Iterator[tuple[tuple[Key, ...], str]]:
                 example = wanted["examples"][0] if wanted.get("examples") else (wanted.get("enum") or ["…"])[0]
                 yield path, f"{key} is missing; write `{key}: {plain(example)}`"
     elif rule == "type":
-        due = [KINDS[kind] for kind in ([rule_value] if isinstance(rule_value, str) else rule_value)]
-        yield path, f"{_describe(value)}, {', '.join(due[:-1])}{' or ' if due[1:] else ''}{due[-1]} is due{advice}"
+        due = [KINDS[kind] for kind in ([rule_value] if isinstance(rule_value, str) else rule_value) if kind != "null"]
+        yield path, f"{describe(value)}, {', '.join(due[:-1])}{' or ' if due[1:] else ''}{due[-1]} is due{advice}"
     elif rule == "enum":
         near = difflib.get_close_matches(str(value), [str(item) for item in rule_value], 1)
         hint = f"did you mean {near[0]}?" if near else "write one of them"
@@ -89,7 +141,7 @@ def _show(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "…"
 
 
-def _describe(value: Any) -> str:
+def describe(value: Any) -> str:
     """`'abc' is a string`, and so on for every kind of value."""
     if value is None:
         return "it has no value (null)"

@@ -10,13 +10,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sweep import helm, render, yamlfile
+from sweep import helm, render, settings, yamlfile
 from sweep.engines import environments, kubeconfig, local, release, states
 from sweep.engines.cluster import Cluster
 from sweep.errors import BadInput
 from sweep.files import write_atomic
 from sweep.layout import Clone, SweepFiles, cache_dir
 from sweep.records import results, store
+from sweep.settings import Settings
 from sweep.spaces import valuesfile
 
 JobState = local.JobState | states.JobState
@@ -38,8 +39,8 @@ class Session:
     """A sweep and the engine that runs it. Rendering happens at the first use of `rendered`."""
 
     files: SweepFiles
-    settings: dict[str, Any]
-    """values/base.yaml with the head of the sweep's values.yaml over it, as helm would merge them; no trials."""
+    settings: Settings
+    """What values/base.yaml and the head of the sweep's values.yaml set."""
     engine: str
     """local | cluster"""
     why: str
@@ -63,53 +64,49 @@ class Session:
     @property
     def requirements(self) -> Path | None:
         """Lock file of the Python environment of local trials."""
-        named = self.settings.get("local", {}).get("requirements")
+        named = self.settings.local.requirements
         return self.files.clone.root / named if named else None
 
     @property
     def data_id(self) -> str:
-        return str(self.settings.get("data", {}).get("id") or "")
+        return self.settings.data.id
 
     @property
     def data_folder(self) -> Path | None:
         """Where the local engine finds the data set; None for a sweep without one."""
-        volume = self.settings.get("data", {}).get("volume")
+        volume = self.settings.data.volume
         if not volume:
             return None
-        if volume.get("hostPath"):
-            return Path(volume["hostPath"]["path"])
+        if volume.host_path:
+            return Path(volume.host_path)
         return cache_dir() / "datasets" / (self.data_id.removeprefix("sha256:")[:16] or "unnamed")
 
     @property
     def code_folder(self) -> Path:
         """The folder that the sweep's code was frozen from."""
         clone, code = self.files.clone, self.files.code
-        path = self.settings.get("code", {}).get("path")
+        path = self.settings.code.path
         if not path and code.exists():
-            path = yamlfile.load(code, clone.relative(code)).data["code"].get("path")
-        return clone.root / (path or clone.trainer)
+            path = yamlfile.load(code, clone.relative(code)).said("code", "path")
+        return clone.root / str(path or clone.trainer)
 
     @property
     def store_folder(self) -> Path:
         """The result store, where this machine has it: of a cluster's store that is not mounted here, the mirror."""
         if self.engine == "cluster":
             return Path(self.mounted) if self.mounted else self.files.mirror
-        host_path = (self.settings.get("results", {}).get("volume") or {}).get("hostPath")
-        return Path(host_path["path"]) if host_path else self.files.clone.store
+        volume = self.settings.results.volume
+        return Path(volume.host_path) if volume and volume.host_path else self.files.clone.store
 
     @property
     def mounted(self) -> str:
         """Where this machine mounts the cluster's result store; "" if it does not."""
-        return str(self.settings.get("cluster", {}).get("store") or "")
-
-    @property
-    def shards(self) -> int:
-        return int(self.settings.get("shards") or 1)
+        return self.settings.cluster.store
 
     @cached_property
     def rendered(self) -> render.Rendered:
         """What helm would install, read back. Raises BadInput with the place in the values file."""
-        if self.shards == 1 or self.engine == "local":
+        if self.settings.shards == 1 or self.engine == "local":
             return self._whole
         order = {trial.id: place for place, trial in enumerate(self._whole.trials)}
         found = [pair for one in self.releases for pair in zip(one.rendered.trials, one.rendered.jobs, strict=True)]
@@ -120,13 +117,13 @@ class Session:
     @cached_property
     def releases(self) -> list[release.Release]:
         """What helm is to install; those of several that have a trial. Their Jobs' names are their own."""
-        if self.shards == 1 or self.engine == "local":
+        if self.settings.shards == 1 or self.engine == "local":
             return [release.Release(self.name, tuple(self.values_files), self._whole)]
         lines = [line for _, line in sorted(valuesfile.load(self.files).trials(), key=lambda found: found[0])]
-        shares = release.shard_lines(self._whole.trials, lines, self.shards)
+        shares = release.shard_lines(self._whole.trials, lines, self.settings.shards)
         paths = release.write_shards(self.files.shards, shares)
         made = []
-        for name, path, share in zip(release.names(self.name, self.shards), paths, shares, strict=True):
+        for name, path, share in zip(release.names(self.name, self.settings.shards), paths, shares, strict=True):
             if share:
                 values = (*self.values_files, path)
                 made.append(release.Release(name, values, self._render(name, values)))
@@ -165,7 +162,7 @@ class Session:
         """The Pod that reads the result store in the cluster."""
         _write(self.files.reader_values, "What a reader is asked for", {"reader": wanted})
         values = [*self.values_files, self.files.reader_values]
-        name = release.names(self.name, self.shards)[0]
+        name = release.names(self.name, self.settings.shards)[0]
         return helm.template(self.files.clone.chart, name, values, self.cluster.namespace, only="reader.yaml")
 
     def dataset_manifest(self, wanted: dict[str, Any]) -> str:
@@ -214,23 +211,21 @@ def open_sweep(clone: Clone, name: str, target: Target | None = None) -> Session
                 else f"`make new SWEEP={name}` starts one"
             )
         )
-    settings = merged(
-        valuesfile.base(clone).data,
-        valuesfile.load(files).head.data,
-    )
-    if settings.get("sweep") != name:
-        raise BadInput(f"{clone.relative(files.values)}: sweep: is {settings.get('sweep')!r}; write `sweep: {name}`")
-    engine, why = choose_engine(target.engine, settings)
-    return Session(files, settings, engine, why, choose_cluster(target, settings))
+    head = valuesfile.load(files).head
+    given = settings.read(clone.chart, valuesfile.base(clone), head)
+    if given.sweep != name:
+        raise head.bad(("sweep",), f"is not the name of the folder; write `sweep: {name}`")
+    engine, why = choose_engine(target.engine, given)
+    return Session(files, given, engine, why, choose_cluster(target, given))
 
 
-def choose_engine(wanted: str, settings: dict[str, Any]) -> tuple[str, str]:
+def choose_engine(wanted: str, given: Settings) -> tuple[str, str]:
     """(engine, why). `auto` is the cluster only where cluster.context is kubectl's current context."""
     if wanted not in ENGINES:
         raise BadInput(f"ENGINE={wanted}: write one of {', '.join(ENGINES)}")
     if wanted != "auto":
         return wanted, f"ENGINE={wanted}"
-    context = (settings.get("cluster") or {}).get("context")
+    context = given.cluster.context
     if not context:
         return "local", "values/base.yaml names no cluster.context"
     current = kubeconfig.current_context()
@@ -239,36 +234,23 @@ def choose_engine(wanted: str, settings: dict[str, Any]) -> tuple[str, str]:
     return "local", f"kubectl's current context is {current or 'not set'}, not {context}"
 
 
-def choose_cluster(target: Target, settings: dict[str, Any]) -> Cluster:
+def choose_cluster(target: Target, given: Settings) -> Cluster:
     """The namespace a sweep goes to: as told, else as base.yaml says, else as the kubeconfig's context does."""
-    said = settings.get("cluster") or {}
-    context = target.context or said.get("context") or ""
-    namespace = target.namespace or said.get("namespace") or ""
+    context = target.context or given.cluster.context
+    namespace = target.namespace or given.cluster.namespace
     return Cluster(context, namespace or kubeconfig.namespace_of(context) or "default")
 
 
-def merged(lower: dict[str, Any], upper: dict[str, Any]) -> dict[str, Any]:
-    """`upper` over `lower` as helm merges values files: maps key by key, all else replaced."""
-    both = dict(lower)
-    for key, value in upper.items():
-        below = both.get(key)
-        both[key] = merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
-    return both
-
-
 def locate(message: str, files: SweepFiles) -> str:
-    """Put `file:line` before a reason of helm's that names a key, where the sweep's values file or the base has it."""
+    """Put `file:line` before a reason of helm's that names a trial, or a key that one of the values files has."""
     values = valuesfile.load(files)
-    key = re.split(r"[: ]", message, maxsplit=1)[0]
-    trial = re.match(r"trials[.\[](\d+)", key)
+    trial = re.match(r"trials[.\[](\d+)", message)
     if trial:
         lines = sorted(line for line, _ in values.trials())
         return f"{values.shown}:{lines[int(trial[1])]}: {message}"
-    path = tuple(key.split("."))
-    for document in (values.head, yamlfile.load(files.clone.base, files.clone.relative(files.clone.base))):
-        if path[0] in document.data:
-            return f"{document.where(*path)}: {message}"
-    return f"{values.shown}: {message}"
+    lower = [path for path in (files.clone.base, files.code) if path.exists()]
+    documents = [*(yamlfile.load(path, files.clone.relative(path)) for path in lower), values.head]
+    return settings.locate(message, documents)
 
 
 def _write(path: Path, what: str, values: dict[str, Any]) -> None:

@@ -47,7 +47,7 @@ def check_provenance(session: Session, provenance: Mapping[str, Any]) -> None:
 def check(session: Session, *, takeover: bool, say: Say) -> None:
     """Everything that can be wrong, before anything is changed. Raises BadInput, Unreachable."""
     cluster, releases = session.cluster, session.releases
-    release.check_size(session.name, release.sizes(releases, session.files.clone.chart), session.shards)
+    release.check_size(session.name, release.sizes(releases, session.files.clone.chart), session.settings.shards)
     check_image(session, say)
     patient = Patience(say)
     known = patient(lambda: release.provenances(cluster, session.name))
@@ -62,10 +62,10 @@ def check(session: Session, *, takeover: bool, say: Say) -> None:
 
 def check_image(session: Session, say: Say) -> None:
     """Say how to pin an image that is named by its tag alone; `strict` has the chart refuse it."""
-    image = session.settings.get("image") or {}
-    if not image.get("digest"):
+    image = session.settings.image
+    if not image.digest:
         say(
-            f"{session.name}: image {image.get('repository')}:{image.get('tag')} has no digest, so the tag may come to "
+            f"{session.name}: image {image.repository}:{image.tag} has no digest, so the tag may come to "
             "mean another image; `image: {digest: sha256:…}` in values/base.yaml pins it (docs/cluster.md: how)"
         )
 
@@ -92,7 +92,7 @@ def check_ancestors(session: Session, known: Mapping[str, Mapping[str, Any]]) ->
 
 def check_shards(session: Session, known: Mapping[str, Any], patient: Patience) -> None:
     """Raise BadInput where the number of shards was changed while Jobs run: a trial would be in two releases."""
-    wanted = set(release.names(session.name, session.shards))
+    wanted = set(release.names(session.name, session.settings.shards))
     other = sorted(known.keys() - wanted)
     if not other:
         return

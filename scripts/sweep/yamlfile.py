@@ -58,6 +58,13 @@ class Document:
                 break
         return key, value
 
+    def said(self, *path: str) -> Any:
+        """The value at `path`; None where there is none, or null."""
+        value = self.data
+        for key in path:
+            value = value.get(key) if isinstance(value, dict) else None
+        return value
+
     def line(self, *path: Key) -> int:
         """1-based line of the key at `path`."""
         return _line(self.node(*path)[0].start_mark, self.cut)

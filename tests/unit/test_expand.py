@@ -155,7 +155,7 @@ def test_a_sweep_without_trials_is_refused(clone: Clone) -> None:
     demo(clone).space.unlink()
     demo(clone).values.write_text("sweep: demo\ncommand: [x]\n")
     with pytest.raises(
-        BadInput, match=r"^values/demo/values.yaml: no trials; write one below `trials:`, or a space.yaml"
+        BadInput, match=r"^values/demo/values.yaml:1: trials: no trials; write one below `trials:`, or a space.yaml"
     ):
         run(clone)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -83,3 +85,26 @@ def test_verb_is_thin(verb: str) -> None:
 @pytest.mark.parametrize("noun", NOUNS, ids=lambda path: path.stem)
 def test_noun_is_read_in_one_sitting(noun: Path) -> None:
     assert code_lines(noun) <= 250
+
+
+def empty_chains(tree: ast.AST, keys: set[str]) -> Iterator[str]:
+    """Keys of which an absent value is made an empty one: `.get(key, {})`, and `.get(key) or {}`, `or []`, `or ""`."""
+
+    def key_of(node: ast.AST) -> str:
+        called = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "get"
+        name = node.args[0] if called and isinstance(node, ast.Call) and node.args else None
+        return str(name.value) if isinstance(name, ast.Constant) and name.value in keys else ""
+
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and len(node.args) > 1 and isinstance(node.args[1], ast.Dict | ast.List):
+            yield key_of(node)
+        elif isinstance(node, ast.BoolOp) and isinstance(node.values[-1], ast.Dict | ast.List):
+            yield key_of(node.values[0])
+
+
+@pytest.mark.parametrize("module", [*NOUNS, *sorted((ROOT / "scripts").glob("*.py"))], ids=lambda path: path.stem)
+def test_what_an_absent_value_means_is_known_in_one_place(module: Path) -> None:
+    """sweep/settings.py; of the head alone, Document.said is asked."""
+    schema = json.loads((ROOT / "chart" / "values.schema.json").read_text())
+    found = {key for key in empty_chains(ast.parse(module.read_text()), set(schema["properties"])) if key}
+    assert not found or module.stem == "settings"

@@ -13,13 +13,14 @@ from sweep.engines.cluster import Refused
 from sweep.engines.states import JobState
 from sweep.errors import BadInput
 from sweep.render import Object
+from sweep.settings import Settings
 from tests.unit.stores import trial
 
 
 def session(**parts: Any) -> Any:
     clone = SimpleNamespace(root=Path("/clone"))
     rendered = SimpleNamespace(trials=[trial({"lr": 1}), trial({"lr": 2})])
-    named = {"name": "toy", "shards": 1, "settings": {}, "files": SimpleNamespace(clone=clone), "rendered": rendered}
+    named = {"name": "toy", "settings": Settings(), "files": SimpleNamespace(clone=clone), "rendered": rendered}
     return SimpleNamespace(**(named | parts))
 
 

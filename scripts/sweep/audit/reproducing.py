@@ -58,7 +58,8 @@ def again(session: Session, trial: str, number: int) -> Rendered:
     _mount_its_own(job, f"reproductions/{trial}/{number}")
     needed = _needed(job)
     objects = [made for made in session.rendered.objects if made["metadata"]["name"] in needed]
-    if not any(VARIABLE in made.get("data", {}).get("trial.py", "") for made in objects):
+    maps = [made["data"] for made in objects if made["kind"] == "ConfigMap"]
+    if not any(VARIABLE in data.get("trial.py", "") for data in maps):
         raise BadInput(
             f"TRIAL={trial}: the runner of its commit is older than reproductions and would find the old result; "
             "check that commit out and run it on an empty result store"

@@ -18,7 +18,7 @@ from sweep.records import booking, results, same, store
 from sweep.records.attempt import Attempt
 from sweep.records.results import Row
 from sweep.records.store import Stored
-from sweep.session import merged
+from sweep.settings import hyperparameters
 from sweep.spaces import block as blocks
 from sweep.spaces import spacefile, valuesfile
 from sweep.spaces.valuesfile import ValuesFile
@@ -231,8 +231,8 @@ def _line(clone: Clone, row: Row, sweep: str, commit: str) -> Source | None:
     if values is None:
         return None
     base = git.show(clone.root, commit, clone.relative(clone.base)) or b""
-    settings = merged(yamlfile.parse(base.decode(errors="replace"), "values/base.yaml").data, values.head.data)
-    fixed, wanted = settings.get("hyperparameters") or {}, same.trial(row.hyperparameters, row.seed)
+    fixed = hyperparameters(yamlfile.parse(base.decode(errors="replace"), "values/base.yaml"), values.head)
+    wanted = same.trial(row.hyperparameters, row.seed)
     for line, trial in values.trials():
         if same.of_line(fixed, trial) == wanted:
             path = f"values/{sweep}/values.yaml"

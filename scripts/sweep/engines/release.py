@@ -110,7 +110,7 @@ def provenances(cluster: Cluster, sweep: str) -> dict[str, dict[str, Any]]:
     """Release name -> what its provenance says, of all releases that the sweep has on the cluster."""
     found = {}
     for made in cluster.list("ConfigMap", f"{states.SWEEP_LABEL}={sweep}"):
-        if "provenance.json" in made.get("data", {}):
+        if made.get("data") and "provenance.json" in made["data"]:
             found[made["metadata"]["labels"]["app.kubernetes.io/instance"]] = json.loads(
                 made["data"]["provenance.json"]
             )

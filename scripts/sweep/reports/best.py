@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sweep import settings
 from sweep.errors import BadInput, TrialsFailed
 from sweep.records import same
 from sweep.records.results import Row
@@ -40,7 +41,7 @@ def values(head: Mapping[str, Any], rows: Sequence[Row], sentences: Sequence[str
     A comment says how, by helm alone, and `sentences` why it is the best.
     """
     sweep = head["sweep"]
-    shared = head.get("hyperparameters") or {}
+    shared = settings.of(head).hyperparameters
     lines = [
         f"# The best of the sweep {sweep}, written by `make best`. In place of values/{sweep}/values.yaml helm",
         "# renders it to the same trial id, so a result that is there is not made again.",

@@ -39,22 +39,23 @@ def read(doc: Document, schema: dict[str, Any]) -> Space:
     """The space in `doc`, checked by the schema and by the rules that a schema cannot say."""
     check(doc, schema)
     data = doc.data
-    fixed: dict[str, Any] = data.get("hyperparameters", {})
+    fixed: dict[str, Any] = doc.said("hyperparameters") or {}
+    searched: dict[str, Any] = doc.said("space") or {}
     sampler = SAMPLERS[data["sampler"]["name"]]
     if "space" not in data and sampler.takes_space:
         raise doc.bad((), "space is missing; write `space: {lr: {type: float, low: 0.01, high: 1.0, log: true}}`")
-    for section in ("hyperparameters", "space"):
-        if "seed" in data.get(section, {}):
+    for section, names in (("hyperparameters", fixed), ("space", searched)):
+        if "seed" in names:
             raise doc.bad((section, "seed"), "a seed belongs to a trial; remove it; `replicates` repeats trials")
         for name in ("resources", "gpu"):
-            if name in data.get(section, {}):
+            if name in names:
                 raise doc.bad((section, name), "says in a trial what it asks of the cluster; give it another name")
-    for name in data.get("space", {}):
+    for name in searched:
         if name in fixed:
             line = doc.where("hyperparameters", name)
             raise doc.bad(("space", name), f"it is fixed as well ({line}); remove one of them")
     parameters: dict[str, Parameter] = {}
-    for name, raw in data.get("space", {}).items():
+    for name, raw in searched.items():
         parameters[name] = domain.read(doc, name, raw, _when(doc, name, raw.get("when", {}), parameters))
     meaning = {**data, "sampler": {key: value for key, value in data["sampler"].items() if key != "rounds"}}
     digest = hashlib.sha256(json.dumps(meaning, separators=(",", ":")).encode()).hexdigest()[:16]

@@ -12,6 +12,7 @@ from sweep.errors import BadInput
 from sweep.layout import Clone, SweepFiles
 from sweep.records import same
 from sweep.schema import check as schema_check
+from sweep.schema import describe
 from sweep.spaces import block as blocks
 from sweep.spaces.block import ADVICE, Block, Section
 from sweep.spaces.space import Space
@@ -28,9 +29,14 @@ class ValuesFile:
     head: Document
 
     def trials(self) -> list[tuple[int, dict[str, Any]]]:
-        """All trials with their 1-based lines, expanded and hand-written."""
+        """All trials with their 1-based lines, expanded and hand-written. Raises BadInput where they are no maps."""
         made = self.block.trials if self.block and not self.block.edited else []
-        own = self.head.data.get("trials") or []
+        own = self.head.said("trials") or []
+        if not isinstance(own, list):
+            raise self.head.bad(("trials",), f"{describe(own)}, a list is due")
+        for index, trial in enumerate(own):
+            if not isinstance(trial, dict):
+                raise self.head.bad(("trials", index), f"{describe(trial)}, a map is due")
         return made + [(self.head.line("trials", index), trial) for index, trial in enumerate(own)]
 
 
@@ -120,16 +126,14 @@ def check(values: ValuesFile, sweep: str, schema: dict[str, Any]) -> int:
     Raises BadInput with the line, also for a trial that repeats another. The chart checks all of it again, for those
     who use plain helm, but knows no lines.
     """
-    head, fixed = values.head, values.head.data.get("hyperparameters")
+    head, fixed = values.head, values.head.said("hyperparameters") or {}
     check_secrets(values)
-    # A null removes what a lower file sets, so it is no value to check; but a hyperparameter cannot be null.
-    kept = {name: head.data[name] for name in ("hyperparameters", "trials") if head.data.get(name) is not None}
-    schema_check(replace(head, data=_without_null(head.data) | kept), schema, partial=True)
+    schema_check(head, schema, partial=True)
     if head.data.get("sweep") != sweep:
         raise head.bad(("sweep",), f"is not the name of the folder; write `sweep: {sweep}`")
     lines: dict[str, int] = {}
     for line, trial in values.trials():
-        first = lines.setdefault(same.of_line(fixed or {}, trial), line)
+        first = lines.setdefault(same.of_line(fixed, trial), line)
         if first != line:
             raise BadInput(f"{values.shown}:{line}: trials: the same trial as on line {first}; remove one")
     return len(lines)
@@ -145,12 +149,6 @@ def check_secrets(values: ValuesFile) -> None:
     for line, trial in values.trials():
         for path, problem in secrets.find(trial):
             raise BadInput(f"{values.shown}:{line}: {'.'.join(map(str, ('trials', *path)))}: {problem}")
-
-
-def _without_null(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_null(item) for key, item in value.items() if item is not None}
-    return value
 
 
 def edits(old: ValuesFile, new: ValuesFile) -> list[str]:
@@ -192,7 +190,7 @@ def _check_equal(values: ValuesFile, space: Space, path: tuple[str, ...], given:
 
 def retries(values: ValuesFile) -> dict[str, int]:
     """Trial id -> how often it was retried."""
-    return dict(values.head.data.get("retries") or {})
+    return dict(values.head.said("retries") or {})
 
 
 def with_retries(values: ValuesFile, changes: dict[str, int]) -> str:

@@ -1,0 +1,214 @@
+"""What the scripts read of a sweep's values: the values files laid over the chart's defaults, checked, with types.
+
+Helm merges the same files when it renders; the engine must be chosen before that. So this is the one place that
+merges them here, and the one that knows what an absent value or null means; tests/unit/test_settings.py holds it to
+helm. Everything else is helm's and the chart's to read.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sweep import schema as schemas
+from sweep.yamlfile import Document, Key
+
+Part = TypeVar("Part")
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A volume that is set. `host_path` is its folder on the machine; "" if it is nfs or pvc."""
+
+    host_path: str = ""
+
+
+@dataclass(frozen=True)
+class Code:
+    path: str = ""
+
+
+@dataclass(frozen=True)
+class Image:
+    repository: str = ""
+    tag: str = ""
+    digest: str = ""
+
+
+@dataclass(frozen=True)
+class Data:
+    id: str = ""
+    volume: Volume | None = None
+    prepare: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Results:
+    volume: Volume | None = None
+
+
+@dataclass(frozen=True)
+class Gpu:
+    count: int = 1
+
+
+@dataclass(frozen=True)
+class ClusterPlace:
+    context: str = ""
+    namespace: str = ""
+    store: str = ""
+
+
+@dataclass(frozen=True)
+class Local:
+    requirements: str = ""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Named and nested as in the chart's values, where each is described. What is null there is empty here.
+
+    A field's own default stands for what the chart of an older commit does not know.
+    """
+
+    sweep: str = ""
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
+    env: Mapping[str, Any] = field(default_factory=dict)
+    limit_seconds: int = 3600
+    shards: int = 1
+    budget: str = ""
+    budget_gpu_hours: float | None = None
+    queue: str = ""
+    code: Code = Code()
+    image: Image = Image()
+    data: Data = Data()
+    results: Results = Results()
+    gpu: Gpu = Gpu()
+    cluster: ClusterPlace = ClusterPlace()
+    local: Local = Local()
+
+
+def read(chart: Path, *documents: Document) -> Settings:
+    """The settings by values files, lowest first, over the defaults of `chart`.
+
+    Raises BadInput with the file and line of what the chart's schema refuses. Trials are not looked at: they are many,
+    and the chart's to judge.
+    """
+    schema = json.loads((chart / "values.schema.json").read_text())
+    values = laid(defaults(schema), *({**document.data, "trials": []} for document in documents))
+    if not schemas.fits(values, schema, schema):
+        check(values, schema, documents)
+    return of(values)
+
+
+def of(values: Mapping[str, Any]) -> Settings:
+    """The settings in values that the chart's schema accepts."""
+    made: dict[str, Any] = dict(values)
+    for name, kind in _PARTS.items():
+        part = dict(values.get(name) or {})
+        if "volume" in part:
+            part["volume"] = _volume(part["volume"])
+        if "prepare" in part:
+            part["prepare"] = tuple(part["prepare"] or ())
+        made[name] = _filled(kind, part)
+    return _filled(Settings, made)
+
+
+def hyperparameters(*documents: Document) -> dict[str, Any]:
+    """Those that all trials share, by values files of any time, lowest first; nothing else of them is looked at."""
+    shared = laid({}, *(document.data for document in documents)).get("hyperparameters")
+    return shared if isinstance(shared, dict) else {}
+
+
+_PARTS: dict[str, type[Any]] = {
+    "code": Code,
+    "image": Image,
+    "data": Data,
+    "results": Results,
+    "gpu": Gpu,
+    "cluster": ClusterPlace,
+    "local": Local,
+}
+
+
+def _filled(kind: type[Part], values: Mapping[str, Any]) -> Part:
+    """A `kind` of those values that it has a field for; null is the field's default."""
+    given = {one.name: values.get(one.name) for one in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{name: _whole(value) for name, value in given.items() if value is not None})
+
+
+def _whole(value: Any) -> Any:
+    """2 for 2.0, which is a whole number to a schema."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _volume(values: Mapping[str, Any] | None) -> Volume | None:
+    kinds = {name: given for name, given in (values or {}).items() if given is not None}
+    return Volume(kinds["hostPath"]["path"] if "hostPath" in kinds else "") if kinds else None
+
+
+# ---- as helm merges ----
+
+
+def laid(lower: Mapping[str, Any], *uppers: Mapping[str, Any]) -> dict[str, Any]:
+    """Values over values as helm merges files: maps key by key, all else replaced, by null too."""
+    both = dict(lower)
+    for upper in uppers:
+        for key, value in upper.items():
+            below = both.get(key)
+            both[key] = laid(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return both
+
+
+def defaults(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The chart's values.yaml, which is made from its schema."""
+    return dict(_defaults(schema, schema))
+
+
+def _defaults(part: Mapping[str, Any], root: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, raw in part["properties"].items():
+        below = root["definitions"][raw["$ref"].rpartition("/")[2]] if "$ref" in raw else raw
+        if "default" in below:
+            yield name, below["default"]
+        elif "properties" in below:
+            yield name, dict(_defaults(below, root))
+
+
+# ---- errors ----
+
+
+def check(values: Mapping[str, Any], schema: dict[str, Any], documents: Sequence[Document]) -> None:
+    """Raise BadInput about the first of `values` that the schema refuses, where the uppermost document has it."""
+    found = [(*_place(path, documents), path, problem) for path, problem in schemas.problems(values, schema)]
+    if found:
+        document, _, path, problem = min(found, key=lambda one: (one[0].shown, one[0].line(*one[1])))
+        raise document.bad(path, problem)
+
+
+def locate(message: str, documents: Sequence[Document]) -> str:
+    """Put `file:line` before a reason of helm's that names a key, where the uppermost document has it."""
+    document, path = _place(re.split(r"[: ]", message, maxsplit=1)[0].split("."), documents)
+    return f"{document.where(*path) if path else document.shown}: {message}"
+
+
+def _place(path: Sequence[Key], documents: Sequence[Document]) -> tuple[Document, tuple[Key, ...]]:
+    """The uppermost document that has the most of `path`, and that part of it."""
+    known = [(document, _known(document.data, path)) for document in reversed(documents)]
+    return max(known, key=lambda one: len(one[1]))
+
+
+def _known(data: Any, path: Sequence[Key]) -> tuple[Key, ...]:
+    """The steps of `path` that lead somewhere in `data`; a word of digits may be a place in a list."""
+    steps: list[Key] = []
+    for key in path:
+        step: Any = int(key) if isinstance(data, list) and str(key).isdigit() else key
+        try:
+            data = data[step]
+        except (LookupError, TypeError):
+            break
+        steps.append(step)
+    return tuple(steps)
