@@ -9,7 +9,7 @@ from pathlib import Path
 import cli
 from sweep import git, render
 from sweep.errors import BadInput
-from sweep.files import write_atomic
+from sweep.files import holds, write_atomic
 from sweep.layout import Clone
 from sweep.records import results
 from sweep.session import Session
@@ -29,9 +29,9 @@ def check(session: Session, text: str, rows: list[results.Row]) -> None:
 
 def write(path: Path, text: str) -> bool:
     """Write best.yaml; False if it is so already."""
-    if path.exists() and path.read_text() == text:
+    if holds(path, text.encode(), path.parents[1]):
         return False
-    write_atomic(path, text)
+    write_atomic(path, text, path.parents[1])
     return True
 
 

@@ -20,7 +20,7 @@ from rich.text import Text
 
 from sweep import words
 from sweep.engines import watching
-from sweep.records import store
+from sweep.records import outputs, store
 from sweep.records.results import Objective
 from sweep.render import Trial
 from sweep.session import JobState
@@ -146,7 +146,7 @@ class Watcher:
 
     def _last_epoch(self, trial: Trial) -> dict[str, object]:
         newest = store.newest_attempt(self.store, trial.id)
-        lines = store.history(self.store, trial.id, newest) if newest else []
+        lines = outputs.history(self.store, trial.id, newest) if newest else []
         if not lines:
             return {}
         return {name: lines[-1][name] for name in ("epoch", self.objective.metric) if name in lines[-1]}

@@ -30,7 +30,7 @@ def verb(name: str, *words: str) -> int:
 
 def goes_on(files: SweepFiles) -> bool:
     """Whether expand may have more to add once there are results."""
-    block = valuesfile.load(files).block if files.space.exists() else None
+    block = valuesfile.load(files).block if files.clone.has(files.space) else None
     return block is not None and search.following(spacefile.load(files), block.titles) != ""
 
 
@@ -42,15 +42,16 @@ def main() -> int:
     target, files = cli.target_words(args), Clone.here().sweep(args.sweep)
     slots = ["--slots", str(args.slots)] if args.slots else []
     expand = [*target, "--quorum", str(args.quorum), *(["--allow-dirty"] if args.allow_dirty else [])]
-    if args.quorum < 1 and files.results.exists():
+    if args.quorum < 1 and files.clone.has(files.results):
         verb("collect", args.sweep, *target)
     before, failed, began = "", 0, git.position(files.clone.root)
     while True:
         stuck = verb("expand", args.sweep, *expand)
-        if files.values.read_text() == before:
+        now = valuesfile.load(files).text
+        if now == before:
             failed |= stuck
             break
-        before = files.values.read_text()
+        before = now
         session = cli.open_sweep(args)
         if session.engine == "local" and session.data_folder:
             verb("dataset", args.sweep, *target)

@@ -69,7 +69,7 @@ def wish(args: argparse.Namespace) -> expansion.Wish:
 
 def read_settings(clone: Clone, values: ValuesFile | None) -> Settings:
     """What base.yaml and the sweep's values.yaml set, as far as they are there."""
-    base = [valuesfile.base(clone)] if clone.base.exists() else []
+    base = [valuesfile.base(clone)] if clone.has(clone.base) else []
     return settings.read(clone.chart, *base, *([values.head] if values else []))
 
 
@@ -104,7 +104,7 @@ def write(args: argparse.Namespace, clone: Clone, pending: Sequence[tuple[Path, 
     """Write the files, or only say so."""
     for path, new in pending:
         if not args.dry_run:
-            write_atomic(path, new)
+            write_atomic(path, new, clone.values)
         cli.say(f"{clone.relative(path)}: {'would be ' if args.dry_run else ''}written")
 
 
@@ -115,8 +115,8 @@ def main(argv: list[str] | None = None, clone: Clone | None = None) -> int:
         raise BadInput(f"{clone.root}: lies inside another git repository; a clone of its own is needed")
     began = git.position(clone.root)
     schema = json.loads((clone.chart / "values.schema.json").read_text())
-    domain = spacefile.load(files) if files.space.exists() else None
-    values = valuesfile.load(files) if files.values.exists() else None
+    domain = spacefile.load(files) if clone.has(files.space) else None
+    values = valuesfile.load(files) if clone.has(files.values) else None
     if values:
         valuesfile.check(values, args.sweep, schema)
     given = read_settings(clone, values)
@@ -143,7 +143,7 @@ def main(argv: list[str] | None = None, clone: Clone | None = None) -> int:
         subject = f"{counted.partition(' (')[0]}, edited by hand" if hand_alone else counted
         message = expansion.message(files, domain, final, subject, edited, [said] if code_text else [])
         own = (files.space, files.values, files.code)
-        paths = [clone.relative(path) for path in own if path.exists() or path in dict(pending)]
+        paths = [clone.relative(path) for path in own if clone.has(path) or path in dict(pending)]
         with commits.turn(clone.root, paths, cli.say, began) as turn:
             write(args, clone, pending)
             commit = turn.commit(message)

@@ -7,14 +7,21 @@ from __future__ import annotations
 
 import guard
 
+import os
 from itertools import chain
+from pathlib import Path
+from typing import BinaryIO
 
 import cli
 from sweep.engines.cluster import Refused
 from sweep.errors import BadInput
-from sweep.records import store
+from sweep.files import open_handle
+from sweep.records import outputs, store
 from sweep.render import Trial
 from sweep.session import Session
+
+MOST_BYTES, LONGEST_LINE = 256 << 20, 1 << 20
+"""Of a log: what is printed of it, and what is in memory at once."""
 
 
 def from_api(session: Session, trial: Trial) -> bool:
@@ -34,6 +41,16 @@ def from_api(session: Session, trial: Trial) -> bool:
     return False
 
 
+def show(trial: Trial, path: Path, log: BinaryIO) -> None:
+    """Print a log; of one that is larger than anybody reads the end."""
+    cli.say(f"{trial.id}: {path}")
+    size = log.seek(0, os.SEEK_END)
+    if size > MOST_BYTES:
+        cli.say(f"{trial.id}: the last {MOST_BYTES >> 20} MiB of {size >> 20}")
+    log.seek(max(0, size - MOST_BYTES))
+    cli.pass_on(iter(lambda: log.readline(LONGEST_LINE), b""))
+
+
 def main() -> int:
     parser = cli.parser(__doc__)
     cli.trial_argument(parser)
@@ -49,14 +66,15 @@ def main() -> int:
     if session.engine == "cluster" and not args.attempt and from_api(session, trial):
         return 0
     attempt = args.attempt or store.newest_attempt(session.store_folder, trial.id)
-    printed = [store.folder(session.store_folder, trial.id) / "attempts" / attempt / "output.log"] if attempt else []
-    printed.append(session.files.jobs / f"{trial.job}.log")  # what came before the first attempt could be opened
-    for path in printed:
-        if path.exists():
-            cli.say(f"{trial.id}: {path}")
-            with path.open("rb") as log:
-                cli.pass_on(log)
-            return 0
+    path = store.folder(session.store_folder, trial.id) / "attempts" / (attempt or "") / "output.log"
+    handle = outputs.open_log(session.store_folder, trial.id, attempt) if attempt else None
+    if handle is None:  # what came before the first attempt could be opened
+        path = session.files.jobs / f"{trial.job}.log"
+        handle = open_handle(path) if session.files.clone.has(path) else None
+    if handle is not None:
+        with os.fdopen(handle, "rb") as log:
+            show(trial, path, log)
+        return 0
     raise BadInput(f"TRIAL={trial.id}: has not run yet; `make sweep SWEEP={session.name}` runs it")
 
 

@@ -38,9 +38,9 @@ def main(argv: list[str] | None = None, clone: Clone | None = None) -> int:
     clone = clone or Clone.here()
     files = clone.sweep(args.sweep)
     for path in (files.space, files.values):
-        if path.exists():
+        if clone.has(path):
             raise BadInput(f"{clone.relative(path)}: exists already; choose another name, or edit it")
-    write_atomic(files.space, EXAMPLE.format(name=args.sweep))
+    write_atomic(files.space, EXAMPLE.format(name=args.sweep), clone.values)
     cli.say(f"{clone.relative(files.space)}: edit it, then `make sweep SWEEP={args.sweep}`")
     return 0
 

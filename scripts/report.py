@@ -54,7 +54,7 @@ def material(session: Session) -> Material:
     choice = stats.choose(rows, objectives[0], session.engine, budget)
     snapshot = store.read(session.store_folder, trials, session.files.store_cache)
     front = pareto.front(rows, objectives, session.engine, budget) if len(objectives) > 1 else None
-    command = verdict.settle_command(choice, session.name) if session.files.space.exists() else ""
+    command = verdict.settle_command(choice, session.name) if session.files.clone.has(session.files.space) else ""
     store_folder = session.store_folder
     return Material(session.name, session.engine, rows, choice, snapshot, store_folder, front, budget, command)
 
@@ -76,7 +76,7 @@ def main(argv: list[str] | None = None) -> int:
         library = charts(clone)
         data = report.embedded(made)
         text = report.html(made, library.read_text() if library else "", data)
-        write_atomic(path, text.encode(errors="backslashreplace"))
+        write_atomic(path, text.encode(errors="backslashreplace"), clone.out)
         if library:
             draw(data, library, args.plots or session.files.plots)
     if args.json:

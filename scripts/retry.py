@@ -35,7 +35,7 @@ def main() -> int:
     before = valuesfile.retries(values)
     text = valuesfile.with_retries(values, {trial: before.get(trial, 0) + 1 for trial in failed})
     with cli.turn(session, session.files.values, began, wanted=not args.no_commit) as turn:
-        write_atomic(session.files.values, text)
+        write_atomic(session.files.values, text, session.files.clone.values)
         if turn:
             turn.commit(f"{args.sweep}: retry {', '.join(failed)}")
     cli.say(f"`make sweep SWEEP={args.sweep}` runs them")

@@ -18,10 +18,12 @@ from pathlib import Path
 
 from sweep import git, locks
 from sweep.errors import BadInput, MachineFault
-from sweep.files import check_merged
+from sweep.files import check_merged, exists, read
 from sweep.words import ended, shown
 
 NAME, EMAIL = "helm-sweep", "helm-sweep@localhost"
+LARGEST_BYTES = 256 << 20
+"""Of a file that is committed; others have bounds below that."""
 PRIVATE = "helm-sweep."
 """How the folder begins, in git's own, that holds the indexes of a turn."""
 PLAIN = ("-c", "core.splitIndex=false", "-c", "core.fsmonitor=false", "-c", "rerere.enabled=false")
@@ -299,8 +301,8 @@ def check_branch(repo: Path, since: git.Position) -> None:
 
 def _check_merged(repo: Path, paths: Iterable[str]) -> None:
     for path in paths:
-        if (repo / path).is_file():
-            check_merged((repo / path).read_bytes(), path)
+        if exists(repo / path, repo):
+            check_merged(read(repo / path, LARGEST_BYTES, repo), path)
 
 
 def _entries(said: str) -> dict[str, str]:

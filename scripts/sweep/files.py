@@ -1,4 +1,8 @@
-"""Writing files so that a reader, or a crash, never sees half of one."""
+"""The one place that opens files which others may have put there: those in values/, out/ and a result store.
+
+Nothing is read or written through a link that leads out of its folder, nobody is waited for (a FIFO, a device), a file
+is read up to a bound, and written so that a reader, or a crash, never sees half of it.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,10 @@ import contextlib
 import errno
 import os
 import re
-import tempfile
+import stat
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from sweep.errors import BadInput, naming
 
@@ -23,52 +29,248 @@ def check_merged(data: bytes, shown: str) -> None:
         raise BadInput(f"{shown}:{line}: a conflict of a merge; keep what is right, and remove the marked lines")
 
 
-def write_atomic(path: Path, content: str | bytes) -> None:
-    """Replace the content of `path`: unique temp file beside it, fsync, rename.
+CAREFULLY = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+STALE_RETRIES = 5
+KINDS = {stat.S_IFDIR: "folder", stat.S_IFLNK: "link", stat.S_IFIFO: "FIFO", stat.S_IFSOCK: "socket"}
 
-    Text is written as UTF-8, newlines as they are. Makes missing folders; keeps the mode of a file that exists,
-    and a symbolic link (its target is replaced). The temp file is gone afterwards, whatever happens.
-    An OSError names `path`, and is left to the caller.
+
+def kind(mode: int) -> str:
+    """What there is in the place of a file, in a word."""
+    return KINDS.get(stat.S_IFMT(mode), "device")
+
+
+def short(path: Path) -> str:
+    """A path as messages name it: its last three parts."""
+    return "/".join(path.parts[-3:])
+
+
+# ---- files of people: values/ and out/ ----
+
+
+def place(path: Path, root: Path | None = None) -> Path:
+    """`path`, or where it leads to if it is a link that stays below `root` (default: its folder).
+
+    Raises BadInput for a link that leads out of there, and for what is no file.
     """
-    path = path.resolve()
+    try:
+        found = path.lstat()
+        if stat.S_ISLNK(found.st_mode):
+            within = Path(os.path.realpath(root or path.parent))
+            real = Path(os.path.realpath(path))
+            if not real.is_relative_to(within):
+                raise BadInput(
+                    f"{short(path)}: is a link to {path.readlink()}, which lies outside of {within.name}/; "
+                    "put the file itself there"
+                )
+            path, found = real, real.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return path
+    if not stat.S_ISREG(found.st_mode):
+        raise BadInput(f"{short(path)}: is a {kind(found.st_mode)} and no file; move it away")
+    return path
+
+
+def exists(path: Path, root: Path | None = None) -> bool:
+    """Whether there is a file. Raises BadInput as `place` does."""
+    return os.path.lexists(place(path, root))
+
+
+def open_handle(path: Path, flags: int = os.O_RDONLY, root: Path | None = None) -> int:
+    """A handle of a file, opened in the handle of its folder. Raises BadInput as `place` does, and OSError."""
+    path = place(path, root)
     with naming(path):
-        _replace(path, content.encode() if isinstance(content, str) else content)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            handle = os.open(path.name, flags | CAREFULLY, 0o666, dir_fd=folder)
+        finally:
+            os.close(folder)
+    if stat.S_ISREG(mode := os.fstat(handle).st_mode):
+        return handle
+    os.close(handle)
+    raise BadInput(f"{short(path)}: is a {kind(mode)} and no file; move it away")
 
 
-def _replace(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+def read(path: Path, most: int, root: Path | None = None) -> bytes:
+    """A whole file of at most `most` bytes. Raises BadInput for a larger one and as `place` does, and OSError."""
+    with os.fdopen(open_handle(path, root=root), "rb") as opened, naming(path):
+        data = opened.read(most + 1)
+    if len(data) > most:
+        raise BadInput(f"{short(path)}: has more than {most / 2**20:g} MiB, which nothing of ours needs; move it away")
+    return data
+
+
+def holds(path: Path, data: bytes, root: Path | None = None) -> bool:
+    """Whether a file is there and has exactly this content."""
+    if not exists(path, root):
+        return False
+    with os.fdopen(open_handle(path, root=root), "rb") as opened, naming(path):
+        return opened.read(len(data) + 1) == data
+
+
+def check_folders(top: Path, *paths: Path) -> None:
+    """Raise BadInput where one of these paths below `top`, or a folder above it, is a link that leads out of the folder
+    in `top` that it should lie in."""
+    for path in paths:
+        first, *_ = path.relative_to(top).parts
+        within = Path(os.path.realpath(top)) / first
+        for folder in (path, *path.parents):
+            if folder == top:
+                break
+            if folder.is_symlink() and not Path(os.path.realpath(folder)).is_relative_to(within):
+                raise BadInput(
+                    f"{folder.relative_to(top)}: is a link to {folder.readlink()}, which lies outside of {first}/; "
+                    "put the folder itself there"
+                )
+
+
+def write_atomic(path: Path, content: str | bytes, root: Path | None = None) -> None:
+    """Replace the content of `path`: a temporary file beside it, fsync, rename.
+
+    Text is written as UTF-8, newlines as they are. Makes missing folders; keeps the mode of a file that exists, and a
+    link that stays below `root` (default: the file's folder). The temporary file is gone afterwards, whatever happens.
+    Raises BadInput as `place` does; an OSError names `path`, and is left to the caller.
+    """
+    path = place(path, root)
+    with naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            _replace(folder, path.name, content.encode() if isinstance(content, str) else content)
+        finally:
+            os.close(folder)
+
+
+def _replace(folder: int, name: str, data: bytes) -> None:
+    temporary = f".{name}.{os.urandom(4).hex()}.tmp"
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | CAREFULLY, 0o666, dir_fd=folder)
     try:
         with os.fdopen(handle, "wb") as file:
+            with contextlib.suppress(FileNotFoundError):
+                old = os.stat(name, dir_fd=folder, follow_symlinks=False)
+                os.fchmod(handle, stat.S_IMODE(old.st_mode))
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(_mode(path))
-        Path(name).replace(path)
+            os.fsync(handle)
+        os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
     except BaseException:
         with contextlib.suppress(OSError):
-            Path(name).unlink()
+            os.unlink(temporary, dir_fd=folder)
         raise
-    _sync_folder(path.parent)
+    sync_folder(folder)
 
 
-def _mode(path: Path) -> int:
-    """Mode of `path`, or what a plain open() would give a new file (mkstemp's 0600 would hide it from others)."""
+def sync_folder(folder: int) -> None:
+    """Make the names in a folder last, where the file system can."""
     try:
-        return path.stat().st_mode & 0o7777
-    except FileNotFoundError:
-        mask = os.umask(0)
-        os.umask(mask)
-        return 0o666 & ~mask
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the rename itself durable, where the file system can."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
+        os.fsync(folder)
     except OSError as error:
         if error.errno not in NO_SYNC:
             raise
-    finally:
+
+
+# ---- a result store, to which trials write at the same time ----
+
+
+class Tree:
+    """A folder that others write to. What lies below is opened by handles, each in the one above, through no link.
+
+    Paths are text, relative to the root: pathlib would take half of the time. Keeps the folders of the last path open,
+    so close it, or use it as a context.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._open: list[tuple[str, int]] = []
+        self._top: int | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        for _, handle in self._open:
+            os.close(handle)
+        if self._top is not None:
+            os.close(self._top)
+        self._open, self._top = [], None
+
+    def folder(self, path: str) -> int:
+        """Handle of a folder, open until the next call. Raises OSError: ELOOP for a link on the way."""
+        parts = path.split("/") if path else []
+        if not {"", ".", ".."}.isdisjoint(parts):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), f"{self.root}/{path}")
+        same = 0
+        while same < min(len(parts), len(self._open)) and self._open[same][0] == parts[same]:
+            same += 1
+        for _, handle in self._open[same:]:
+            os.close(handle)
+        del self._open[same:]
+        if self._top is None:
+            self._top = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        for part in parts[same:]:
+            above = self._open[-1][1] if self._open else self._top
+            try:
+                self._open.append((part, os.open(part, FOLDER, dir_fd=above)))
+            except NotADirectoryError as error:
+                found = os.stat(part, dir_fd=above, follow_symlinks=False)
+                error.filename = f"{self.root}/{path}"
+                if stat.S_ISLNK(found.st_mode):
+                    raise OSError(errno.ELOOP, "is a link, and links are not followed here", error.filename) from None
+                raise
+        return self._open[-1][1] if self._open else self._top
+
+    def stat(self, path: str) -> os.stat_result:
+        """Of what is there, a link too. Raises OSError."""
+        above, _, name = path.rpartition("/")
+        return os.stat(name, dir_fd=self.folder(above), follow_symlinks=False)
+
+    def open(self, path: str) -> int:
+        """A handle to read a file. Raises ValueError for what is none, and OSError."""
+        above, _, name = path.rpartition("/")
+        try:
+            handle = os.open(name, os.O_RDONLY | CAREFULLY, dir_fd=self.folder(above))
+        except OSError as error:
+            if error.errno not in (errno.ELOOP, errno.ENXIO):
+                raise
+            raise ValueError(f"is a {kind(self.stat(path).st_mode)} and no file") from None
+        if stat.S_ISREG(mode := os.fstat(handle).st_mode):
+            return handle
         os.close(handle)
+        raise ValueError(f"is a {kind(mode)} and no file")
+
+    def read(self, path: str, most: int) -> bytes:
+        """A whole file of at most `most` bytes. Raises ValueError for a larger one and for what is none, and OSError.
+
+        On NFS a file that another client replaced while it was open gives ESTALE: open it again.
+        """
+        for left in reversed(range(STALE_RETRIES + 1)):
+            try:
+                with os.fdopen(self.open(path), "rb") as opened:
+                    if (size := os.fstat(opened.fileno()).st_size) > most:
+                        raise ValueError(f"{size} bytes, more than any result or attempt has")
+                    return opened.read(most)
+            except OSError as error:
+                if error.errno != errno.ESTALE or not left:
+                    raise
+                self.close()
+        raise AssertionError("the last round returns or raises")
+
+    def names(self, path: str) -> list[str]:
+        """What is in a folder, sorted; nothing where there is none. Raises OSError."""
+        try:
+            return sorted(os.listdir(self.folder(path)))  # noqa: PTH208 - of a handle
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def folders(self, path: str) -> list[str]:
+        """Names of the folders in a folder, sorted; links are none. Raises OSError."""
+        try:
+            with os.scandir(self.folder(path)) as entries:
+                return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+        except (FileNotFoundError, NotADirectoryError):
+            return []

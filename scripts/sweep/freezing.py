@@ -16,8 +16,8 @@ def text(
     `folder` is what a person names in place of the sweep's own. Raises BadInput for code with uncommitted changes.
     """
     clone, shown = files.clone, files.clone.relative(files.code)
-    frozen = code.parse(yamlfile.read_text(files.code, shown), shown) if files.code.exists() else None
-    renew = repin or not files.code.exists()
+    frozen = code.parse(yamlfile.read_text(files.code, shown, clone.values), shown) if clone.has(files.code) else None
+    renew = repin or not clone.has(files.code)
     if folder and not renew:
         raise BadInput(f"--code {folder}: {shown} exists; add --repin to freeze the code anew")
     source = values.head.said("code", "source") or (frozen.source if frozen else "bundle")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sweep.errors import BadInput
+from sweep.files import check_folders, exists
 from sweep.words import CONTROL
 
 SWEEP_NAME = re.compile(r"[a-z]([-a-z0-9]{0,30}[a-z0-9])?")
@@ -93,18 +94,34 @@ class Clone:
     def out(self) -> Path:
         return self.root / "out"
 
+    @property
+    def values(self) -> Path:
+        """What is committed; a link in there may lead to another file in there."""
+        return self.root / "values"
+
+    def has(self, path: Path) -> bool:
+        """Whether there is such a file of values/ or out/. Raises BadInput for a link that leads out of there, and for
+        what is no file.
+        """
+        return exists(path, self.root / path.relative_to(self.root).parts[0])
+
     def relative(self, path: Path) -> str:
         """`path` as a person in the clone would write it."""
         return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
 
     def sweep(self, name: str) -> SweepFiles:
-        """The files of sweep `name`; raises BadInput for a name that Kubernetes or the chart would refuse."""
+        """The files of sweep `name`.
+
+        Raises BadInput for a name that Kubernetes or the chart would refuse, and for folders that lie elsewhere.
+        """
         if not SWEEP_NAME.fullmatch(name):
             raise BadInput(
                 f"SWEEP={name}: not a sweep name; use at most 32 of a-z, 0-9 and '-', "
                 "starting with a letter and not ending with '-'"
             )
-        return SweepFiles(self, name)
+        files = SweepFiles(self, name)
+        check_folders(self.root, files.folder, files.attempts, files.plots, files.shards, files.mirror / "trials")
+        return files
 
 
 @dataclass(frozen=True)
@@ -197,3 +214,8 @@ class SweepFiles:
     def jobs(self) -> Path:
         """Job states of the local engine, one JSON file a Job."""
         return self.out / "jobs"
+
+    @property
+    def attempts(self) -> Path:
+        """Folders of the local attempts that run."""
+        return self.jobs / "attempts"

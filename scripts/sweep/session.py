@@ -14,7 +14,7 @@ from sweep import helm, render, settings, yamlfile
 from sweep.engines import environments, kubeconfig, local, release, states
 from sweep.engines.cluster import Cluster
 from sweep.errors import BadInput
-from sweep.files import write_atomic
+from sweep.files import holds, write_atomic
 from sweep.layout import Clone, SweepFiles, cache_dir
 from sweep.records import results, store
 from sweep.settings import Settings
@@ -59,7 +59,7 @@ class Session:
         listed = [clone.base, files.code, files.values]
         if self.engine == "local":
             listed.append(files.local_values)
-        return [path for path in [*listed, files.provenance] if path.exists()]
+        return [path for path in [*listed, files.provenance] if clone.has(path)]
 
     @property
     def requirements(self) -> Path | None:
@@ -85,9 +85,9 @@ class Session:
     def code_folder(self) -> Path:
         """The folder that the sweep's code was frozen from."""
         clone, code = self.files.clone, self.files.code
-        path = self.settings.code.path
-        if not path and code.exists():
-            path = yamlfile.load(code, clone.relative(code)).said("code", "path")
+        path, shown = self.settings.code.path, clone.relative(code)
+        if not path and clone.has(code):
+            path = yamlfile.parse(yamlfile.read_text(code, shown, clone.values), shown).said("code", "path")
         return clone.root / str(path or clone.trainer)
 
     @property
@@ -202,12 +202,12 @@ def open_sweep(clone: Clone, name: str, target: Target | None = None) -> Session
     """Open the sweep values/<name>. Raises BadInput for a bad name, an unknown sweep or unreadable values."""
     target = target or Target()
     files = clone.sweep(name)
-    if not files.values.exists():
+    if not clone.has(files.values):
         raise BadInput(
             f"SWEEP={name}: no {clone.relative(files.values)}; "
             + (
                 "`make sweep` expands space.yaml first"
-                if files.space.exists()
+                if clone.has(files.space)
                 else f"`make new SWEEP={name}` starts one"
             )
         )
@@ -248,12 +248,12 @@ def locate(message: str, files: SweepFiles) -> str:
     if trial:
         lines = sorted(line for line, _ in values.trials())
         return f"{values.shown}:{lines[int(trial[1])]}: {message}"
-    lower = [path for path in (files.clone.base, files.code) if path.exists()]
+    lower = [path for path in (files.clone.base, files.code) if files.clone.has(path)]
     documents = [*(yamlfile.load(path, files.clone.relative(path)) for path in lower), values.head]
     return settings.locate(message, documents)
 
 
 def _write(path: Path, what: str, values: dict[str, Any]) -> None:
     text = f"# {what}. Generated; not committed.\n{yamlfile.lines(values)}\n"
-    if not path.exists() or path.read_text() != text:
+    if not holds(path, text.encode()):
         write_atomic(path, text)

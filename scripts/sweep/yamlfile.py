@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 
 from sweep import scalars
 from sweep.errors import BadInput
-from sweep.files import check_merged
+from sweep.files import check_merged, open_handle
 from sweep.scalars import TRUTHY
 from sweep.words import CONTROL
 
@@ -95,10 +96,13 @@ def _line(mark: Any, cut: tuple[int, int]) -> int:
 # ---- reading ----
 
 
-def read_text(path: Path, shown: str) -> str:
-    """The file as text, line ends as they are; raises BadInput where it is missing, no file, too large or not UTF-8."""
+def read_text(path: Path, shown: str, root: Path | None = None) -> str:
+    """The file as text, line ends as they are; raises BadInput where it is missing, no file, too large or not UTF-8.
+
+    It may be a link that stays below `root` (default: its folder).
+    """
     try:
-        with path.open("rb") as file:
+        with os.fdopen(open_handle(path, root=root), "rb") as file:
             data = file.read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
             raise BadInput(f"{shown}: more than {MAX_BYTES // 2**20} MiB; spread the trials over several sweeps")

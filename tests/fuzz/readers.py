@@ -20,7 +20,7 @@ from sweep.engines import reader
 from sweep.engines import stream as engine_stream
 from sweep.errors import BadInput
 from sweep.layout import Clone
-from sweep.records import results, store
+from sweep.records import outputs, results, store
 from sweep.records.attempt import Attempt
 from sweep.records.results import Row
 from sweep.spaces import spacefile, valuesfile
@@ -80,7 +80,7 @@ def history(data: bytes, folder: Path) -> str:
     path = put_attempt(folder, TRIAL, ATTEMPT)
     (path / "history.jsonl").write_bytes(data)
     (path / "output.log").write_bytes(data)
-    return repr((list(store.history(folder, TRIAL.id, ATTEMPT)), store.log_tail(folder, TRIAL.id, ATTEMPT)))
+    return repr((list(outputs.history(folder, TRIAL.id, ATTEMPT)), outputs.log_tail(folder, TRIAL.id, ATTEMPT)))
 
 
 def stream(data: bytes, folder: Path) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from sweep.engines import reader
+from sweep.files import Tree
 from sweep.records import booking, store
 from sweep.records.attempt import Attempt
 from tests.unit.trial_support import REPOSITORY, WRITE_METRICS, Bench, Fifo, Running, make_trial, wait_until
@@ -196,7 +197,7 @@ def test_attempts_stand_in_the_order_in_which_they_began(bench: Bench) -> None:
         (new,) = {path.name for path in (bench.folder(trial) / "attempts").iterdir()} - set(began)
         began.append(new)
     assert [name[:8] for name in began[1:]] == [f"a00000{n}-" for n in range(1, 6)]
-    assert store.attempt_names(bench.results, trial["id"]) == began
+    assert store.attempt_names(Tree(bench.results), trial["id"]) == began
     assert store.newest_attempt(bench.results, trial["id"]) == began[-1]
     stored = store.read(bench.results, [trial["id"]]).trials[trial["id"]]
     assert [attempt.name for attempt in stored.attempts] == began

@@ -27,8 +27,9 @@ from sweep.engines import reader, stream
 from sweep.engines.cluster import Cluster, Refused
 from sweep.engines.reader import Brought, NoReader
 from sweep.errors import Unreachable
+from sweep.files import Tree
 from sweep.layout import Clone
-from sweep.records import store
+from sweep.records import outputs, store
 from sweep.render import Object
 from tests.unit.kube_objects import at, ended, pod, waiting
 from tests.unit.kube_objects import job as a_job
@@ -111,10 +112,10 @@ def same(mirror: Path, where: Path) -> None:
         assert PROGRAM.fingerprint(str(folder(mirror, one))) == PROGRAM.fingerprint(str(folder(where, one)))
         newest = store.newest_attempt(where, one.id)
         assert store.newest_attempt(mirror, one.id) == newest
-        for name in store.attempt_names(where, one.id):
-            assert store.history(mirror, one.id, name) == store.history(where, one.id, name)
+        for name in store.attempt_names(Tree(where), one.id):
+            assert outputs.history(mirror, one.id, name) == outputs.history(where, one.id, name)
         if newest:
-            assert store.log_tail(mirror, one.id, newest) == store.log_tail(where, one.id, newest)
+            assert outputs.log_tail(mirror, one.id, newest) == outputs.log_tail(where, one.id, newest)
     here, there = store.read(mirror, TRIALS), store.read(where, TRIALS)
     assert (here.trials, here.problems) == (there.trials, there.problems)
 
@@ -519,7 +520,7 @@ def test_a_file_that_is_too_large_comes_as_its_end_and_is_read_as_the_original(t
     newest = folder(mirror, TRIALS[0]) / "attempts" / "20260102T000000Z-b"
     assert (newest / "output.log").stat().st_size == PROGRAM.LOG_BYTES
     assert (newest / "history.jsonl").stat().st_size == PROGRAM.HISTORY_BYTES
-    assert store.history(mirror, TRIALS[0].id, newest.name)[-1]["epoch"] == 19_999
+    assert outputs.history(mirror, TRIALS[0].id, newest.name)[-1]["epoch"] == 19_999
     assert not (newest.with_name("20260101T000000Z-a") / "output.log").exists()
 
 

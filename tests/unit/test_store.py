@@ -14,8 +14,9 @@ import jsonschema
 import pytest
 
 from sweep.errors import SweepError
+from sweep.files import Tree
 from sweep.layout import Clone
-from sweep.records import store
+from sweep.records import outputs, store
 from sweep.records.attempt import seconds_between
 from tests.unit.stores import START, folder, put_attempt, put_result, result, trial
 
@@ -175,37 +176,39 @@ def test_a_stale_handle_is_opened_again(tmp_path: Path, monkeypatch: pytest.Monk
     path = tmp_path / "f"
     path.write_bytes(b"x")
     failures = [errno.ESTALE, errno.ESTALE]
-    real = open
+    real = os.open
 
-    def flaky(*words: Any) -> Any:
+    def flaky(*words: Any, **named: Any) -> int:
         if failures:
             code = failures.pop()
             raise OSError(code, os.strerror(code))
-        return real(*words)
+        return real(*words, **named)
 
-    monkeypatch.setattr(store, "open", flaky, raising=False)
-    assert store.read_bytes(path) == b"x"
-    failures += [errno.EIO]
-    with pytest.raises(OSError, match="Input/output"):
-        store.read_bytes(path)
-    failures += [errno.ESTALE] * 99
-    with pytest.raises(OSError, match=r"[Ss]tale"):
-        store.read_bytes(path)
+    monkeypatch.setattr(os, "open", flaky)
+    with Tree(tmp_path) as tree:
+        assert tree.read("f", 9) == b"x"
+        failures += [errno.EIO]
+        with pytest.raises(OSError, match="Input/output"):
+            tree.read("f", 9)
+        failures += [errno.ESTALE] * 99
+        with pytest.raises(OSError, match=r"[Ss]tale"):
+            tree.read("f", 9)
+    failures.clear()
 
 
 def test_history_skips_the_line_that_is_still_being_written(tmp_path: Path) -> None:
     one = trial()
     put_attempt(tmp_path, one, "a", history='{"epoch": 1, "loss": NaN}\n[]\n{"epoch": 2, "lo')
-    made = store.history(tmp_path, one.id, "a")
+    made = outputs.history(tmp_path, one.id, "a")
     assert [entry["epoch"] for entry in made] == [1]
-    assert store.history(tmp_path, one.id, "none") == []
+    assert outputs.history(tmp_path, one.id, "none") == []
 
 
 def test_log_tail_is_the_end_of_a_long_log(tmp_path: Path) -> None:
     one = trial()
     put_attempt(tmp_path, one, "a", log="".join(f"line {n} \xff\n" for n in range(100_000)))
-    assert store.log_tail(tmp_path, one.id, "a", 2) == ["line 99998 \xff", "line 99999 \xff"]
-    assert store.log_tail(tmp_path, one.id, "b") == []
+    assert outputs.log_tail(tmp_path, one.id, "a", 2) == ["line 99998 \xff", "line 99999 \xff"]
+    assert outputs.log_tail(tmp_path, one.id, "b") == []
 
 
 def test_the_newest_attempt_is_the_one_that_started_last(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from sweep import git
+from sweep import files, git
 from sweep.errors import BadInput
 from sweep.layout import Clone
 from sweep.records import results
@@ -57,7 +57,8 @@ def everywhere(clone: Clone, sweep: str = "") -> Iterator[Table]:
     age = {(name, version.blob): place for place, (name, version) in enumerate(versions)}
     seen = set()
     for path in sorted(clone.root.glob(f"values/{sweep or '*'}/results.csv")):
-        data, name = path.read_bytes(), path.parent.name
+        files.check_folders(clone.root, path.parent)
+        data, name = files.read(path, results.LARGEST_BYTES, clone.values), path.parent.name
         key = name, git.blob_hash(data, like=versions[0][1].blob if versions else "")
         seen.add(key)
         yield Table(name, first.get(key, ""), data, True, age.get(key, -1))

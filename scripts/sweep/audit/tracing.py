@@ -13,6 +13,7 @@ from typing import Any
 from sweep import code, git, yamlfile
 from sweep.audit import storage, tables
 from sweep.errors import BadInput
+from sweep.files import holds
 from sweep.layout import Clone
 from sweep.records import booking, results, same, store
 from sweep.records.attempt import Attempt
@@ -244,9 +245,9 @@ def _line(clone: Clone, row: Row, sweep: str, commit: str) -> Source | None:
 
 def _now(clone: Clone, path: str, values: ValuesFile) -> str:
     there = clone.root / path
-    if not there.exists():
+    if not clone.has(there):
         return "deleted"
-    return "unchanged" if there.read_bytes().decode(errors="replace") == values.text else "changed"
+    return "unchanged" if holds(there, values.text.encode(errors="replace"), clone.values) else "changed"
 
 
 def _made(clone: Clone, sweep: str, commit: str, values: ValuesFile, line: int) -> dict[str, str]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from sweep.engines import holding, pod, processes
+from sweep.files import open_handle
 from sweep.render import Object, container_of
 
 ACCESS = ("HOME", "SSH_AUTH_SOCK")
@@ -82,7 +83,7 @@ class Attempt:
     def spawn(self) -> None:
         """Start the next container."""
         process = self.waiting.popleft()
-        with self.log.open("ab") as log:
+        with os.fdopen(open_handle(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), "ab") as log:
             self.child = subprocess.Popen(
                 process.argv,
                 env=process.env,

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sweep.errors import BadInput
+from sweep.files import open_handle
 
 LOCK, STOPPING = ".lock", "stopping"
 """File in the folder of a sweep's Jobs that its launcher holds, and what stands in there after the launcher's pid."""
@@ -27,7 +28,7 @@ def only_one(folder: Path, sweep: str, say: Callable[[str], None] | None = None)
     Raises BadInput when another process does. With `say`, one that is stopping its trials already is waited for.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open("a+") as held:
+    with os.fdopen(open_handle(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_APPEND), "a+") as held:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -45,8 +46,8 @@ def only_one(folder: Path, sweep: str, say: Callable[[str], None] | None = None)
 
 def tell_stopping(folder: Path) -> None:
     """Let the next process that wants this sweep know that waiting is worth it."""
-    with suppress(OSError):
-        (folder / LOCK).write_text(f"{os.getpid()} {STOPPING}")
+    with suppress(OSError), os.fdopen(open_handle(folder / LOCK, os.O_WRONLY | os.O_TRUNC), "w") as held:
+        held.write(f"{os.getpid()} {STOPPING}")
 
 
 def hold(store: Path, trial: str) -> int | None:

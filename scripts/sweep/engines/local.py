@@ -25,10 +25,12 @@ from typing import Any
 from sweep.engines import holding, pod, processes
 from sweep.engines.attempt import Attempt, grace_of
 from sweep.errors import BadInput
-from sweep.files import write_atomic
+from sweep.files import open_handle, read, write_atomic
 from sweep.render import Object, Rendered
 from sweep.words import counted
 
+LARGEST_STATE = 1 << 20
+"""Bytes of a state file, of which one has some hundred."""
 HEARTBEAT_SECONDS = 1.0
 """How often `on_tick` is called while nothing else happens."""
 
@@ -96,8 +98,8 @@ def read_states(folder: Path) -> dict[str, JobState]:
     """
     states = {}
     for path in sorted(folder.glob("*.json")):
-        with suppress(ValueError, TypeError):
-            told = dict(json.loads(path.read_bytes()))
+        with suppress(ValueError, TypeError, RecursionError):
+            told = dict(json.loads(read(path, LARGEST_STATE)))
             told.pop("submitted_at", None)  # of an older version
             state = JobState(**told)
             if not state.finished:
@@ -300,7 +302,7 @@ def _policy(spec: Mapping[str, Any], code: int) -> str:
 
 def _last_line(log: Path) -> str:
     """The last words of a log, at most 200 characters."""
-    with log.open("rb") as opened:
-        opened.seek(max(0, log.stat().st_size - 4096))
+    with os.fdopen(open_handle(log), "rb") as opened:
+        opened.seek(max(0, opened.seek(0, os.SEEK_END) - 4096))
         lines = opened.read().decode(errors="replace").strip().splitlines()
     return lines[-1].strip()[:200] if lines else "no output"

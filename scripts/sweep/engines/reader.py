@@ -22,7 +22,7 @@ from sweep.engines import states, stream
 from sweep.engines.cluster import Cluster, Refused
 from sweep.errors import SweepError, Unreachable
 from sweep.files import write_atomic
-from sweep.records import store
+from sweep.records import store, strict
 from sweep.records.attempt import NAME as ATTEMPT
 from sweep.render import Object, Trial, read_manifest
 
@@ -101,7 +101,7 @@ def from_messages(pods: Iterable[Object], mirror: Path, trials: Sequence[Trial])
         trial = wanted.get(pod["metadata"]["labels"].get(states.TRIAL_LABEL, ""))
         message = states.last_words(pod)
         try:
-            found = store.parse_object(message.encode())
+            found = strict.parse_object(message.encode())
         except ValueError:
             continue
         if trial and not store.flaw(found, trial) and ATTEMPT.fullmatch(found["attempt"]):
@@ -192,7 +192,8 @@ def keep(folder: Path, record: dict[str, Any]) -> None:
     for attempt in record["attempts"]:
         (fresh / "attempts" / attempt).mkdir(parents=True)
         log = Path("attempts", attempt, "output.log")
-        if (folder / log).exists():
+        there = Path(os.path.realpath(folder / log))
+        if there.is_file() and there.is_relative_to(os.path.realpath(folder.parents[2])):  # no link out of the mirror
             shutil.copy2(folder / log, fresh / log)
     for name, told in record["files"].items():
         path = fresh / name

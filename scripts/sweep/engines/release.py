@@ -87,7 +87,7 @@ def write_shards(folder: Path, shards: Sequence[Sequence[Mapping[str, Any]]]) ->
 def sizes(releases: Sequence[Release], chart: Path) -> list[int]:
     """About how many bytes of Secret each release takes."""
     return [
-        plan.release_bytes(one.rendered, chart, {path.name: path.read_text() for path in one.values})
+        plan.release_bytes(one.rendered, chart, {path.name: yamlfile.read_text(path, str(path)) for path in one.values})
         for one in releases
     ]
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sweep.errors import Unreachable
-from sweep.records import store
+from sweep.records import store, strict
 from sweep.records.attempt import NAME as ATTEMPT
 
 LARGEST_BYTES = 128 * 2**20
@@ -88,7 +88,7 @@ def _last(record: dict[str, Any]) -> dict[str, Any]:
     left, unread, now = record["left"], record["unread"], record["now"]
     _need(type(left) is int and left >= 0, "left: no number")
     _need(isinstance(unread, list) and all(isinstance(one, str) for one in unread), "unread: no list of text")
-    _need(store.is_number(now) and abs(now) <= LATEST, "now: no time")
+    _need(strict.is_number(now) and abs(now) <= LATEST, "now: no time")
     return {"left": left, "unread": unread, "now": now, "lines": record["lines"], "sha256": record["sha256"]}
 
 

@@ -10,16 +10,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from sweep import secrets, words
+from sweep import files, secrets, words
 from sweep.errors import BadInput
-from sweep.files import check_merged, write_atomic
+from sweep.files import check_merged
 from sweep.records import booking, cells, same
 from sweep.records.attempt import Attempt
 from sweep.records.booking import Booked
-from sweep.records.store import FINAL, ID, Snapshot, Stored, is_number
+from sweep.records.store import FINAL, ID, Snapshot, Stored
+from sweep.records.strict import is_number
 from sweep.render import Trial
 
 CSV_VERSION = 1
+LARGEST_BYTES = 64 << 20
+"""Of a results.csv: some 100,000 trials."""
 STATUSES = (*FINAL, "failed", "running", "pending", "missing")
 """In the order in which tables show them."""
 
@@ -297,15 +300,17 @@ def _under(prefix: str, given: dict[str, str]) -> dict[str, Any]:
 
 def read(path: Path) -> list[Row]:
     """The rows of results.csv, none if there is no such file yet. Raises BadInput."""
-    return from_csv(path.read_bytes(), "/".join(path.parts[-3:])) if path.exists() else []
+    if not files.exists(path, path.parents[1]):
+        return []
+    return from_csv(files.read(path, LARGEST_BYTES, path.parents[1]), files.short(path))
 
 
 def write(path: Path, rows: Iterable[Row]) -> bool:
     """Write results.csv atomically; False if it held exactly that already."""
     data = to_csv(rows)
-    if path.exists() and path.read_bytes() == data:
+    if files.holds(path, data, path.parents[1]):
         return False
-    write_atomic(path, data)
+    files.write_atomic(path, data, path.parents[1])
     return True
 
 

@@ -9,10 +9,8 @@ Nothing here is fatal: a file that cannot be believed is set aside with its path
 from __future__ import annotations
 
 import contextlib
-import errno
 import gc
 import json
-import math
 import os
 import re
 import tempfile
@@ -20,10 +18,13 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from sweep.files import write_atomic
+from sweep import files
+from sweep.errors import BadInput
+from sweep.files import Tree
 from sweep.records.attempt import Attempt, doubt
+from sweep.records.strict import ATTEMPT, RESULT, is_number, parse_object, slim, thinned
 from sweep.render import Trial
 
 SCHEMA_VERSION = 1
@@ -34,11 +35,14 @@ ID = re.compile("[0-9a-f]{4,64}")
 LARGEST_BYTES = 4 * 1024 * 1024
 """No result or attempt is larger; what is, is not one of ours."""
 
+LARGEST_CACHE = 256 * 1024 * 1024
+MOST_ATTEMPTS = 1000
+"""Of a trial that are read, the newest."""
+
 LOOKED = ".looked"
 """Its mtime says when a mirror of a store was brought up to date; a store itself is looked at as it is read."""
 
-STALE_RETRIES = 5
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -74,10 +78,11 @@ class Snapshot:
 
 def folder(store: Path, trial: str) -> Path:
     """Where the store keeps a trial."""
-    return store / _key(trial)
+    return store / path_of(trial)
 
 
-def _key(trial: str) -> str:
+def path_of(trial: str) -> str:
+    """Of its folder, below the store."""
     return f"trials/{trial[:2]}/{trial}"
 
 
@@ -87,49 +92,33 @@ def _id(trial: Trial | str) -> str:
 
 def ids(store: Path) -> list[str]:
     """The trials that the store has a folder of, sorted."""
-    return sorted(path.name for path in store.glob("trials/??/*") if ID.fullmatch(path.name))
+    with Tree(store) as tree:
+        return sorted(
+            name
+            for place in tree.folders("trials")
+            for name in tree.names(f"trials/{place}")
+            if ID.fullmatch(name) and name[:2] == place
+        )
 
 
-def attempt_names(store: Path, trial: str) -> list[str]:
+def attempt_names(tree: Tree, trial: str) -> list[str]:
     """The trial's attempts, oldest first, since a name begins with a number that counts them; [] if there is none yet.
 
     Older runners' names begin with the start in UTC: they come first, in the order of their clocks.
     """
-    try:
-        with os.scandir(f"{store}/{_key(trial)}/attempts") as listed:
-            return sorted(entry.name for entry in listed if entry.is_dir())
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+    return tree.folders(f"{path_of(trial)}/attempts")
 
 
 def newest_attempt(store: Path, trial: str) -> str | None:
     """Name of a trial's newest attempt; None if there is none that can be seen."""
     try:
-        return max(attempt_names(store, trial), default=None)
+        with Tree(store) as tree:
+            return max(attempt_names(tree, trial), default=None)
     except OSError:
         return None
 
 
-def _refuse(word: str) -> NoReturn:
-    raise ValueError(f"{word} is not JSON")
-
-
-# Made once: json.loads and json.dumps make a new one for every call with options.
-_decoder = json.JSONDecoder(parse_constant=_refuse)
-_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
-
-
-def parse_object(data: bytes) -> dict[str, Any]:
-    """Strict JSON to an object. Raises ValueError with the reason."""
-    try:
-        made = _decoder.decode(data.decode())
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-    except json.JSONDecodeError as error:
-        raise ValueError(f"not JSON: {error}" if data.strip(b"\0 \n") else "empty") from error
-    if not isinstance(made, dict):
-        raise ValueError("not a JSON object")  # noqa: TRY004 - one kind of error for all that is wrong with a file
-    return made
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode  # made once: json.dumps makes one a call
 
 
 def flaw(found: dict[str, Any], trial: Trial | str) -> str:
@@ -161,16 +150,6 @@ def _are_numbers(value: Any) -> bool:
     return isinstance(value, dict) and all(one is None or is_number(one) for one in value.values())
 
 
-def is_number(value: Any) -> bool:
-    """A finite number that a float can hold; booleans are none."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    try:
-        return math.isfinite(value)
-    except OverflowError:
-        return False
-
-
 def read(store: Path, trials: Iterable[Trial | str], cache: Path | None = None) -> Snapshot:
     """Read what the store holds of `trials`; of those given as an id alone, a result is taken at its word.
 
@@ -178,15 +157,17 @@ def read(store: Path, trials: Iterable[Trial | str], cache: Path | None = None) 
     deleted at any time.
     """
     key = [CACHE_VERSION, str(store)]
-    reader = _Reader(store, _looked_at(store), _load_cache(cache, key))
+    tree = Tree(store)
+    reader = _Reader(tree, _looked_at(store), _load_cache(cache, key))
     # Nothing that is read becomes garbage, and looking for some among 10,000 trials takes a third of the time.
     gc.disable()
     try:
         kept = {_id(trial): reader.trial(trial) for trial in trials}
     finally:
         gc.enable()
+        tree.close()
     if cache and reader.cache != reader.before:
-        write_atomic(cache, json.dumps({"key": key, "files": reader.cache}))
+        files.write_atomic(cache, json.dumps({"key": key, "files": reader.cache}))
     return Snapshot(kept, reader.problems, (store / "trials").is_dir(), reader.opened)
 
 
@@ -210,15 +191,15 @@ def now(folder: Path) -> float:
 
 def _load_cache(cache: Path | None, key: list[Any]) -> dict[str, list[Any]]:
     try:
-        known = json.loads(cache.read_bytes()) if cache else {}
+        known = json.loads(files.read(cache, LARGEST_CACHE)) if cache else {}
         return dict(known["files"]) if known["key"] == key else {}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, BadInput, ValueError, KeyError, TypeError, RecursionError):
         return {}  # a cache that cannot be read is no cache
 
 
 @dataclass
 class _Reader:
-    store: Path
+    tree: Tree
     seen_at: float
     before: dict[str, list[Any]]
     """Path in the store -> [mtime_ns, size, inode, record]."""
@@ -226,18 +207,18 @@ class _Reader:
     problems: list[Problem] = field(default_factory=list)
     opened: int = 0
 
-    def __post_init__(self) -> None:
-        self.root = str(self.store)
-
     def trial(self, trial: Trial | str) -> Stored:
-        base = _key(_id(trial))
+        base = path_of(_id(trial))
         result = self._file(f"{base}/result.json", trial)
         try:
-            names = attempt_names(self.store, _id(trial))
+            names = attempt_names(self.tree, _id(trial))
         except OSError as error:
             self._aside(f"{base}/attempts", error)
             names = []
-        attempts = tuple(self._attempt(base, name) for name in names)
+        if len(names) > MOST_ATTEMPTS:
+            what = f"{len(names)} attempts, of which the newest {MOST_ATTEMPTS} are read"
+            self.problems.append(Problem(f"{base}/attempts", what))
+        attempts = tuple(self._attempt(base, name) for name in names[-MOST_ATTEMPTS:])
         if result and (why := doubt(result, attempts)):
             self.problems.append(Problem(f"{base}/result.json", why))
             result = None
@@ -250,70 +231,41 @@ class _Reader:
 
     def _file(self, key: str, trial: Trial | str | None = None) -> dict[str, Any] | None:
         """A checked record, from the cache where the file has not changed; None if missing or set aside."""
-        path = f"{self.root}/{key}"  # pathlib would take half of the time
         try:
-            stat = os.stat(path)  # noqa: PTH116
+            stat = self.tree.stat(key)
             stamp = [stat.st_mtime_ns, stat.st_size, stat.st_ino]
             known = self.before.get(key)
             if known and known[:3] == stamp:
                 self.cache[key] = known
                 record: dict[str, Any] = known[3]
                 return record
-            if stat.st_size > LARGEST_BYTES:
-                raise ValueError(f"{stat.st_size} bytes, more than any result or attempt has")
             self.opened += 1
-            record = parse_object(read_bytes(path))
+            record = parse_object(self.tree.read(key, LARGEST_BYTES))
+            known_problems = len(self.problems)
             if trial:
                 if wrong := flaw(record, trial):
                     raise ValueError(wrong)
-                # The id is the identity's hash, so the cache need not hold it again.
-                record.pop("identity", None)
+                record = self._result(key, record, trial)
+            else:
+                record = slim(record, ATTEMPT)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError) as error:
             self._aside(key, error)
             return None
-        self.cache[key] = [*stamp, record]
+        if len(self.problems) == known_problems:  # else it is to be told again
+            self.cache[key] = [*stamp, record]
         return record
+
+    def _result(self, key: str, found: dict[str, Any], trial: Trial | str) -> dict[str, Any]:
+        """What is kept of a valid result: not the identity, whose hash the id is."""
+        objective = found.get("objective") if isinstance(trial, str) else trial.objective
+        metrics = thinned(found["metrics"], objective)
+        if len(metrics) < len(found["metrics"]):
+            told = f"{len(found['metrics'])} metrics, of which {len(metrics)} are read"
+            self.problems.append(Problem(key, told))
+        return slim(found, RESULT) | {"metrics": metrics}
 
     def _aside(self, key: str, error: Exception) -> None:
         what = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
         self.problems.append(Problem(key, what))
-
-
-def read_bytes(path: Path | str) -> bytes:
-    """The whole file. On NFS a file that another client replaced while it was open gives ESTALE: open it again."""
-    for left in reversed(range(STALE_RETRIES + 1)):
-        try:
-            with open(path, "rb") as opened:  # noqa: PTH123
-                return opened.read()
-        except OSError as error:
-            if error.errno != errno.ESTALE or not left:
-                raise
-    raise AssertionError("the last round returns or raises")
-
-
-def log_tail(store: Path, trial: str, attempt: str, lines: int = 20) -> list[str]:
-    """The last lines of an attempt's output, [] if there is none. At most 64 KiB are read."""
-    try:
-        with (folder(store, trial) / "attempts" / attempt / "output.log").open("rb") as log:
-            log.seek(max(0, log.seek(0, os.SEEK_END) - 65_536))
-            return log.read().decode(errors="replace").splitlines()[-lines:]
-    except OSError:
-        return []
-
-
-def history(store: Path, trial: str, attempt: str) -> list[dict[str, Any]]:
-    """The lines of an attempt's history.jsonl that are objects; a line still being written is not one yet.
-
-    A value may be NaN or infinite here, as a diverging trial writes it.
-    """
-    try:
-        data = read_bytes(folder(store, trial) / "attempts" / attempt / "history.jsonl")
-    except OSError:
-        return []
-    made = []
-    for line in data.splitlines():
-        with contextlib.suppress(ValueError, RecursionError):
-            made.append(json.loads(line))
-    return [entry for entry in made if isinstance(entry, dict)]

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.records.store import is_number
+from sweep.records.strict import is_number
 from sweep.yamlfile import plain
 
 Floats = NDArray[np.float64]

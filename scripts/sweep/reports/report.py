@@ -18,12 +18,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from sweep import secrets, words
-from sweep.records import booking, results, store
+from sweep.records import booking, outputs, results
 from sweep.records.attempt import Attempt
 from sweep.records.booking import Booked
 from sweep.records.exits import EXITS
 from sweep.records.results import Row
-from sweep.records.store import Snapshot, Stored, is_number
+from sweep.records.store import Snapshot, Stored
+from sweep.records.strict import is_number
 from sweep.reports import figures, verdict
 from sweep.reports.importance import LEAST
 from sweep.reports.pareto import Front
@@ -217,7 +218,7 @@ def _curves(material: Material, index: dict[str, int]) -> dict[str, Any]:
         if len(made["trials"]) == CURVES:
             break
         attempt = stored.result["attempt"] if stored.result else stored.attempts[-1].name if stored.attempts else ""
-        entries = store.history(material.store, row.id, attempt) if attempt else []
+        entries = outputs.history(material.store, row.id, attempt) if attempt else []
         if not entries:
             continue
         if not made["metrics"]:
@@ -258,7 +259,7 @@ def _failures(material: Material) -> Iterator[dict[str, Any]]:
                     "reason": attempt.text("reason"),
                     "log": [
                         secrets.masked(line[:LOG_WIDTH])
-                        for line in store.log_tail(material.store, trial, attempt.name, LOG_LINES)
+                        for line in outputs.log_tail(material.store, trial, attempt.name, LOG_LINES)
                     ],
                 }
                 for trial, attempt in found[-EXAMPLES:]

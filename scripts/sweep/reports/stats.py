@@ -15,7 +15,7 @@ from typing import Any
 
 from sweep.records import same
 from sweep.records.results import Objective, Row
-from sweep.records.store import is_number
+from sweep.records.strict import is_number
 from sweep.reports import noise, posterior
 from sweep.reports.noise import CONFIDENCE, Layout, Noise
 from sweep.words import size

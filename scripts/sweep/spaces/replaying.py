@@ -54,7 +54,9 @@ def _space(files: SweepFiles, digest: str) -> Space:
     """The space with this digest: the one that lies there, or else one in Git's history."""
     repo, shown = files.clone.root, files.clone.relative(files.space)
     schema = json.loads((files.clone.schemas / "space.schema.json").read_text())
-    texts = [files.space.read_bytes()] if files.space.exists() else []
+    texts = (
+        [yamlfile.read_text(files.space, shown, files.clone.values).encode()] if files.clone.has(files.space) else []
+    )
     texts += [text for commit in git.commits(repo, shown) if (text := git.show(repo, commit, shown))]
     for text in texts:
         try:

@@ -25,7 +25,7 @@ from sweep.yamlfile import Document, Key
 def load(files: SweepFiles) -> Space:
     """Read values/<sweep>/space.yaml; raises BadInput with file, line, key and advice."""
     shown = files.clone.relative(files.space)
-    text = yamlfile.read_text(files.space, shown)
+    text = yamlfile.read_text(files.space, shown, files.clone.values)
     doc = yamlfile.parse(text, shown, helm=False)
     secrets.check(doc, text)
     domains = doc.data.get("space")

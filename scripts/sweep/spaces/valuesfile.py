@@ -43,7 +43,7 @@ class ValuesFile:
 def base(clone: Clone) -> Document:
     """Read values/base.yaml, what all sweeps share; raises BadInput where it is missing, broken or holds a secret."""
     shown = clone.relative(clone.base)
-    text = yamlfile.read_text(clone.base, shown)
+    text = yamlfile.read_text(clone.base, shown, clone.values)
     document = yamlfile.parse(text, shown)
     secrets.check(document, text)
     return document
@@ -52,7 +52,7 @@ def base(clone: Clone) -> Document:
 def load(files: SweepFiles) -> ValuesFile:
     """Read values/<sweep>/values.yaml; raises BadInput where it is missing, broken or has a broken block."""
     shown = files.clone.relative(files.values)
-    return parse(yamlfile.read_text(files.values, shown), shown)
+    return parse(yamlfile.read_text(files.values, shown, files.clone.values), shown)
 
 
 def parse(text: str, shown: str) -> ValuesFile:

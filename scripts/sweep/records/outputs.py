@@ -1,0 +1,97 @@
+"""What trials printed and wrote down on their way, however much that is."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from sweep.files import Tree
+from sweep.records.store import path_of
+from sweep.records.strict import LONGEST_NAME, MOST_FIELDS, whole_number
+
+HISTORY_BYTES, HISTORY_CHUNKS, HISTORY_LINE, HISTORY_LINES = 16 * 1024 * 1024, 256, 65_536, 1000
+"""What is read of a longer history: so many bytes, in chunks from all of it; lines that are longer are left out, and of
+what is left at least so many lines are kept, at most twice as many."""
+
+
+def open_log(store: Path, trial: str, attempt: str) -> int | None:
+    """A handle of an attempt's output.log; None where there is none that can be read."""
+    try:
+        with Tree(store) as tree:
+            return tree.open(f"{path_of(trial)}/attempts/{attempt}/output.log")
+    except (OSError, ValueError):
+        return None
+
+
+def log_tail(store: Path, trial: str, attempt: str, lines: int = 20) -> list[str]:
+    """The last lines of an attempt's output, [] if there is none. At most 64 KiB are read."""
+    handle = open_log(store, trial, attempt)
+    if handle is None:
+        return []
+    try:
+        with os.fdopen(handle, "rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - 65_536))
+            return log.read(65_536).decode(errors="replace").splitlines()[-lines:]
+    except OSError:
+        return []
+
+
+def history(store: Path, trial: str, attempt: str) -> list[dict[str, Any]]:
+    """The lines of an attempt's history.jsonl that are objects; a line still being written is not one yet.
+
+    Of a long one evenly spaced lines, and the last. A value may be NaN or infinite, as a diverging trial writes it.
+    """
+    try:
+        with (
+            Tree(store) as tree,
+            os.fdopen(tree.open(f"{path_of(trial)}/attempts/{attempt}/history.jsonl"), "rb") as told,
+        ):
+            lines = _thinned_lines(_lines(told, os.fstat(told.fileno()).st_size))
+    except (OSError, ValueError):
+        return []
+    made = []
+    for line in lines:
+        with contextlib.suppress(ValueError, RecursionError):
+            entry = _lenient.decode(line.decode())
+            if isinstance(entry, dict):
+                made.append(
+                    {name: value for name, value in list(entry.items())[:MOST_FIELDS] if len(name) <= LONGEST_NAME}
+                )
+    return made
+
+
+_lenient = json.JSONDecoder(parse_int=whole_number)
+
+
+def _lines(told: BinaryIO, size: int) -> Iterator[bytes]:
+    """The lines of a file; of one that is too large whole lines of chunks from all of it."""
+    chunk = HISTORY_BYTES // HISTORY_CHUNKS
+    whole = size <= HISTORY_BYTES
+    for number in range(1 if whole else HISTORY_CHUNKS):
+        left = HISTORY_BYTES if whole else chunk
+        if not whole:
+            told.seek(number * (size - chunk) // (HISTORY_CHUNKS - 1))
+        inside = bool(whole or number == 0)
+        while left > 0 and (line := told.readline(min(left, HISTORY_LINE))):
+            left -= len(line)
+            ended = line.endswith(b"\n") or (left > 0 and len(line) < HISTORY_LINE)
+            if inside and ended:
+                yield line
+            inside = ended
+
+
+def _thinned_lines(lines: Iterable[bytes]) -> list[bytes]:
+    """At most 2 * HISTORY_LINES + 1 of the lines, evenly spaced, and the last one."""
+    kept: list[bytes] = []
+    step, last = 1, b""
+    for number, line in enumerate(lines):
+        last = line
+        if number % step == 0:
+            kept.append(line)
+            if len(kept) > 2 * HISTORY_LINES:
+                kept, step = kept[::2], step * 2
+    return kept if not kept or kept[-1] is last else [*kept, last]
