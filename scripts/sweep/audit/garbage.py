@@ -208,7 +208,8 @@ def _pieces(folder: Path, names: _Names, reasons: dict[str, str]) -> Iterator[Pi
         yield _piece(folder, "trials", trial, store.folder(folder, trial))
     for kind, pattern in (("checkpoints", "checkpoints/??/*"), ("reproductions", "reproductions/*")):
         for path in sorted(folder.glob(pattern)):
-            if store.ID.fullmatch(path.name) and path.name not in names.known and path.is_dir():
+            here = Path(os.path.realpath(path)) == Path(os.path.realpath(folder)) / path.relative_to(folder)  # no link
+            if here and store.ID.fullmatch(path.name) and path.name not in names.known and path.is_dir():
                 yield _piece(folder, kind, path.name, path)
 
 
