@@ -75,6 +75,8 @@ def main() -> int:
         cli.put(dataclasses.asdict(made) | {"commands": made.commands})
     else:
         show(made)
+    for problem in made.problems:
+        cli.say(f"set aside: {problem}")
     return 0
 
 

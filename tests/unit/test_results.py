@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -238,6 +238,9 @@ def test_what_others_wrote_is_one_line_of_text_in_a_row(tmp_path: Path) -> None:
     assert (made.reason, made.node, made.commit) == (r"a\n\x1b[2Jb\u202e", r"n\r1", "unknown")
 
 
+OLD_TABLES = Path(__file__).with_name("old_tables")
+
+
 @given(tables)
 def test_merge_is_idempotent(table: list[Row]) -> None:
     trials = [replace(trial(made.hyperparameters, made.seed), id=made.id) for made in table[:3]]
@@ -277,7 +280,14 @@ def test_a_conflict_in_a_table_is_named_with_its_line() -> None:
         (lambda text: text.replace("seed", "sead", 1), "results.csv:1: the header lacks seed"),
         (lambda text: text[:0], "results.csv:0: the header lacks"),
         (lambda text: text + "1\n", "results.csv:3: 1 cells under a header of"),
-        (lambda text: text.replace("\n1,", "\n2,"), "results.csv:2: schema_version 2, this helm-sweep reads 1"),
+        (lambda text: text.replace("\n1,", "\nx,"), "results.csv:2: schema_version 'x', expected a number from 1"),
+        (lambda text: text.replace("\n1,", "\n0,"), "results.csv:2: schema_version '0', expected a number from 1"),
+        (lambda text: text.replace("node", "gpu", 1), "results.csv:1: the header has gpu twice"),
+        (
+            lambda text: text.replace("\n1,", "\n2,").replace("succeeded", "frozen"),
+            "results.csv:2: status 'frozen' is none of succeeded, diverged, pruned, failed, running, pending, missing "
+            "(it is of a newer helm-sweep, 2)",
+        ),
         (lambda text: text.replace("succeeded", "done"), "results.csv:2: status 'done'"),
         (lambda text: text.replace("0.9", '"""x"""'), "results.csv:2: a number is due"),
         (lambda text: text.replace("0.9", "NaN"), "results.csv:2: a number is due"),
@@ -291,6 +301,39 @@ def test_a_broken_table_is_refused_with_its_line(change: Any, message: str) -> N
     assert message in str(caught.value)
     assert "git checkout" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("path", sorted(OLD_TABLES.glob("*.csv")), ids=lambda path: path.stem)
+def test_a_table_of_another_time_is_read(path: Path) -> None:
+    """Written by the helm-sweep of the commit that is its name; a change of the columns brings a new one."""
+    rows = results.from_csv(path.read_bytes(), path.name)
+    assert len(rows) == len(path.read_text().splitlines()) - 1
+    assert all(row.status in results.STATUSES and row.hyperparameters and row.code for row in rows)
+    assert results.from_csv(results.to_csv(rows)) == rows
+
+
+@pytest.mark.parametrize("column", ["store", "engine", "objective", *results.NUMBERS, *results.TEXTS])
+def test_a_column_that_is_not_there_is_unknown(column: str) -> None:
+    if column == "seed":
+        return  # without it a row says nothing
+    whole = [row({"lr": 0.1}, node="a", gpu="b", gpu_seconds=1.0, queued_s=2.0, attempts=3)]
+    header, cells = csv.reader(io.StringIO(results.to_csv(whole).decode()))
+    place = header.index(column)
+    text = io.StringIO()
+    csv.writer(text).writerows([header[:place] + header[place + 1 :], cells[:place] + cells[place + 1 :]])
+    empty = next(made.default for made in fields(results.Row) if made.name == column)
+    assert results.from_csv(text.getvalue().encode()) == [replace(whole[0], **{column: empty})]
+
+
+def test_a_column_that_is_not_known_is_kept() -> None:
+    whole = results.to_csv([row({"lr": 0.1})]).decode().splitlines()
+    newer = "\n".join([whole[0] + ',price,"""é\u200b"""', "2" + whole[1][1:] + ",1.5,'=x", ""])
+    rows = results.from_csv(newer.encode())
+    assert rows[0].more == {"price": "1.5", "é\u200b": "=x"}
+    assert results.from_csv(results.to_csv(rows)) == rows
+    listed = replace(trial(rows[0].hyperparameters, rows[0].seed), id=rows[0].id)
+    merged = results.merge(rows, [listed], EMPTY, {}, "local")
+    assert merged[0].more == rows[0].more
 
 
 def test_write_says_whether_anything_changed(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from sweep import git
-from sweep.audit import tables
+from sweep.audit import ledger, tables, tracing
+from sweep.errors import BadInput
 from sweep.layout import Clone
 from sweep.records import results
 from tests.unit.stores import row
@@ -75,7 +76,8 @@ def test_other_branches_merges_and_deleted_files_are_history_too(clone: Clone) -
         ("s", frozenset({ONE.id, TWO.id})),
         ("t", frozenset({THREE.id})),
     }
-    ((table, found),) = tables.find(clone, THREE.id[:6])
+    ((table, found),), problems = tables.find(clone, THREE.id[:6])
+    assert problems == []
     assert (table.sweep, found) == ("t", THREE)
     assert git.show(clone.root, table.commit, "values/t/results.csv") == table.data
 
@@ -86,6 +88,11 @@ def test_a_table_that_cannot_be_read_still_names_its_trials(clone: Clone) -> Non
     path.write_text(f"schema_version,id,other\n99,{ONE.id},x\n")
     (table,) = tables.everywhere(clone)
     assert (table.ids, table.rows) == ({ONE.id}, {})
+    assert table.problem == "values/s/results.csv:1: the header lacks status, seed"
+    assert tables.find(clone, ONE.id[:6]) == ([], [table.problem])
+    with pytest.raises(BadInput, match=f"^TRIAL={ONE.id}: what names it cannot be read: values/s/results.csv:1: the"):
+        tracing.of(clone, ONE.id)
+    assert table.problem in ledger.read(clone).problems
 
 
 def test_blobs_that_are_not_there_are_left_out(clone: Clone) -> None:

@@ -112,7 +112,7 @@ def _size(account: Account) -> tuple[int, int]:
 def read(clone: Clone) -> Ledger:
     """Everything there is. Nothing is fatal: what cannot be read is named."""
     known, problems, folders = _stores(clone)
-    rows, first = _rows(clone)
+    rows, first, unread = _rows(clone)
     authors = _authors(clone)
     entries: list[Entry] = []
     for trial in {**known, **dict.fromkeys(first)}:
@@ -131,7 +131,7 @@ def read(clone: Clone) -> Ledger:
                 agree += 1
             else:
                 differences.append(Difference(sweep, trial, remembered / 1000, recorded[trial] / 1000))
-    return Ledger(entries, agree, differences, problems, [str(folder) for folder in folders])
+    return Ledger(entries, agree, differences, problems + unread, [str(folder) for folder in folders])
 
 
 def _stores(clone: Clone) -> tuple[dict[str, Stored], list[str], list[Path]]:
@@ -157,21 +157,24 @@ def _told_last(attempt: Attempt) -> tuple[bool, float]:
     return bool(attempt.record.get("finished_at")), attempt.seconds
 
 
-def _rows(clone: Clone) -> tuple[dict[tuple[str, str], Row], dict[str, str]]:
+def _rows(clone: Clone) -> tuple[dict[tuple[str, str], Row], dict[str, str], list[str]]:
     """(sweep, id) -> its newest row that tells GPU-seconds, from all tables there ever were; and id -> the sweep that
-    had such a row first: one that lists the trial later found its result, and spent nothing on it.
+    had such a row first: one that lists the trial later found its result, and spent nothing on it. And which tables
+    cannot be read.
     """
+    problems = []
     rows: dict[tuple[str, str], Row] = {}
     first: dict[str, tuple[int, str]] = {}
     for table in tables.everywhere(clone):
         if any((table.sweep, trial) not in rows for trial in table.ids):
+            problems += [table.problem] if table.problem else []
             for row in table.rows.values():
                 if row.gpu_seconds is not None:
                     rows.setdefault((table.sweep, row.id), row)
         for trial in table.ids:
             if (table.sweep, trial) in rows and table.age > first.get(trial, (-2, ""))[0]:
                 first[trial] = table.age, table.sweep
-    return rows, {trial: sweep for trial, (_, sweep) in first.items()}
+    return rows, {trial: sweep for trial, (_, sweep) in first.items()}, problems
 
 
 def _authors(clone: Clone) -> Callable[[str], str]:

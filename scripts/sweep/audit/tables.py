@@ -39,11 +39,21 @@ class Table:
 
     @cached_property
     def rows(self) -> dict[str, Row]:
-        """Id -> row; {} where this helm-sweep cannot read the table."""
+        """Id -> row; {} where this helm-sweep cannot read the table, of which `problem` says why."""
+        return self._read[0]
+
+    @property
+    def problem(self) -> str:
+        """`values/s/results.csv:2 of 0123456789ab: …`: why it cannot be read; "" where it can."""
+        return self._read[1]
+
+    @cached_property
+    def _read(self) -> tuple[dict[str, Row], str]:
+        name = f"values/{self.sweep}/results.csv{f' of {self.commit[:12]}' if self.commit else ''}"
         try:
-            return {row.id: row for row in results.from_csv(self.data)}
-        except BadInput:
-            return {}
+            return {row.id: row for row in results.from_csv(self.data, name)}, ""
+        except BadInput as error:
+            return {}, str(error).partition("; `git checkout`")[0]
 
 
 def everywhere(clone: Clone, sweep: str = "") -> Iterator[Table]:
@@ -70,12 +80,17 @@ def everywhere(clone: Clone, sweep: str = "") -> Iterator[Table]:
                 yield Table(name, first[name, blob], held[blob], False, age[name, blob])
 
 
-def find(clone: Clone, beginning: str, sweep: str = "") -> list[tuple[Table, Row]]:
-    """Of every trial whose id begins so the newest row in each sweep, the work tree's before those of history."""
+def find(clone: Clone, beginning: str, sweep: str = "") -> tuple[list[tuple[Table, Row]], list[str]]:
+    """Of every trial whose id begins so the newest row in each sweep, the work tree's before those of history.
+
+    And why tables that seem to name such a trial cannot be read.
+    """
+    problems: list[str] = []
     found: dict[tuple[str, str], tuple[Table, Row]] = {}
     for table in everywhere(clone, sweep):
         wanted = {one for one in table.ids if one.startswith(beginning)}
+        problems += [table.problem] if wanted and table.problem else []
         for one in wanted - {id for name, id in found if name == table.sweep}:
             if row := table.rows.get(one):
                 found[table.sweep, one] = (table, row)
-    return list(found.values())
+    return list(found.values()), problems

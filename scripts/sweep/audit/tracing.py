@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,8 @@ class Trace:
     store: str
     """The result store that has it, "" for none."""
     attempts: list[dict[str, Any]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    """Tables that seem to have a row of it and cannot be read, and why."""
 
     @property
     def commands(self) -> dict[str, str]:
@@ -111,11 +113,11 @@ def _show(commit: str, path: str) -> str:
 
 def of(clone: Clone, beginning: str, sweep: str = "") -> Trace:
     """Trace the one trial whose id begins so. Raises BadInput where it is none, or several."""
-    found = tables.find(clone, beginning, sweep)
+    found, problems = tables.find(clone, beginning, sweep)
     kept, where = _stored(clone, beginning, {row.id for _, row in found})
     ids = {row.id for _, row in found} | kept.keys()
     if len(ids) != 1:
-        raise BadInput(_not_one(beginning, sorted(ids), sweep))
+        raise BadInput(_not_one(beginning, sorted(ids), sweep, problems))
     (trial,) = ids
     table, row = found[0] if found else (None, None)
     stored = kept.get(trial, Stored())
@@ -142,6 +144,7 @@ def of(clone: Clone, beginning: str, sweep: str = "") -> Trace:
         metrics=(stored.result or {}).get("metrics") or (row.metrics if row else {}),
         store=str(where.get(trial, "")),
         attempts=[_attempt(one.attempt, one.cause) for one in results.booked(row, stored) if one.attempt],
+        problems=problems,
     )
 
 
@@ -160,10 +163,12 @@ def rows_like(clone: Clone, row: Row, sweep: str) -> list[Row]:
     return list(found.values())
 
 
-def _not_one(beginning: str, ids: list[str], sweep: str) -> str:
+def _not_one(beginning: str, ids: list[str], sweep: str, problems: Sequence[str]) -> str:
     if ids:
         more = " …" if len(ids) > 5 else ""
         return f"TRIAL={beginning}: {len(ids)} trials begin with this ({' '.join(ids[:5])}{more}); give more of the id"
+    if problems:
+        return f"TRIAL={beginning}: what names it cannot be read: {problems[0]}; mend it, or take an older commit of it"
     place = f"a results.csv of {sweep}" if sweep else "any results.csv"
     return (
         f"TRIAL={beginning}: not in {place} of the work tree or of Git's history, nor in a result store; "

@@ -31,6 +31,8 @@ GPU_SECONDS = ("gpu_seconds", *(f"gpu_seconds_{cause}" for cause in booking.CAUS
 NUMBERS = ("seed", "attempts", "queued_s", "setup_s", "train_s", *GPU_SECONDS)
 TEXTS = ("node", "gpu", "reason", "commit", "code", "image", "image_id", "data")
 LONGEST_REASON = 300
+NEEDED = ("schema_version", "id", "status", "seed")
+"""Columns without which a row says nothing. Others that an older helm-sweep did not write are unknown."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,8 @@ class Row:
     image_id: str = ""
     """What a cluster really pulled for `image`, as `name@sha256:…`."""
     data: str = ""
+    more: dict[str, str] = field(default_factory=dict)
+    """Columns that a newer helm-sweep wrote, as they stand."""
 
 
 class JobState(Protocol):
@@ -153,6 +157,7 @@ def _row(trial: Trial, stored: Stored, old: Row | None, state: JobState | None, 
         image=identity["image"],
         image_id=next((_text(one.image_id) for one in (state, old) if one and one.image_id), ""),
         data=identity["data"],
+        more=old.more if old else {},
     )
     if stored.result:
         return _with_result(row, stored.result, stored.attempts, trial)
@@ -247,25 +252,32 @@ def to_csv(rows: Iterable[Row]) -> bytes:
     metrics = sorted({name for row in rows for name in row.metrics})
     names = sorted({name for row in rows for name in row.hyperparameters})
     header = [*(f"metric.{cells.name(name)}" for name in metrics), *(f"hp.{cells.name(name)}" for name in names)]
-    lines = [cells.line([*BEFORE, *header, *NUMBERS, *TEXTS])]
+    more = sorted({name for row in rows for name in row.more})
+    lines = [cells.line([*BEFORE, *header, *NUMBERS, *TEXTS, *map(cells.name, more)])]
     for row in rows:
         numbers = [row.objective, *map(row.metrics.get, metrics), *map(row.hyperparameters.get, names)]
         numbers += [getattr(row, name) for name in NUMBERS]
         texts = [row.id, row.status, row.store, row.engine], [getattr(row, name) for name in TEXTS]
         first, last = (map(cells.text, some) for some in texts)
-        lines.append(cells.line([str(CSV_VERSION), *first, *map(cells.value, numbers), *last]))
+        rest = (cells.text(row.more.get(name, "")) for name in more)
+        lines.append(cells.line([str(CSV_VERSION), *first, *map(cells.value, numbers), *last, *rest]))
     return "".join(lines).encode()
 
 
 def from_csv(data: bytes, name: str = "results.csv") -> list[Row]:
-    """Read the table back. Raises BadInput with `name`:line."""
+    """Read the table back, one of an older or newer helm-sweep too. Raises BadInput with `name`:line.
+
+    A column that is not there is unknown, and one that is not known here is kept.
+    """
     check_merged(data, name)
     lines = None
     try:
         lines = csv.reader(io.StringIO(data.decode(), newline=""))
         header = next(lines, [])
-        if missing := {*BEFORE, *NUMBERS, *TEXTS} - set(header):
-            raise ValueError(f"the header lacks {', '.join(sorted(missing))}")
+        if missing := [column for column in NEEDED if column not in header]:
+            raise ValueError(f"the header lacks {', '.join(missing)}")
+        if twice := sorted({column for column in header if header.count(column) > 1}):
+            raise ValueError(f"the header has {', '.join(twice)} twice")
         return [_row_of(header, cells) for cells in lines]
     except (ValueError, csv.Error) as error:
         line = lines.line_num if lines else 1
@@ -276,18 +288,24 @@ def _row_of(header: list[str], line: list[str]) -> Row:
     if len(line) != len(header):
         raise ValueError(f"{len(line)} cells under a header of {len(header)}")
     given = dict(zip(header, line, strict=True))
-    if given["schema_version"] != str(CSV_VERSION):
-        raise ValueError(f"schema_version {given['schema_version']}, this helm-sweep reads {CSV_VERSION}")
+    version = given["schema_version"]
+    if not (version.isdecimal() and len(version) < 6 and int(version)):
+        raise ValueError(f"schema_version {version[:20]!r}, expected a number from 1")
     if not ID.fullmatch(given["id"]):
         raise ValueError(f"id {given['id'][:100]!r} is none")
     if given["status"] not in STATUSES:
-        raise ValueError(f"status {given['status']!r} is none of {', '.join(STATUSES)}")
-    made: dict[str, Any] = {name: cells.text_of(given[name]) for name in ("id", "status", "store", "engine", *TEXTS)}
-    numbers = {name: json.loads(given[name]) for name in ("objective", *NUMBERS) if given[name]}
+        newer = f" (it is of a newer helm-sweep, {version})" if int(version) > CSV_VERSION else ""
+        raise ValueError(f"status {given['status'][:20]!r} is none of {', '.join(STATUSES)}{newer}")
+    texts = ("id", "status", "store", "engine", *TEXTS)
+    made: dict[str, Any] = {name: cells.text_of(given[name]) for name in texts if name in given}
+    numbers = {name: json.loads(given[name]) for name in ("objective", *NUMBERS) if given.get(name)}
     metrics = _under("metric.", given)
     if not all(is_number(value) for value in (*numbers.values(), *metrics.values())):
         raise ValueError("a number is due where there is none")
-    return Row(**made, **numbers, metrics=metrics, hyperparameters=_under("hp.", given))
+    known = {*NEEDED, "objective", *texts, *NUMBERS}
+    named = (name for name in given if name not in known and not name.startswith(("metric.", "hp.")))
+    more = {cells.name_of(name): cells.text_of(given[name]) for name in named}
+    return Row(**made, **numbers, metrics=metrics, hyperparameters=_under("hp.", given), more=more)
 
 
 def _under(prefix: str, given: dict[str, str]) -> dict[str, Any]:
