@@ -188,8 +188,10 @@ def keep_traceback(error: BaseException) -> str:
     root = os.path.dirname(HERE)
     text = f"{sys.argv}\nPython {sys.version} on {platform.platform()}\n{''.join(traceback.format_exception(error))}"
     name = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-"
-    for folder in (f"{root}/out/errors", f"{os.path.abspath(tempfile.gettempdir())}/helm-sweep-errors-{os.getuid()}"):
+    for folder in (f"{root}/out/errors", f"helm-sweep-errors-{os.getuid()}"):
         try:
+            if not os.path.isabs(folder):
+                folder = os.path.join(os.path.abspath(tempfile.gettempdir()), folder)  # there may be no such place
             os.makedirs(folder, 0o700, exist_ok=True)
             handle, path = tempfile.mkstemp(".txt", name, folder)
             with open(handle, "w", encoding="utf-8", errors="backslashreplace") as file:

@@ -37,10 +37,12 @@ def main(argv: list[str] | None = None, clone: Clone | None = None) -> int:
     args = cli.parser(__doc__).parse_args(argv)
     clone = clone or Clone.here()
     files = clone.sweep(args.sweep)
+    text = EXAMPLE.format(name=args.sweep)
     for path in (files.space, files.values):
-        if clone.has(path):
+        # One that is as it was made is of a call that was cut off.
+        if clone.has(path) and (clone.has(files.values) or path.read_text() != text):
             raise BadInput(f"{clone.relative(path)}: exists already; choose another name, or edit it")
-    write_atomic(files.space, EXAMPLE.format(name=args.sweep), clone.values)
+    write_atomic(files.space, text, clone.values)
     cli.say(f"{clone.relative(files.space)}: edit it, then `make sweep SWEEP={args.sweep}`")
     return 0
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cli
-from sweep.errors import BadInput, Unreachable
+from sweep.errors import BadInput, Unreachable, of_machine
 from sweep.files import write_atomic
 from sweep.layout import Clone
 from sweep.records import results, store
@@ -28,8 +28,8 @@ def charts(clone: Clone) -> Path | None:
     """The chart library; None where it cannot be had, for a report without charts is better than none."""
     try:
         return vendor.vendored_echarts(clone)
-    except Unreachable as error:
-        cli.say(f"report: without charts: {error}")
+    except (Unreachable, OSError) as error:
+        cli.say(f"report: without charts: {of_machine(error)}")
         return None
 
 

@@ -10,6 +10,7 @@ import cli
 from sweep import collection, git, submission
 from sweep.engines import environments, holding, local, states
 from sweep.engines.cluster import Patience
+from sweep.engines.jobfiles import JobState
 from sweep.errors import BadInput, TrialsFailed
 from sweep.records import results, store
 from sweep.render import varying_names
@@ -35,7 +36,7 @@ def ready(session: Session) -> None:
     session.store_folder.mkdir(parents=True, exist_ok=True)
 
 
-def run_locally(session: Session, slots: int | None) -> dict[str, local.JobState]:
+def run_locally(session: Session, slots: int | None) -> dict[str, JobState]:
     rendered = session.rendered
     ready(session)
     path = [environments.ensure(session.requirements)] if session.requirements else []
@@ -66,7 +67,7 @@ def run_locally(session: Session, slots: int | None) -> dict[str, local.JobState
             return engine.run()
 
 
-def check_failed(session: Session, found: Mapping[str, local.JobState]) -> None:
+def check_failed(session: Session, found: Mapping[str, JobState]) -> None:
     failed = [state for state in found.values() if state.condition == "Failed"]
     if failed:
         raise TrialsFailed(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
+EVERY = bool(os.environ.get("EVERY_POINT"))
 ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES, errno.EMFILE)
 CHANGES = ("mkdir", "rename", "replace", "link", "symlink", "unlink", "remove", "rmdir", "chmod", "utime", "truncate")
 BY_HANDLE = ("write", "fsync", "ftruncate", "fchmod", "sendfile", "close")
@@ -111,18 +112,22 @@ def errors_of(kind: str) -> tuple[int, ...]:
     return ERRORS if kind in ("create", "rewrite") else ERRORS[:-1]
 
 
-def points(calls: Sequence[str], only: str = "") -> Iterator[tuple[int, int, bool]]:
+def points(calls: Sequence[str], only: str = "", once: str = "") -> Iterator[tuple[int, int, bool]]:
     """(number of a call, error, whether it lasts), for every one of these calls, or those `only` that are like this.
 
-    Each gets one of its errors in turn, once or lasting; with EVERY_POINT=1 in the environment all of them.
+    Each gets one of its errors in turn, once or lasting; of those that are like `once`, each kind and name one time.
+    With EVERY_POINT=1 in the environment all get all of them, those that open a file to read it too.
     """
-    every, turn = os.environ.get("EVERY_POINT"), Counter()
+    turn, seen = Counter(), set()
     for at, call in enumerate(calls, 1):
         kind = call.partition(" ")[0]
         choices = [(error, lasting) for lasting in (True, False) for error in errors_of(kind)]
         turn[kind] += 1
-        if re.search(only, call):
-            yield from ((at, *choice) for choice in (choices if every else [choices[turn[kind] % len(choices)]]))
+        same = (kind, call.rpartition("/")[2]) if once and re.search(once, call) else call
+        wanted = kind != "open" and re.search(only, call) and same not in seen
+        seen.add(same if same != call else None)
+        if EVERY or wanted:
+            yield from ((at, *choice) for choice in (choices if EVERY else [choices[turn[kind] % len(choices)]]))
 
 
 REMOVING = ("unlink", "remove", "rmdir")
@@ -143,7 +148,9 @@ def whole(path: Any, handle: int | None = None) -> str:
     try:
         base = os.getcwd() if handle is None or handle == AT_FDCWD else os.readlink(f"/proc/self/fd/{handle}")
     except OSError:
-        base = "/nowhere"
+        base = ""
+    if not base.startswith("/"):  # a pipe, or a handle that was closed
+        return "/nowhere"
     joined = os.path.join(base, os.fsdecode(path))
     return os.path.join(os.path.realpath(os.path.dirname(joined)), os.path.basename(joined)).rstrip("/")
 

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from sweep import git, yamlfile
-from sweep.errors import BadInput
+from sweep.errors import BadInput, naming
 from sweep.words import counted
 
 LIMIT = 100_000  # bytes compressed: the code lies twice in the release, which is one Secret of at most 1 MiB
@@ -114,9 +114,10 @@ def _entry(path: Path, shown: str) -> Any:
         shown.encode()
         if path.is_symlink() or not path.is_file():
             raise BadInput(f"{shown}: a link or a submodule, which cannot be frozen; copy the files in")
-        data, executable = path.read_bytes(), bool(path.stat().st_mode & 0o100)
-    except (OSError, UnicodeEncodeError) as error:
-        raise BadInput(f"{shown!a}: cannot be frozen: {error}; rename it or make it readable") from None
+        with naming(path):
+            data, executable = path.read_bytes(), bool(path.stat().st_mode & 0o100)
+    except UnicodeEncodeError as error:
+        raise BadInput(f"{shown!a}: cannot be frozen: {error}; rename it") from None
     try:
         text = data.decode()
     except UnicodeDecodeError:

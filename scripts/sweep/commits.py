@@ -17,8 +17,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sweep import git, locks
-from sweep.errors import BadInput, MachineFault
-from sweep.files import check_merged, exists, read
+from sweep.errors import BadInput, MachineFault, of_program
+from sweep.files import check_merged, copy_if_there, exists, read, remove_left
 from sweep.words import ended, shown
 
 NAME, EMAIL = "helm-sweep", "helm-sweep@localhost"
@@ -81,8 +81,7 @@ class Turn:
         theirs, index, base = self.places.own / "index", self.work / "commit", git.head(self.repo)
         index.unlink(missing_ok=True)
         if base:
-            if theirs.exists():
-                shutil.copy2(theirs, index)  # it knows unchanged files by their time, so git need not read them
+            copy_if_there(theirs, index)  # it knows unchanged files by their time, so git need not read them
             git.output(self.repo, *PLAIN, "read-tree", "-i", "--reset", base, index=index)
         before = self._listed(base)
         for path in self.paths:
@@ -140,7 +139,9 @@ class Turn:
         if self._staged() == self.before:
             raise self._not_what_lies(", ".join(self.paths))
         lines = " | ".join(line.strip() for line in said.split("\n") if line.strip())[:400]
-        raise BadInput(f"git commit: refused: {lines or 'a hook failed silently'}; mend it and run the same again")
+        raise of_program("git commit", said) or BadInput(
+            f"git commit: refused: {lines or 'a hook failed silently'}; mend it and run the same again"
+        )
 
     def _not_what_lies(self, names: str) -> BadInput:
         return BadInput(
@@ -164,8 +165,7 @@ class Turn:
         """Have the person's index hold of our paths what HEAD has; what else is staged stays so."""
         paths = [*self.paths, *self._added_by_hooks(head)]
         theirs, index = self.places.own / "index", self.work / "index"
-        if theirs.exists():
-            shutil.copy2(theirs, index)
+        copy_if_there(theirs, index)
         listed = _entries(git.output(self.repo, "ls-tree", "-z", "--full-tree", head, "--", *paths)) if head else {}
         self._put(listed, paths, index)
         git.run(self.repo, *PLAIN, "update-index", "-q", "--refresh", index=index)  # whatever it says of other files
@@ -270,6 +270,7 @@ def _held(
         check_unmoved(repo, since)
     _check_merged(repo, paths)
     places.clean()
+    remove_left(repo / path for path in paths)  # of a turn that was killed: nobody else writes there now
     with tempfile.TemporaryDirectory(prefix=PRIVATE, dir=places.own) as work:
         yield Turn(repo, paths, places, Path(work), patience).begun()  # whatever git refuses, it refuses now
 

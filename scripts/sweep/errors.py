@@ -14,9 +14,10 @@ A message is one line: what is wrong, where (file:line or key), what to do.
 from __future__ import annotations
 
 import errno
+import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from os import PathLike, fspath
 
 
 class SweepError(Exception):
@@ -76,18 +77,46 @@ def of_machine(error: BaseException) -> SweepError | None:
     if not isinstance(error, OSError):
         return None
     name = errno.errorcode.get(error.errno or 0, "")
-    cure = next((cure for names, cure in CURES.items() if name in names), f"mend that, {AGAIN}" if name else "")
+    if name == "ENOENT" and not error.filename and "temporary directory" in (error.strerror or ""):  # of tempfile
+        return MachineFault(f"TMPDIR: {error.strerror}; free space there, or set TMPDIR to a folder that has some")
+    cure = _cure(name) or (f"mend that, {AGAIN}" if name else "")
     if not cure or (name in ("ENOENT", "EEXIST") and not error.filename):
         return None
     where = str(error.filename) if error.filename else "this machine"
     return MachineFault(f"{where}: {error.strerror} ({name}); {cure}")
 
 
+def _cure(name: str) -> str:
+    return next((cure for names, cure in CURES.items() if name in names), "")
+
+
+SAID = ("ENOSPC", "EDQUOT", "EROFS", "EIO", "EACCES", "EMFILE", "ENFILE", "ENOMEM", "ESTALE")
+"""What other programs say of the machine in the system's own words. `Permission denied (publickey)` is a server's."""
+UNSAID = re.compile(
+    r"(unable to|could not|couldn't) (write|append|close|flush|fsync)|write error|insufficient permission"
+)
+"""How git begins where it leaves the system's words out."""
+
+
+def of_program(program: str, said: str) -> MachineFault | None:
+    """The error of a program that met this machine's refusal, by its words; None where they are of something else."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    for line in lines:
+        for name in SAID:
+            if re.search(rf"{os.strerror(getattr(errno, name))}(?! \()", line, re.IGNORECASE):
+                return MachineFault(f"{program}: {line[:300]}; {_cure(name)}")
+    for line in filter(UNSAID.search, lines):
+        return MachineFault(f"{program}: {line[:300]}; free space, or give this user the right to it, {AGAIN}")
+    return None
+
+
 @contextmanager
-def naming(path: str | PathLike[str]) -> Iterator[None]:
-    """An OSError raised in here names `path`: of a write the operating system says the reason alone."""
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """An OSError raised in here names `path`: of a write the operating system says the reason alone, and of what is
+    opened in a folder's handle no more than the name."""
     try:
         yield
     except OSError as error:
-        error.filename = error.filename or fspath(path)
+        if not error.filename or not os.path.isabs(os.fsdecode(error.filename)):  # noqa: PTH117
+            error.filename = os.fspath(path)
         raise

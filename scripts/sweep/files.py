@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import os
 import re
+import shutil
 import stat
+import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,6 +23,9 @@ from sweep.errors import BadInput, naming
 
 NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
 """What file systems say that sync no folders (NFS, some FUSE ones)."""
+LEFT = ".tmp"
+"""How the temporary files end that a writer leaves only where it is killed."""
+ROOM_BYTES = 64 << 20
 CONFLICT = re.compile(rb"^(<{7}|>{7}) ", re.MULTILINE)
 
 
@@ -141,8 +148,29 @@ def write_atomic(path: Path, content: str | bytes, root: Path | None = None) -> 
             os.close(folder)
 
 
+def remove_left(paths: Iterable[Path]) -> None:
+    """Remove what writers of these that were killed have left beside them; for who knows that nobody else writes."""
+    for path in paths:
+        for left in path.parent.glob(f".{glob.escape(path.name)}.*{LEFT}"):
+            with contextlib.suppress(OSError):
+                left.unlink()
+
+
+def copy_if_there(source: Path, target: Path) -> None:
+    """Copy a file with its times, where there is one. An OSError names `target`."""
+    if source.exists():
+        with naming(target):
+            shutil.copy2(source, target)
+
+
+def check_room(folder: Path) -> None:
+    """Raise OSError where `folder` has no room for a file of a usual size (ROOM_BYTES), or none can be made."""
+    with naming(folder), tempfile.TemporaryFile(dir=folder) as file:
+        os.posix_fallocate(file.fileno(), 0, ROOM_BYTES)
+
+
 def _replace(folder: int, name: str, data: bytes) -> None:
-    temporary = f".{name}.{os.urandom(4).hex()}.tmp"
+    temporary = f".{name}.{os.urandom(4).hex()}{LEFT}"
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | CAREFULLY, 0o666, dir_fd=folder)
     try:
         with os.fdopen(handle, "wb") as file:

@@ -18,7 +18,8 @@ def text(
     clone, shown = files.clone, files.clone.relative(files.code)
     frozen = code.parse(yamlfile.read_text(files.code, shown, clone.values), shown) if clone.has(files.code) else None
     renew = repin or not clone.has(files.code)
-    if folder and not renew:
+    named = (clone.root / folder).resolve() if folder else None
+    if named and not renew and (frozen is None or named != (clone.root / frozen.path).resolve()):
         raise BadInput(f"--code {folder}: {shown} exists; add --repin to freeze the code anew")
     source = values.head.said("code", "source") or (frozen.source if frozen else "bundle")
     url = str(values.head.said("code", "url") or getattr(frozen, "url", ""))

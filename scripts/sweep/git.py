@@ -10,12 +10,12 @@ import os
 import shlex
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sweep.errors import BadInput, MachineFault
+from sweep.errors import BadInput, MachineFault, SweepError, of_program
 from sweep.words import ended
 
 KEPT = (
@@ -74,8 +74,8 @@ def run(
 ) -> subprocess.CompletedProcess[bytes]:
     """Run git in `folder`, whatever it ends with. Raises BadInput where git will not work there at all.
 
-    Raises MachineFault where git was killed, for no answer is another than `there is none`; `killed`: the caller looks
-    what it has done until then.
+    Raises MachineFault where the machine refuses it, and where it was killed, for no answer is another than `there is
+    none`; `killed`: the caller looks what it has done until then.
     """
     call = ["git", "-C", str(folder), *words]
     pipe = subprocess.PIPE
@@ -97,7 +97,20 @@ def run(
         raise BadInput(f"{folder}: belongs to another user, so git does not read it; `{allow}` lets it")
     if done.returncode == 128 and done.stderr.startswith(b"fatal: not a git repository"):
         raise BadInput(f"{folder}: not in a git repository; clone it with git, or run `git init`")
+    # 1 is an answer to many a question, and never of the machine; all else would be taken for one.
+    if (
+        done.returncode > 1
+        and not killed
+        and (fault := of_program(f"git {_verb(words)}", done.stderr.decode(errors="replace")))
+    ):
+        raise fault
     return done
+
+
+def refused(words: Sequence[str], said: str) -> SweepError:
+    """The error of a git that had to succeed."""
+    call = f"git {_verb(words)}"
+    return of_program(call, said) or BadInput(f"{call}: {said}")
 
 
 def reason(done: subprocess.CompletedProcess[bytes]) -> str:
@@ -115,7 +128,7 @@ def output(folder: Path, *words: str, stdin: bytes = b"", index: Path | None = N
     """Stdout of a git command that has to succeed."""
     done = run(folder, *words, stdin=stdin, index=index)
     if done.returncode:
-        raise BadInput(f"git {_verb(words)}: {reason(done)}")
+        raise refused(words, reason(done))
     return done.stdout.decode(errors="surrogateescape")
 
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from sweep.errors import BadInput, MachineFault, NotSetUp, Unreachable
+from sweep.errors import BadInput, MachineFault, NotSetUp, Unreachable, of_program
 from sweep.words import ended
 
 SECRET_LIMIT_BYTES = 1_048_576
@@ -71,7 +71,8 @@ def run_program(program: str, *words: str, folder: Path | None = None) -> str:
         return done.stdout
     if _UNREACHABLE.search(done.stderr):
         raise Unreachable(f"helm: {done.stderr.strip().splitlines()[-1]}; check CONTEXT= and your kubeconfig")
-    raise BadInput(reason(done.stderr))
+    fault = None if _PLACE.search(done.stderr) else of_program("helm", done.stderr)  # those words are the chart's own
+    raise fault or BadInput(reason(done.stderr))
 
 
 def template(chart: Path, release: str, files: Sequence[Path], namespace: str = "default", only: str = "") -> str:

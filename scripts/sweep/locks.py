@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-from sweep.errors import BadInput
+from sweep.errors import BadInput, naming
 
 Say = Callable[[str], None]
 Identity = tuple[int, int, int]
@@ -169,11 +169,15 @@ def taken(path: Path, folders: Sequence[Path], patience: Patience) -> Iterator[N
         try:
             with suppress(OSError):  # a file system without flock: then our open file tells that we live
                 fcntl.flock(handle, fcntl.LOCK_EX)
-            os.write(handle, MARK + b"%d\n" % os.getpid())
+            with naming(path):
+                os.write(handle, MARK + b"%d\n" % os.getpid())
             yield
         finally:
-            path.unlink(missing_ok=True)
-            os.close(handle)
+            try:
+                path.unlink(missing_ok=True)
+            finally:
+                with suppress(OSError):  # what closing it may say matters to nobody
+                    os.close(handle)
 
 
 def _create(path: Path, folders: Sequence[Path], patience: Patience) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep import helm, render, settings, yamlfile
-from sweep.engines import environments, kubeconfig, local, release, states
+from sweep.engines import environments, jobfiles, kubeconfig, release, states
 from sweep.engines.cluster import Cluster
 from sweep.errors import BadInput
 from sweep.files import holds, write_atomic
@@ -20,7 +20,7 @@ from sweep.records import results, store
 from sweep.settings import Settings
 from sweep.spaces import valuesfile
 
-JobState = local.JobState | states.JobState
+JobState = jobfiles.JobState | states.JobState
 """Of either engine."""
 ENGINES = ("auto", "local", "cluster")
 
@@ -147,7 +147,7 @@ class Session:
     def job_states(self) -> Mapping[str, JobState]:
         """Job name -> state, of all Jobs the engine has of this sweep. Raises Unreachable."""
         if self.engine == "local":
-            return local.read_states(self.files.jobs)
+            return jobfiles.read(self.files.jobs)
         return states.look(self.cluster, self.name)
 
     def look(self, jobs: Mapping[str, results.JobState] | None = None) -> tuple[list[results.Row], store.Snapshot]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep import scalars
-from sweep.errors import BadInput
+from sweep.errors import BadInput, naming
 from sweep.files import check_merged, open_handle
 from sweep.scalars import TRUTHY
 from sweep.words import CONTROL
@@ -102,7 +102,7 @@ def read_text(path: Path, shown: str, root: Path | None = None) -> str:
     It may be a link that stays below `root` (default: its folder).
     """
     try:
-        with os.fdopen(open_handle(path, root=root), "rb") as file:
+        with naming(path), os.fdopen(open_handle(path, root=root), "rb") as file:
             data = file.read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
             raise BadInput(f"{shown}: more than {MAX_BYTES // 2**20} MiB; spread the trials over several sweeps")
@@ -113,7 +113,7 @@ def read_text(path: Path, shown: str, root: Path | None = None) -> str:
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise BadInput(f"{shown}:{line}: not UTF-8 text; save the file as UTF-8") from None
-    except OSError as error:
+    except (IsADirectoryError, NotADirectoryError) as error:
         raise BadInput(f"{shown}: {error.strerror}; it must be a readable file") from None
 
 

@@ -37,6 +37,9 @@ elif [ "$n" = "${KILL_GIT-}" ]; then
   code=$?
   [ $code = 137 ] && [ -n "${KILL_US-}" ] && kill -KILL $PPID
   exit $code
+elif [ "$n" = "${REFUSE_GIT-}" ]; then
+  exec strace -qq -o /dev/null -e trace=$KILL_CALL -e signal=none \
+    -e inject=$KILL_CALL:error=$REFUSE_BY:when=$KILL_AT GIT "$@"
 fi
 exec GIT "$@"
 """
@@ -99,7 +102,7 @@ def attempt(root: Path, kill_event: int = 0, **env: str) -> int:
         os._exit(0)
     except BaseException as error:
         os.write(2, f"{error}\n".encode())
-        os._exit(2)
+        os._exit(getattr(error, "exit_code", 70))
 
 
 def _die_at(number: int) -> None:
@@ -190,6 +193,18 @@ def test_any_git_may_be_killed_before_it_has_said_anything(pristine: Path) -> No
             assert code == 0
             break
     assert number > 20
+
+
+def test_git_may_be_refused_by_the_machine_at_every_point(pristine: Path) -> None:
+    """A full or broken disk at any call of git's: it is the machine's refusal, or nothing that matters."""
+    if not os.environ.get("CI") and not shutil.which("strace"):
+        pytest.skip("strace is not installed")
+    points = git_points(pristine)
+    for place, (which, kind, number) in enumerate(points if EVERY else points[::3]):
+        root, error = copy(pristine), ("ENOSPC", "EDQUOT", "EROFS", "EIO", "EACCES")[place % 5]
+        code = attempt(root, REFUSE_GIT=str(which), KILL_CALL=kind, KILL_AT=str(number), REFUSE_BY=error)
+        assert code in (0, 4), (which, kind, number, error)
+        check(root, (which, kind, number, error))
 
 
 def test_we_may_be_killed_at_every_point(pristine: Path) -> None:

@@ -111,6 +111,15 @@ def test_indexes_of_the_dead_are_cleared_away(repo: Path) -> None:
     check_committed(repo)
 
 
+def test_what_a_killed_writer_left_in_values_goes_with_the_next_turn(repo: Path) -> None:
+    for name in (".ours.csv.k1ll3d_x.tmp", ".new.csv.abcdefgh.tmp", ".edited.abcdefgh.tmp"):
+        (repo / name).write_text("half")
+    assert commit(repo)
+    assert [path.name for path in repo.glob(".*.tmp")] == [".edited.abcdefgh.tmp"], "that of another file is another's"
+    (repo / ".edited.abcdefgh.tmp").unlink()
+    check_committed(repo)
+
+
 def test_a_lock_of_a_dead_sweep_is_removed_at_once(repo: Path) -> None:
     (repo / ".git/index.lock").write_bytes(b"helm-sweep 4711\n")
     said: list[str] = []

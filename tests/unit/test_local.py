@@ -15,15 +15,18 @@ from typing import Any
 import pytest
 
 from sweep import render
-from sweep.engines import holding, local
-from sweep.engines.local import JobState, LocalEngine
+from sweep.engines import holding, jobfiles, local
+from sweep.engines.jobfiles import JobState
+from sweep.engines.local import LocalEngine
 from sweep.errors import BadInput
 from sweep.layout import Clone
 from sweep.render import Rendered, Trial
 from tests.unit import git_server, trial_support
+from tests.unit.trial_support import Fifo
 from tests.waiting import until
 
 DEADLINE_SECONDS = 30
+STATE = '{"name": "a", "trial": "a", "failed": 0}'
 
 
 def job(name: str, script: str, **spec: Any) -> dict[str, Any]:
@@ -123,7 +126,7 @@ def test_failed_job_stays_failed_until_it_has_another_name(tmp_path: Path) -> No
 def test_job_that_is_no_longer_listed_is_forgotten(tmp_path: Path) -> None:
     engine(tmp_path / "jobs", job("a", "exit 64"), job("b", "exit 0")).run()
     engine(tmp_path / "jobs", job("b", "exit 0")).run()
-    assert set(local.read_states(tmp_path / "jobs")) == {"b"}
+    assert set(jobfiles.read(tmp_path / "jobs")) == {"b"}
     assert engine(tmp_path / "jobs", job("a", "exit 0")).run()["a"].condition == "Complete"
 
 
@@ -276,7 +279,7 @@ def test_interrupt_ends_the_children_and_leaves_the_job_pending(
     launcher.end(asked)
     assert gone(child)
     assert (tmp_path / "log").read_text() == "asked\n"
-    assert local.read_states(tmp_path / "jobs")["a"].condition == "Pending"
+    assert jobfiles.read(tmp_path / "jobs")["a"].condition == "Pending"
     assert list((tmp_path / "jobs" / "attempts").iterdir()) == []
 
 
@@ -311,7 +314,7 @@ def test_no_child_outlives_a_killed_launcher(tmp_path: Path, launch: Callable[..
     child = pid_in(tmp_path / "pid")
     launcher.end(signal.SIGKILL)
     until(lambda: gone(child), "the trial ends with its launcher")
-    assert local.read_states(tmp_path / "jobs")["a"].condition == "Pending"
+    assert jobfiles.read(tmp_path / "jobs")["a"].condition == "Pending"
     states = engine(tmp_path / "jobs", job("a", "exit 0")).run()
     assert (states["a"].condition, states["a"].attempts, states["a"].failed) == ("Complete", 2, 0)
 
@@ -456,7 +459,7 @@ def test_interrupt_while_an_earlier_launchers_trials_end_starts_nothing(
     second.says("ending a trial that a launcher which died")
     second.end(signal.SIGINT)
     assert not gone(child)
-    assert local.read_states(tmp_path / "jobs")["a"].attempts == 1
+    assert jobfiles.read(tmp_path / "jobs")["a"].attempts == 1
     os.kill(child, signal.SIGKILL)
 
 
@@ -495,15 +498,44 @@ def test_each_attempt_has_a_folder_that_goes_with_it(tmp_path: Path) -> None:
     assert list((tmp_path / "jobs" / "attempts").iterdir()) == []
 
 
+def test_on_a_full_disk_what_runs_may_end_and_nothing_new_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second Job cannot start; the first one, which waits for that, ends well, and is not run again."""
+    real, said = jobfiles.write, list[str]()
+    full = Fifo(tmp_path / "full")
+
+    def write(folder: Path, state: JobState) -> None:
+        if state.name == "b":
+            full.say("go")
+            raise OSError(28, "No space left on device", str(folder / "b.json"))
+        real(folder, state)
+
+    jobs = [job("a", f"read go <{full}"), job("b", "exit 0"), job("c", "exit 0")]
+    monkeypatch.setattr(jobfiles, "write", write)
+    with pytest.raises(OSError, match=r"b\.json"):
+        engine(tmp_path / "jobs", *jobs, say=said.append).run()
+    full.close()
+    (line,) = said
+    assert "b.json: No space left on device (ENOSPC); free space there" in line
+    assert line.endswith("; 1 trial may end first, none is started")
+    states = jobfiles.read(tmp_path / "jobs")
+    assert {name: (state.condition, state.attempts) for name, state in states.items()} == {"a": ("Complete", 1)}
+    monkeypatch.undo()
+    ended = engine(tmp_path / "jobs", *jobs).run()
+    assert [(state.condition, state.attempts) for state in ended.values()] == [("Complete", 1)] * 3
+
+
 @pytest.mark.parametrize(
-    "text", ["", '{"name": "a", "tri', "[]", "null", '{"name": "a", "from": "the future"}', "\0\0"]
+    "text",
+    ["", '{"name": "a", "tri', "[]", "null", '{"name": "a", "from": "the future"}', "\0\0", STATE.replace("0", '"0"')],
 )
 def test_state_file_that_holds_no_state_is_as_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "jobs").mkdir()
     (tmp_path / "jobs" / "a.json").write_text(text)
     (tmp_path / "jobs" / "forgotten.json").write_text(text)
     assert engine(tmp_path / "jobs", job("a", "exit 0")).run()["a"].condition == "Complete"
-    assert list(local.read_states(tmp_path / "jobs")) == ["a"]
+    assert list(jobfiles.read(tmp_path / "jobs")) == ["a"]
     assert not (tmp_path / "jobs" / "forgotten.json").exists()
 
 

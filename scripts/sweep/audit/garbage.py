@@ -18,7 +18,7 @@ from stat import S_ISREG
 
 from sweep import git, session
 from sweep.audit import past, storage, tables
-from sweep.engines import holding, local
+from sweep.engines import holding, jobfiles
 from sweep.engines.states import TRIAL_LABEL
 from sweep.errors import BadInput
 from sweep.layout import Clone
@@ -139,7 +139,7 @@ def _running(clone: Clone) -> set[str]:
             with holding.only_one(jobs, jobs.parent.name):
                 pass
         except BadInput:  # held by a process of this machine
-            found |= {state.trial for state in local.read_states(jobs).values() if not state.finished}
+            found |= {state.trial for state in jobfiles.read(jobs).values() if not state.finished}
     seen = set()
     for opened in storage.sessions(clone):
         if opened.engine == "cluster" and opened.mounted and opened.cluster not in seen:

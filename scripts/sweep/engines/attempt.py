@@ -51,7 +51,12 @@ class Attempt:
         lock = holding.hold(store, trial) if store else None
         deadline = time.monotonic() + _spec(job).get("activeDeadlineSeconds", float("inf"))
         log = folder / f"{job['metadata']['name']}.log"
-        return cls(job, slot, store or folder, log, _new_folder(folder / "attempts"), lock, deadline)
+        try:
+            work = _new_folder(folder / "attempts")
+        except OSError:
+            holding.let_go(lock)
+            raise
+        return cls(job, slot, store or folder, log, work, lock, deadline)
 
     @property
     def name(self) -> str:
@@ -111,8 +116,7 @@ class Attempt:
     def release(self) -> None:
         """Give back what it had, once all its processes are gone."""
         shutil.rmtree(self.work, ignore_errors=True)
-        if self.lock is not None:
-            os.close(self.lock)
+        holding.let_go(self.lock)
 
 
 def grace_of(job: Object) -> float:

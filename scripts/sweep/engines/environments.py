@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from sweep.errors import BadInput, Unreachable
+from sweep.files import check_room
 from sweep.layout import cache_dir
 
 
@@ -16,7 +17,7 @@ def lock_digest(lock: Path | None) -> str:
     """`sha256:<hex>` of a lock file, which stands in for the image of a local trial; of nothing if there is none."""
     try:
         content = lock.read_bytes() if lock else b""
-    except OSError as error:
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
         raise BadInput(
             f"local.requirements: cannot read {lock}: {error.strerror}; name a lock file, or null"
         ) from error
@@ -35,7 +36,8 @@ def is_ready(lock: Path) -> bool:
 def ensure(lock: Path) -> Path:
     """Make the environment if it is not there; returns its `bin`. Several callers at once wait for one another.
 
-    Raises Unreachable when packages cannot be fetched. uv's own progress goes to stderr.
+    Raises Unreachable when packages cannot be fetched, OSError where there is no room for them. uv's own progress goes
+    to stderr.
     """
     place = folder(lock)
     if is_ready(lock):
@@ -44,8 +46,12 @@ def ensure(lock: Path) -> Path:
     with (place.parent / f"{place.name}.lock").open("w") as waiting:
         fcntl.flock(waiting, fcntl.LOCK_EX)
         if not is_ready(lock):
-            _uv("venv", "--quiet", "--clear", "--python", sys.executable, str(place))
-            _uv("pip", "sync", "--python", str(place / "bin" / "python"), "--require-hashes", str(lock))
+            try:
+                _uv("venv", "--quiet", "--clear", "--python", sys.executable, str(place))
+                _uv("pip", "sync", "--python", str(place / "bin" / "python"), "--require-hashes", str(lock))
+            except Unreachable:
+                check_room(place.parent)  # uv's own words are on stderr already
+                raise
             _marker(lock).touch()
     return place / "bin"
 

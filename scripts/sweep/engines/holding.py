@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from sweep.errors import BadInput
+from sweep.errors import BadInput, naming
 from sweep.files import open_handle
 
 LOCK, STOPPING = ".lock", "stopping"
@@ -28,25 +28,35 @@ def only_one(folder: Path, sweep: str, say: Callable[[str], None] | None = None)
     Raises BadInput when another process does. With `say`, one that is stopping its trials already is waited for.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with os.fdopen(open_handle(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_APPEND), "a+") as held:
+    path = folder / LOCK
+    handle = open_handle(path, os.O_RDWR | os.O_CREAT)
+    try:
         try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            held.seek(0)
-            pid, _, what = held.read().strip().partition(" ")
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            pid, _, what = os.pread(handle, 100, 0).decode(errors="replace").strip().partition(" ")
             if what != STOPPING or not say:
-                raise BadInput(f"{sweep}: is being run here already, by process {pid}; wait for it") from error
+                raise BadInput(f"{sweep}: is being run here already, by process {pid or '?'}; wait for it") from error
             say(f"{sweep}: waiting for process {pid}, which ends its trials in order")
-            fcntl.flock(held, fcntl.LOCK_EX)
-        held.truncate(0)
-        held.write(str(os.getpid()))
-        held.flush()
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        with naming(path):
+            os.ftruncate(handle, 0)
+            os.write(handle, b"%d" % os.getpid())
         yield
+    finally:
+        let_go(handle)
+
+
+def let_go(handle: int | None) -> None:
+    """Close the handle that holds something, if there is one. What closing it may say of a pid matters to nobody."""
+    if handle is not None:
+        with suppress(OSError):
+            os.close(handle)
 
 
 def tell_stopping(folder: Path) -> None:
     """Let the next process that wants this sweep know that waiting is worth it."""
-    with suppress(OSError), os.fdopen(open_handle(folder / LOCK, os.O_WRONLY | os.O_TRUNC), "w") as held:
+    with suppress(OSError), os.fdopen(open_handle(folder / LOCK, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "w") as held:
         held.write(f"{os.getpid()} {STOPPING}")
 
 
@@ -66,7 +76,7 @@ def hold(store: Path, trial: str) -> int | None:
     try:
         fcntl.fcntl(handle, fcntl.F_OFD_SETLK, struct.pack("hhqqi0q", fcntl.F_WRLCK, os.SEEK_SET, byte, 1, 0))
     except OSError as error:
-        os.close(handle)
+        let_go(handle)
         if error.errno in (errno.EAGAIN, errno.EACCES):
             raise Held from error
         return None

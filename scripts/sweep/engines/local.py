@@ -8,7 +8,6 @@ that it started has ended, and no attempt begins while another of the same trial
 
 from __future__ import annotations
 
-import json
 import os
 import selectors
 import shutil
@@ -17,47 +16,19 @@ import subprocess
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sweep.engines import holding, pod, processes
+from sweep.engines import holding, jobfiles, pod, processes
 from sweep.engines.attempt import Attempt, grace_of
-from sweep.errors import BadInput
-from sweep.files import open_handle, read, write_atomic
+from sweep.engines.jobfiles import JobState
+from sweep.errors import BadInput, of_machine
+from sweep.files import open_handle
 from sweep.render import Object, Rendered
 from sweep.words import counted
 
-LARGEST_STATE = 1 << 20
-"""Bytes of a state file, of which one has some hundred."""
 HEARTBEAT_SECONDS = 1.0
 """How often `on_tick` is called while nothing else happens."""
-
-
-@dataclass
-class JobState:
-    """A Job as this engine remembers it; the local counterpart of `status` in the Kubernetes API."""
-
-    name: str
-    trial: str
-    condition: str = "Pending"
-    """Pending | Running | Complete | Failed"""
-    reason: str = ""
-    failed: int = 0
-    """Pods that count against backoffLimit."""
-    attempts: int = 0
-    queued_s: float | None = None
-    """Seconds that it waited for its first start, in the launcher that started it."""
-
-    @property
-    def finished(self) -> bool:
-        return self.condition in ("Complete", "Failed")
-
-    # What only a Job on a cluster has or can be.
-    node = image_id = cause = message = ""
-    pods = ()
-    stuck = False
 
 
 def gpus_here() -> list[str]:
@@ -91,23 +62,6 @@ def slots_for(gpus_per_trial: int, wanted: int | None = None) -> list[list[str]]
     return slots[:wanted]
 
 
-def read_states(folder: Path) -> dict[str, JobState]:
-    """Job name -> state, of all Jobs this engine was ever given here. What was cut off counts as pending.
-
-    A file that holds no state (a full disk, a newer version) is as none: at worst its trial is looked at once more.
-    """
-    states = {}
-    for path in sorted(folder.glob("*.json")):
-        with suppress(ValueError, TypeError, RecursionError):
-            told = dict(json.loads(read(path, LARGEST_STATE)))
-            told.pop("submitted_at", None)  # of an older version
-            state = JobState(**told)
-            if not state.finished:
-                state.condition = "Pending"
-            states[path.stem] = state
-    return states
-
-
 class LocalEngine:
     """Runs the Jobs of one rendered release.
 
@@ -137,7 +91,7 @@ class LocalEngine:
         self.store = store
         self.host = pod.host_environment(path)
         self.began = time.monotonic()
-        known = read_states(folder)
+        known = jobfiles.read(folder)
         named = {trial.job for trial in rendered.trials}
         for file in folder.glob("*.json"):
             if file.stem not in named:
@@ -153,12 +107,14 @@ class LocalEngine:
         """By their pidfd."""
         self.told: set[str] = set()
         """Trials of which was said that others hold them."""
+        self.refusal: OSError | None = None
+        """What this machine refused: nothing starts any more, and what runs ends by itself."""
 
     def run(self) -> dict[str, JobState]:
         """Run until every Job has finished.
 
         On SIGINT, SIGTERM or SIGHUP ends the attempts in order, on a second Ctrl-C at once, and raises
-        KeyboardInterrupt.
+        KeyboardInterrupt. Raises the OSError of a machine that refuses (a full disk) once what runs has ended.
         """
         attempts = self.folder / "attempts"
         grace = max(map(grace_of, self.rendered.jobs), default=0)
@@ -171,12 +127,12 @@ class LocalEngine:
         ):
             self.selector.register(interrupts.handle, selectors.EVENT_READ)
             try:
-                while (self.waiting or self.running) and not interrupts.count:
+                while (self.running or (self.waiting and not self.refusal)) and not interrupts.count:
                     self._start_what_can()
                     self.on_tick(self.states)
                     for ended in self._wait(HEARTBEAT_SECONDS):
                         if ended.waiting and ended.child.returncode == 0:  # that was an init container
-                            self._spawn(ended)
+                            self._spawn_next(ended)
                         elif self._ended(ended) == "retry":
                             self.waiting.append(ended.job)
                     for one in self.running.values():
@@ -186,26 +142,31 @@ class LocalEngine:
                 self.on_tick(self.states)
         if interrupts.count:
             raise KeyboardInterrupt
+        if self.refusal:
+            raise self.refusal
         return self.states
 
     def _start_what_can(self) -> None:
         """Fill the free slots; a trial that others hold keeps its place."""
         held = []
-        while self.waiting and self.free:
+        while self.waiting and self.free and not self.refusal:
             job = self.waiting.popleft()
             try:
                 self._start(job)
             except holding.Held:
                 held.append(job)
+            except OSError as error:
+                held.append(job)
+                self._refused(error)
         self.waiting.extendleft(reversed(held))
         trials = {self.states[job["metadata"]["name"]].trial for job in held}
-        if trials - self.told:
+        if trials - self.told and not self.refusal:
             self.told |= trials
             named = " ".join(sorted(trials))
             self.say(f"{counted(len(trials), 'trial')} waiting, since another launcher runs the same now: {named}")
 
     def _start(self, job: Object) -> None:
-        """Start an attempt. Raises Held, with nothing changed, while another of the same trial lives."""
+        """Start an attempt. Raises, with nothing changed, Held while another of the same trial lives, and OSError."""
         state = self.states[job["metadata"]["name"]]
         started = Attempt.claim(job, state.trial, self.free[0], self.folder, self.store)
         try:
@@ -213,12 +174,13 @@ class LocalEngine:
             if state.queued_s is None:
                 state.queued_s = round(time.monotonic() - self.began, 3)
             state.condition = "Running"
-            self._save(state)
+            jobfiles.write(self.folder, state)
             gpus = {"CUDA_VISIBLE_DEVICES": ",".join(self.slots[started.slot])}
             started.fill(self.rendered.config_maps, self.host | gpus)
             self._spawn(started)
         except BaseException:
             started.release()
+            state.condition, state.attempts = "Pending", state.attempts - 1
             raise
         self.free.pop(0)
 
@@ -227,6 +189,24 @@ class LocalEngine:
         attempt.spawn()
         self.running[attempt.pidfd] = attempt
         self.selector.register(attempt.pidfd, selectors.EVENT_READ, attempt)
+
+    def _spawn_next(self, attempt: Attempt) -> None:
+        """After an init container; where that cannot be, the attempt was none."""
+        try:
+            self._spawn(attempt)
+        except OSError as error:
+            attempt.release()
+            self.free.append(attempt.slot)
+            self.waiting.append(attempt.job)
+            self.states[attempt.name].condition = "Pending"
+            self._refused(error)
+
+    def _refused(self, error: OSError) -> None:
+        """Start nothing any more, and say why at once; the error itself comes when all has ended."""
+        if not self.refusal:
+            self.refusal = error
+            if self.running:
+                self.say(f"{of_machine(error)}; {counted(len(self.running), 'trial')} may end first, none is started")
 
     def _wait(self, seconds: float) -> list[Attempt]:
         """The containers that end within a time, or until a signal comes; with nothing left of what they started."""
@@ -263,7 +243,10 @@ class LocalEngine:
                 state.reason = line.removeprefix(own) if line.startswith(own) else f"exit {code}: {line}"
             else:
                 state.condition = "Pending"
-        self._save(state)
+        try:
+            jobfiles.write(self.folder, state)
+        except OSError as error:  # then the next launcher looks at this trial once more
+            self._refused(error)
         return "" if state.finished else "retry"
 
     def _stop(self, interrupts: processes.Interrupts) -> None:
@@ -287,9 +270,6 @@ class LocalEngine:
             if one.pidfd not in self.running:  # else not even SIGKILL has ended it
                 one.release()
 
-    def _save(self, state: JobState) -> None:
-        write_atomic(self.folder / f"{state.name}.json", json.dumps(asdict(state)) + "\n")
-
 
 def _policy(spec: Mapping[str, Any], code: int) -> str:
     """What podFailurePolicy says of an exit code: Ignore, FailJob or Count. No local Pod is ever disrupted."""
@@ -302,7 +282,10 @@ def _policy(spec: Mapping[str, Any], code: int) -> str:
 
 def _last_line(log: Path) -> str:
     """The last words of a log, at most 200 characters."""
-    with os.fdopen(open_handle(log), "rb") as opened:
-        opened.seek(max(0, opened.seek(0, os.SEEK_END) - 4096))
-        lines = opened.read().decode(errors="replace").strip().splitlines()
+    try:
+        with os.fdopen(open_handle(log), "rb") as opened:
+            opened.seek(max(0, opened.seek(0, os.SEEK_END) - 4096))
+            lines = opened.read().decode(errors="replace").strip().splitlines()
+    except OSError as error:
+        return f"{log}: {error.strerror}"
     return lines[-1].strip()[:200] if lines else "no output"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep import secrets
-from sweep.errors import BadInput
+from sweep.errors import BadInput, naming
 from sweep.render import Object, container_of
 
 _REFERENCE = re.compile(r"\$\$|\$\(([^()]*)\)")
@@ -46,7 +46,8 @@ class Process:
             folder.mkdir(parents=True)
         for path, text in self.files.items():
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+            with naming(path):
+                path.write_text(text, encoding="utf-8")
 
 
 def process(

@@ -20,7 +20,7 @@ from typing import Any
 
 from sweep.engines import states, stream
 from sweep.engines.cluster import Cluster, Refused
-from sweep.errors import SweepError, Unreachable
+from sweep.errors import SweepError, Unreachable, naming
 from sweep.files import write_atomic
 from sweep.records import store, strict
 from sweep.records.attempt import NAME as ATTEMPT
@@ -197,7 +197,8 @@ def keep(folder: Path, record: dict[str, Any]) -> None:
             shutil.copy2(folder / log, fresh / log)
     for name, told in record["files"].items():
         path = fresh / name
-        path.write_bytes(told["data"])
+        with naming(path):
+            path.write_bytes(told["data"])
         if path.name in SIGNS:  # too large to have come whole, so none of ours: its size says it here too
             os.truncate(path, told["size"])
         os.utime(path, ns=(told["mtime_ns"], told["mtime_ns"]))

@@ -167,7 +167,8 @@ def read(store: Path, trials: Iterable[Trial | str], cache: Path | None = None) 
         gc.enable()
         tree.close()
     if cache and reader.cache != reader.before:
-        files.write_atomic(cache, json.dumps({"key": key, "files": reader.cache}))
+        with contextlib.suppress(OSError):  # it saves time, and nothing else
+            files.write_atomic(cache, json.dumps({"key": key, "files": reader.cache}))
     return Snapshot(kept, reader.problems, (store / "trials").is_dir(), reader.opened)
 
 

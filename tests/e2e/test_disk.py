@@ -1,0 +1,332 @@
+"""Every verb on a disk that refuses: at every call that touches a file, by every error; and state files cut anywhere.
+
+A small real sweep on the local engine. The calls of a verb are counted by a run that is watched, then refused one after
+the other, each by one of its errors in turn; with EVERY_POINT=1 by all of them. (The runner: tests/unit/
+test_disk_runner.py.)
+"""
+
+from __future__ import annotations
+
+import guard
+
+import errno
+import gc
+import hashlib
+import io
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweep import helm, locks
+from sweep.layout import Clone
+from sweep.records import store
+from sweep.reports import plots, vendor
+from tests.faults import EVERY, Faults, points
+
+ROOT = Path(__file__).resolve().parents[2]
+SHARED = (
+    "chart",
+    "schemas",
+    "values/base.yaml",
+    "web/package.json",
+    "web/package-lock.json",
+    "web/.npmrc",
+    "web/entry.js",
+)
+SPACE = """objective: {metric: score, direction: maximize}
+sampler: {name: grid}
+space: {x: {type: int, choices: [1, 3]}}
+"""
+VALUES = """sweep: toy
+objective: {metric: score, direction: maximize}
+command: [sh, train.sh]
+limit_seconds: 60
+gpu: {count: 0}
+data: {id: "", volume: null}
+local: {requirements: null}
+trials:
+  # expanded from space.yaml: not yet
+  # end
+"""
+TRAIN = """x=$(sed -n 's/.*"x": \\([0-9]*\\).*/\\1/p' "$HYPERPARAMETERS_FILE")
+echo "$x" >>LOG
+test "$x" = 3 && exit 64
+echo "{\\"score\\": $x}" >"$METRICS_FILE"
+"""
+read_file = io.open
+
+
+class Machine:
+    """A clone that always lies in the same place, and what is beside it; its states are kept, and put back."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.root, self.log = folder, folder / "here" / "clone", folder / "trainings"
+        self.cache, self.temporary = folder / "here" / "cache", folder / "here" / "tmp"
+        self.helm = folder / "helm"
+        for made in (self.cache, self.temporary, self.helm):
+            made.mkdir(parents=True)
+        self.calls: list[str] = []
+
+    def git(self, *words: str) -> str:
+        return subprocess.run(["git", *words], cwd=self.root, capture_output=True, text=True, check=True).stdout
+
+    def keep(self, name: str) -> None:
+        shutil.copytree(self.folder / "here", self.folder / name, symlinks=True)
+
+    def back(self, name: str) -> None:
+        shutil.rmtree(self.folder / "here")
+        shutil.copytree(self.folder / name, self.folder / "here", symlinks=True)
+        self.log.write_text("")
+
+    def run(self, verb: str, *words: str, faults: Faults | None = None) -> tuple[int, str, list[str]]:
+        """Run a verb in a process of its own: (exit code, stdout, lines of stderr)."""
+        faults = faults or Faults([str(self.folder / "here")])
+        out, err, calls = (self.folder / name for name in ("out", "err", "calls"))
+        if child := os.fork():
+            code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            self.calls = calls.read_text().splitlines()
+            return code, out.read_text(), err.read_text().splitlines()
+        code: Any = 99
+        try:
+            for handle, path in ((0, Path(os.devnull)), (1, out), (2, err)):
+                os.dup2(os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC), handle)
+            sys.stdin = io.TextIOWrapper(io.FileIO(0, closefd=False))
+            sys.stdout = guard._stream(1, "surrogateescape", talk=False)
+            sys.stderr = guard._stream(2, "backslashreplace", talk=True)
+            sys.argv = [verb, *words]
+            os.chdir(self.root)
+            main = import_module(verb).main
+            faults.install()
+            guard.run(main)
+        except SystemExit as end:
+            code = end.code
+        except BaseException as error:
+            os.write(2, f"not caught: {error!r}\n".encode())
+        finally:
+            handle = os.open(calls, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            os.write(handle, "\n".join(faults.calls).encode())
+            os._exit(code)
+
+    def state(self) -> dict[str, Any]:
+        """What a verb leaves behind that anybody reads again."""
+        files = {str(path.relative_to(self.root)): path.read_bytes() for path in self.root.glob("values/*/*")}
+        found = store.read(self.root / "results", store.ids(self.root / "results")).trials
+        git_folder = self.root / ".git"
+        return {
+            "values": files,
+            "tree": self.git("rev-parse", "HEAD^{tree}"),
+            "status": self.git("status", "--porcelain"),
+            "locks": [*git_folder.rglob("*.lock"), *git_folder.glob("helm-sweep*")],
+            "results": {trial: one.result and one.result["metrics"] for trial, one in found.items()},
+            "out": sorted(str(path.relative_to(self.root)) for path in self.root.glob("out/**/*") if path.is_file()),
+            "temporary": list(self.temporary.iterdir()),
+        }
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """A machine with the states `new`, `expanded`, `ran` and `collected` of a sweep."""
+    folder = tmp_path_factory.mktemp("disk").resolve()
+    machine = Machine(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        config = folder / "gitconfig"
+        config.write_text("[user]\n name = Ada\n email = ada@example.org\n[init]\n defaultBranch = main\n")
+        env = {"GIT_CONFIG_GLOBAL": config, "GIT_CONFIG_NOSYSTEM": 1, "HOME": folder, "TMPDIR": machine.temporary}
+        for key, value in (env | {"XDG_CACHE_HOME": machine.cache}).items():
+            patch.setenv(key, str(value))
+        patch.setattr("tempfile.tempdir", None)
+        patch.setattr(Clone, "here", lambda: Clone(machine.root))
+        patch.setattr(guard, "HERE", str(machine.root / "scripts"))
+        patch.setattr(locks, "STALE_SECONDS", 0.0)
+        patch.setattr(helm, "run_program", remembering(helm.run_program, machine))
+        patch.setattr(vendor, "_run", lambda folder, *_: Path(folder, "echarts.min.js").write_text("// charts"))
+        patch.setattr(plots, "svgs", lambda *_: {"curves": "<svg/>", "timeline": "<svg/>"})
+        for verb in (
+            "collect",
+            "expand",
+            "new",
+            "submit",
+            "report",
+            "best",
+            "retry",
+            "status",
+            "plan",
+            "jsonschema",
+            "numpy",
+        ):
+            import_module(verb)  # once, and not in every process that is made
+
+        gc.freeze()
+        prepare(machine)
+        yield machine
+        gc.unfreeze()
+
+
+def prepare(machine: Machine) -> None:
+    root = machine.root
+    for name in SHARED:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if (ROOT / name).is_dir() else shutil.copy2)(ROOT / name, root / name)
+    for name, text in {
+        "values/toy/space.yaml": SPACE,
+        "values/toy/values.yaml": VALUES,
+        "toy/train.sh": TRAIN.replace("LOG", str(machine.log)),
+        ".gitignore": "/out/\n/results/\n",
+    }.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    machine.git("init", "--quiet")
+    machine.git("add", "--all")
+    machine.git("commit", "--quiet", "--message=start")
+    machine.keep("new")
+    for verb, words, code, after in (
+        ("expand", ["--code", "toy"], 0, "expanded"),
+        ("submit", ["--slots", "1"], 1, "ran"),
+        ("collect", [], 0, "collected"),
+    ):
+        ended, _, said = machine.run(verb, "toy", *words)
+        assert ended == code, said
+        machine.keep(after)
+
+
+def remembering(run: Callable[..., str], machine: Machine) -> Callable[..., str]:
+    """Helm, asked once for the same: it changes nothing here, and takes most of the time."""
+
+    def asked(program: str, *words: str, folder: Path | None = None) -> str:
+        digest = hashlib.sha256(repr(words).encode())
+        for before, word in pairwise(words):
+            if before == "-f":
+                with read_file(os.path.join(folder or "", word.strip('"')), "rb") as values:  # noqa: PTH118
+                    digest.update(values.read())
+        kept = str(machine.helm / digest.hexdigest())
+        if not os.path.exists(kept):  # noqa: PTH110
+            text = run(program, *words, folder=folder)
+            with read_file(kept, "w") as new:
+                new.write(text)
+        with read_file(kept) as known:
+            return known.read()
+
+    return asked
+
+
+def refuse(machine: Machine, before: str, verb: str, *words: str, only: str = "", once: str = "") -> None:
+    """Refuse every call of a verb in turn, and look: one line and exit code 4, or nothing that matters; every file is
+    the old one or the new one; and the same again ends as if nothing had been (in a short run every third time)."""
+    machine.back(before)
+    values = machine.state()["values"]
+    usual, _, said = machine.run(verb, *words)
+    assert usual in (0, 1), said
+    assert len(machine.calls) > 1
+    calls, after = machine.calls, machine.state()
+    for at, number, lasting in points(calls, only, once):
+        machine.back(before)
+        faults = Faults([str(machine.folder / "here")], at, number, lasting=lasting)
+        code, _, said = machine.run(verb, *words, faults=faults)
+        told = (verb, at, calls[at - 1], errno.errorcode[number], lasting, code, said)
+        assert code in (usual, 4), told
+        errors = [line for line in said if line.startswith("error: ")]
+        assert len(errors) == (code != 0), told
+        if code == 4:
+            assert said[-1] == errors[0], told
+            assert os.strerror(number) in errors[0], told
+            assert "this machine" not in errors[0], told
+        assert not any("Traceback" in line or "not caught" in line or "Exception ignored" in line for line in said), (
+            told
+        )
+        for path in machine.root.glob("values/*/*"):
+            name = str(path.relative_to(machine.root))
+            if name in values or name in after["values"]:
+                assert path.read_bytes() in (values.get(name), after["values"].get(name)), (name, told)
+            else:
+                assert lasting, (name, told)  # a temporary file that could not be removed either
+        if EVERY or at % 3 == 0:
+            code, _, said = machine.run(verb, *words)
+            assert code == usual, (told, said)
+            ended = machine.state()
+            if lasting and number in (errno.EROFS, errno.EACCES, errno.EIO):  # nothing could be removed either
+                ended["out"] = [name for name in ended["out"] if not name.endswith(".tmp")]
+            if lasting and number not in (errno.ENOSPC, errno.EDQUOT):  # nor opened to look what is to be removed
+                ended["temporary"] = []
+            differing = {name: (ended[name], after[name]) for name in after if ended[name] != after[name]}
+            assert not differing, (told, str(differing)[:2000])
+
+
+BESIDE_GIT = r"^(?!.*/\.git/)"
+"""Commits are the same for all verbs."""
+
+
+def test_expand_may_be_refused_at_every_call(machine: Machine) -> None:
+    refuse(machine, "new", "expand", "toy", "--code", "toy")
+
+
+def test_submit_may_be_refused_at_every_call(machine: Machine) -> None:
+    refuse(machine, "expanded", "submit", "toy", "--slots", "1", once="/attempts/")
+
+
+@pytest.mark.parametrize(
+    ("before", "words"),
+    [
+        ("new", ["new", "fresh"]),
+        ("ran", ["collect", "toy"]),
+        ("ran", ["status", "toy"]),
+        ("ran", ["retry", "toy"]),
+        ("collected", ["report", "toy"]),
+        ("collected", ["best", "toy"]),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_a_verb_may_be_refused_at_every_call(machine: Machine, before: str, words: list[str]) -> None:
+    refuse(machine, before, *words, only=BESIDE_GIT)
+
+
+# ---- what a disk that was full has left, or a newer version has written ----
+
+
+def damaged(data: bytes) -> Iterator[bytes]:
+    """A file empty, cut, overwritten, of a newer version."""
+    yield from (data[:at] for at in (range(len(data)) if EVERY else (0, len(data) // 2)))
+    yield b"\0" * len(data)
+    yield data.replace(b'{"', b'{"from the future": {"version": 99}, "', 1).replace(b"\n1,", b"\n99,")
+    yield data.replace(b": 1", b': "one"').replace(b": 0", b": null")
+
+
+def test_a_state_file_that_is_none_holds_nobody_up(machine: Machine) -> None:
+    """Whatever lies in out/ can be made again, so nothing that it holds is an error."""
+    machine.back("collected")
+    found = (path.relative_to(machine.root) for path in machine.root.glob("out/toy/**/*"))
+    names = [name for name in found if name.suffix in (".json", ".yaml") or name.name == ".lock"]
+    assert len(names) == 6
+    for name in names:
+        for data in damaged((machine.root / name).read_bytes()):
+            machine.back("collected")
+            (machine.root / name).write_bytes(data)
+            code, _, said = machine.run("submit", "toy")
+            assert code == 1, (name, data, said)
+            assert said[-1].startswith("error: 1 of 2 trials failed"), (name, data, said)
+            code, out, said = machine.run("status", "toy", "--json")
+            assert code == 0, (name, data, said)
+            assert out.count('"succeeded"') == out.count('"failed"') == 1, (name, data, out)
+
+
+def test_a_committed_file_that_is_cut_is_named_and_taken_back(machine: Machine) -> None:
+    machine.back("collected")
+    for name in ("space.yaml", "values.yaml", "code.yaml", "results.csv"):
+        path = machine.root / "values" / "toy" / name
+        for data in damaged(path.read_bytes()):
+            path.write_bytes(data)
+            for verb, *words in (["plan", "toy"], ["report", "toy", "--dry-run"], ["expand", "toy", "--dry-run"]):
+                code, _, said = machine.run(verb, *words)
+                assert code in (0, 2), (name, data, verb, said)
+                errors = [line for line in said if line.startswith("error: ")]
+                assert len(errors) == (code != 0), (name, data, verb, said)
+                assert not code or said[-1].startswith("error: "), (name, data, verb, said)
+            machine.git("checkout", "--quiet", "values/toy")
+    assert machine.run("plan", "toy")[0] == 0
