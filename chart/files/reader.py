@@ -3,94 +3,185 @@
     python3 -I -S -c "$(cat reader.py)" STORE BYTES ID:FINGERPRINT ...
 
 One line a trial that has changed: base64 of zlib of JSON {"trial", "attempts": [name], "files": {path: {"mtime_ns",
-"size", "data"}}}, where `data` is base64 of the file, or of its end where `size` is larger. The last line is JSON
-{"left": how many ids were not looked at because BYTES were reached, "unread": [what could not be read, and why], "now":
-seconds of the epoch at the start, "lines", "sha256": of all lines before}: a log that the kubelet has rotated, or cut,
-is told by it. Standard library only, Python 3.9.
+"size", "data"}}}, where `data` is base64 of the file; where `size` is larger, of its end, or empty. The last line is
+JSON {"left": how many ids were not looked at because BYTES were reached, "unread": [what could not be read, and why],
+"now": seconds of the epoch at the start, "lines", "sha256": of all lines before}: a log that the kubelet has rotated,
+or cut, is told by it. Standard library only, Python 3.9.
 """
 
 import base64
 import errno
 import hashlib
+import heapq
 import json
 import os
+import re
+import stat
 import sys
 import time
 import zlib
+from contextlib import contextmanager, suppress
 
 HISTORY_BYTES = 262_144
 LOG_BYTES = 16_384
 RECORD_BYTES = 4 * 1024 * 1024
+TRIAL_BYTES = 4 * 1024 * 1024  # of all files: its line, after BYTES of others, stays below a kubelet's 10 MiB
+MOST_ATTEMPTS = 1000
 STALE_RETRIES = 5
 MOST_UNREAD = 20
+ATTEMPT_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-def there(look, path):
-    """look(path), None where nothing is at `path`. Every other error is one: what cannot be read is not gone.
-
-    On NFS a file that another client replaced while it was open gives ESTALE: open it again.
-    """
-    left = STALE_RETRIES
-    while True:
+def enter(above, path):
+    """A handle of the folder at `path` below the handle `above`: each opened in the one above, and through no link."""
+    handle = os.dup(above)
+    for part in path.split("/"):
+        upper = handle
         try:
-            return look(path)
+            handle = os.open(part, FOLDER | os.O_NOFOLLOW, dir_fd=upper)
+        except NotADirectoryError:
+            if stat.S_ISLNK(os.stat(part, dir_fd=upper, follow_symlinks=False).st_mode):
+                raise OSError(errno.ELOOP, f"{part} is a link, and nothing is read through one; remove it") from None
+            raise
+        finally:
+            os.close(upper)
+    return handle
+
+
+@contextmanager
+def opened(store, trial):
+    """A handle of a trial's folder, None where there is none. An OSError in here names the whole path."""
+    folder, handle = f"trials/{trial[:2]}/{trial}", None
+    try:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            top = os.open(store, FOLDER)
+            try:
+                handle = enter(top, folder)
+            finally:
+                os.close(top)
+        yield handle
+    except OSError as error:
+        error.filename = "/".join([store, folder, *([error.filename] if error.filename else [])])
+        raise
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+def there(look, trial, path, *more):
+    """look(handle of the folder that holds `path`, its name, *more), None where nothing is there. `trial`: see opened.
+
+    Every other error is one: what cannot be read is not gone. On NFS a file that another client replaced while it was
+    open gives ESTALE: open it again.
+    """
+    above, _, name = path.rpartition("/")
+    left = STALE_RETRIES
+    while trial is not None:
+        try:
+            folder = enter(trial, above or ".")
+            try:
+                return look(folder, name, *more)
+            finally:
+                os.close(folder)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
+            error.filename = path
             if error.errno != errno.ESTALE or not left:
                 raise
             left -= 1
+    return None
 
 
-def folders(path):
-    """Names of the folders in a folder, sorted."""
-    with os.scandir(path) as entries:
-        return sorted(entry.name for entry in entries if entry.is_dir())
+def names(folder, name):
+    """Names of the attempts in a folder, oldest first; of very many the newest. A link is none."""
+    handle = enter(folder, name)
+    try:
+        with os.scandir(handle) as entries:
+            found = (entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+            return sorted(heapq.nlargest(MOST_ATTEMPTS, filter(ATTEMPT_NAME.fullmatch, found)))
+    finally:
+        os.close(handle)
 
 
 def attempts(trial):
-    """Names of a trial's attempts, oldest first."""
-    return there(folders, f"{trial}/attempts") or []
+    return there(names, trial, "attempts") or []
 
 
-def fingerprint(trial):
+def plain(found):
+    """The stat of a plain file. Raises OSError for that of anything else."""
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, f"is no file but a {stat.filemode(found.st_mode)}; remove it")
+    return found
+
+
+def sign(folder, name):
+    """Size and time of a file, in words."""
+    found = plain(os.stat(name, dir_fd=folder, follow_symlinks=False))
+    return f"{found.st_size} {found.st_mtime_ns}"
+
+
+def fingerprint(store, trial):
     """12 hex digits over the names, sizes and times of a trial's result and attempts: what changes when they do."""
-    told = []
-    for name in ["result.json", *(f"attempts/{attempt}/attempt.json" for attempt in attempts(trial))]:
-        stat = there(os.stat, f"{trial}/{name}")
-        told.append(f"{name} {stat.st_size} {stat.st_mtime_ns}" if stat else f"{name} -")
-    return hashlib.sha256("\n".join(told).encode(errors="surrogateescape")).hexdigest()[:12]
+    with opened(store, trial) as folder:
+        paths = ["result.json", *(f"attempts/{name}/attempt.json" for name in attempts(folder))]
+        told = [f"{path} {there(sign, folder, path) or '-'}" for path in paths]
+    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:12]
 
 
-def read(path, most):
-    """A file as the record of it, its end where it is larger than `most`; None if it is not there."""
+def read(folder, name, most, whole=False):
+    """A file as the record of it. Of one that is larger than `most` the data is the end, or with `whole` nothing."""
+    plain(os.stat(name, dir_fd=folder, follow_symlinks=False))  # what else there is is not even opened
+    with open(os.open(name, FILE, dir_fd=folder), "rb") as file:
+        found = plain(os.fstat(file.fileno()))
+        size = 0 if whole and found.st_size > most else min(most, found.st_size)
+        file.seek(found.st_size - size)
+        data = file.read(size)
+    return {"mtime_ns": found.st_mtime_ns, "size": found.st_size, "data": base64.b64encode(data).decode()}
 
-    def look(path):
-        with open(path, "rb") as opened:
-            stat = os.fstat(opened.fileno())
-            opened.seek(max(0, stat.st_size - most))
-            data = opened.read(most)
-        return {"mtime_ns": stat.st_mtime_ns, "size": stat.st_size, "data": base64.b64encode(data).decode()}
 
-    return there(look, path)
+def read_output(folder, name, most):
+    """As `read`; None for what is no plain file. A command may have put anything there, and no result hangs on it."""
+    try:
+        return read(folder, name, most)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ELOOP, errno.ENXIO):
+            raise
+        return None
 
 
 def record(store, trial):
-    """All that is told of a trial; the output of its newest attempt only.
+    """All that is told of a trial; the log of its newest attempt only, and histories, newest first, as far as there is
+    room.
 
     A trial writes what an attempt.json or a result.json sums up before it; so those are read first, to be no newer. And
     the result before its attempts are listed: the one that backs it must be among them.
     """
-    folder = f"{store}/trials/{trial[:2]}/{trial}"
-    files = {"result.json": read(f"{folder}/result.json", RECORD_BYTES)}
-    wanted, names = {}, attempts(folder)
-    for name in names:
-        wanted[f"attempts/{name}/attempt.json"] = RECORD_BYTES
-        wanted[f"attempts/{name}/history.jsonl"] = HISTORY_BYTES
-    if names:
-        wanted[f"attempts/{names[-1]}/output.log"] = LOG_BYTES
-    files.update({name: read(f"{folder}/{name}", most) for name, most in wanted.items()})
-    return {"trial": trial, "attempts": names, "files": {name: told for name, told in files.items() if told}}
+    with opened(store, trial) as folder:
+        files = {"result.json": there(read, folder, "result.json", RECORD_BYTES, True)}
+        found = attempts(folder)
+        left = TRIAL_BYTES - weight(files["result.json"])
+        for name in reversed(found):
+            path = f"attempts/{name}/attempt.json"
+            files[path] = there(read, folder, path, RECORD_BYTES, True)
+            left -= weight(files[path])
+            if left < 0:
+                what = f"its result.json and attempt.json have more than {TRIAL_BYTES} bytes; remove what is no record"
+                raise OSError(errno.EFBIG, what)
+        outputs = [(f"attempts/{name}/output.log", LOG_BYTES) for name in found[-1:]]
+        outputs += [(f"attempts/{name}/history.jsonl", HISTORY_BYTES) for name in reversed(found)]
+        for path, most in outputs:
+            if left > 0:
+                files[path] = there(read_output, folder, path, min(most, left))
+                left -= weight(files[path])
+    return {"trial": trial, "attempts": found, "files": {path: told for path, told in files.items() if told}}
+
+
+def weight(told):
+    """Bytes of the data of a file's record."""
+    return len(told["data"]) * 3 // 4 if told else 0
 
 
 def main(store, most, known):
@@ -100,7 +191,7 @@ def main(store, most, known):
     for at, told in enumerate(known):
         trial, _, before = told.partition(":")
         try:
-            if fingerprint(f"{store}/trials/{trial[:2]}/{trial}") == before:
+            if fingerprint(store, trial) == before:
                 continue
             found = record(store, trial)
         except OSError as error:

@@ -201,8 +201,9 @@ def test_attempts_stand_in_the_order_in_which_they_began(bench: Bench) -> None:
     assert store.newest_attempt(bench.results, trial["id"]) == began[-1]
     stored = store.read(bench.results, [trial["id"]]).trials[trial["id"]]
     assert [attempt.name for attempt in stored.attempts] == began
-    assert READER.attempts(str(bench.folder(trial))) == began
-    told = READER.record(str(bench.results), trial["id"])["files"]
+    record = READER.record(str(bench.results), trial["id"])
+    told = record["files"]
+    assert record["attempts"] == began
     assert [name for name in told if name.endswith("/output.log")] == [f"attempts/{began[-1]}/output.log"]
 
 
@@ -260,8 +261,8 @@ def test_a_store_that_cannot_be_written_is_read_by_our_own_clock(tmp_path: Path)
 
 ALLOWED = {
     "chart/files/reader.py main time.time": "told to the one who asks: when the store was looked at",
-    "chart/files/reader.py fingerprint st_mtime_ns": "equal or not",
-    "chart/files/reader.py look st_mtime_ns": "carried to the mirror",
+    "chart/files/reader.py sign st_mtime_ns": "equal or not",
+    "chart/files/reader.py read st_mtime_ns": "carried to the mirror",
     "chart/files/trial.py read_file st_mtime": "a sign of life, compared with the clock that gave it",
     "chart/files/trial.py now st_mtime": "that clock",
     "chart/files/trial.py now time.time": "where there is no better one",

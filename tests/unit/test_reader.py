@@ -31,6 +31,7 @@ from sweep.files import Tree
 from sweep.layout import Clone
 from sweep.records import outputs, store
 from sweep.render import Object
+from tests.unit import odd_files
 from tests.unit.kube_objects import at, ended, pod, waiting
 from tests.unit.kube_objects import job as a_job
 from tests.unit.stores import folder, put_attempt, put_result, result, trial
@@ -41,13 +42,12 @@ TRIALS = [trial({"lr": n}) for n in range(3)]
 SUCCEEDED = {"status": {"phase": "Succeeded"}}
 
 
-def printed(where: Path, *words: str) -> list[bytes]:
-    """The lines of a reader Pod on the store `where`, run as in the Pod."""
-    program = SCRIPT.read_text()
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", program, str(where), *words], capture_output=True, check=True
-    )
-    return done.stdout.splitlines()
+def printed(where: Path, *words: str, within: float | None = None, memory: int | None = None) -> list[bytes]:
+    """The lines of a reader Pod on the store `where`, run as in the Pod: within so many seconds and bytes."""
+    command = [sys.executable, "-I", "-S", "-c", SCRIPT.read_text(), str(where), *words]
+    if memory:
+        command = ["sh", "-c", f'ulimit -v {memory >> 10}; exec "$@"', "sh", *command]
+    return subprocess.run(command, capture_output=True, check=True, timeout=within).stdout.splitlines()
 
 
 def in_process(where: Path, most: int, known: list[str], capture: Callable[[], bytes]) -> list[bytes]:
@@ -109,10 +109,12 @@ def refresh(cluster: Pods, mirror: Path) -> Brought:
 def same(mirror: Path, where: Path) -> None:
     """Fail unless the mirror is read as the store is, and needs nothing more of it."""
     for one in TRIALS:
-        assert PROGRAM.fingerprint(str(folder(mirror, one))) == PROGRAM.fingerprint(str(folder(where, one)))
+        assert PROGRAM.fingerprint(str(mirror), one.id) == PROGRAM.fingerprint(str(where), one.id)
         newest = store.newest_attempt(where, one.id)
         assert store.newest_attempt(mirror, one.id) == newest
-        for name in store.attempt_names(Tree(where), one.id):
+        with Tree(where) as tree:
+            names = store.attempt_names(tree, one.id)
+        for name in names:
             assert outputs.history(mirror, one.id, name) == outputs.history(where, one.id, name)
         if newest:
             assert outputs.log_tail(mirror, one.id, newest) == outputs.log_tail(where, one.id, newest)
@@ -189,8 +191,8 @@ def test_in_the_end_the_mirror_is_the_store_whatever_was_cut_off_before(rounds: 
 
 def bring(where: Path, mirror: Path, until: int | None) -> int:
     """One collect, in this process, killed at its step `until`; the number of trials that came."""
-    known = [(one.id, PROGRAM.fingerprint(str(folder(mirror, one)))) for one in TRIALS]
-    changed = [one for one, before in known if PROGRAM.fingerprint(str(store.folder(where, one))) != before]
+    known = [(one.id, PROGRAM.fingerprint(str(mirror), one.id)) for one in TRIALS]
+    changed = [one for one, before in known if PROGRAM.fingerprint(str(where), one) != before]
     steps = iter(range(1_000))
 
     def counted(step: Callable[..., Any]) -> Callable[..., Any]:
@@ -477,7 +479,8 @@ def test_what_cannot_be_read_is_told_and_stays_as_it_was(tmp_path: Path, capfdbi
     real = os.stat
 
     def stat(path: Any, *words: Any, **named: Any) -> Any:
-        if str(path) == broken:
+        above = Path(f"/proc/self/fd/{named.get('dir_fd')}")
+        if os.path.lexists(above) and f"{above.readlink()}/{path}" == broken:
             raise OSError(errno.EIO, os.strerror(errno.EIO), path)
         return real(path, *words, **named)
 
@@ -492,18 +495,20 @@ def test_what_cannot_be_read_is_told_and_stays_as_it_was(tmp_path: Path, capfdbi
 
 
 @pytest.mark.parametrize("failures", [1, 5])
-def test_a_stale_handle_is_opened_again_and_one_that_stays_stale_is_an_error(failures: int) -> None:
+def test_a_stale_handle_is_opened_again_and_one_that_stays_stale_is_an_error(tmp_path: Path, failures: int) -> None:
+    folder(tmp_path, TRIALS[0]).mkdir(parents=True)
     left = [errno.ESTALE] * failures
 
-    def look(path: str) -> str:
+    def look(_: int, name: str) -> str:
         if left:
             raise OSError(left.pop(), "stale")
-        return path
+        return name
 
-    assert PROGRAM.there(look, "x") == "x"
-    left += [errno.ESTALE] * (PROGRAM.STALE_RETRIES + 1)
-    with pytest.raises(OSError, match="stale"):
-        PROGRAM.there(look, "x")
+    with PROGRAM.opened(str(tmp_path), TRIALS[0].id) as handle:
+        assert PROGRAM.there(look, handle, "x") == "x"
+        left += [errno.ESTALE] * (PROGRAM.STALE_RETRIES + 1)
+        with pytest.raises(OSError, match="stale"):
+            PROGRAM.there(look, handle, "x")
 
 
 def test_a_file_that_is_too_large_comes_as_its_end_and_is_read_as_the_original(tmp_path: Path) -> None:
@@ -522,6 +527,93 @@ def test_a_file_that_is_too_large_comes_as_its_end_and_is_read_as_the_original(t
     assert (newest / "history.jsonl").stat().st_size == PROGRAM.HISTORY_BYTES
     assert outputs.history(mirror, TRIALS[0].id, newest.name)[-1]["epoch"] == 19_999
     assert not (newest.with_name("20260101T000000Z-a") / "output.log").exists()
+
+
+# ---- what may lie in the store of the Pod ----
+
+RECORDS_OF_ONE = ("", "result.json", "attempts", "attempts/a", "attempts/a/attempt.json")
+OUTPUTS_OF_ONE = ("attempts/a/output.log", "attempts/a/history.jsonl")
+SIZED = ("file of 4 GB",)
+
+
+@pytest.mark.parametrize("place", [*RECORDS_OF_ONE, *OUTPUTS_OF_ONE, "above"])
+@pytest.mark.parametrize("kind", odd_files.KINDS)
+def test_whatever_lies_in_a_store_the_pod_waits_for_nobody_and_reads_nothing_elsewhere(
+    tmp_path: Path, kind: str, place: str
+) -> None:
+    where, (one, other, _) = filled(tmp_path / "store"), TRIALS
+    put_result(where, one, attempt="a")
+    elsewhere = tmp_path / "elsewhere"
+    odd_files.make_elsewhere(elsewhere)
+    put_result(elsewhere, one, attempt="a")  # a link to a whole trial is none either
+    before = odd_files.state(elsewhere)
+    odd = folder(where, one) / place.removeprefix("above")
+    odd_files.put(odd.parent if place == "above" else odd, kind, elsewhere)
+    *told, end = stream.parse(printed(where, "1000000", f"{one.id}:x", f"{other.id}:x", within=10))
+    records = {record["trial"]: record for record in told}
+    assert records[other.id]["files"]["result.json"]["size"] > 0
+    assert odd_files.SECRET not in str(told)
+    assert odd_files.state(elsewhere) == before
+    files = records[one.id]["files"] if one.id in records else None
+    assert [path.split(": ")[0] for path in end["unread"]] == ([] if files is not None else [str(odd)])
+    if place in OUTPUTS_OF_ONE:
+        assert files is not None
+        assert (place in files) == (kind in SIZED)
+        assert "result.json" in files
+    elif "link" in kind and place != "attempts/a":
+        assert files is None
+        assert "link" in end["unread"][0] or "no file but a l" in end["unread"][0]
+    elif place.endswith(".json") and kind not in SIZED:
+        assert files is None
+        assert "is no file but a" in end["unread"][0]
+
+
+def test_a_trial_of_many_large_files_is_told_within_a_bound(tmp_path: Path) -> None:
+    """Noise, which nothing makes smaller: the line must fit below the size at which a kubelet rotates a log."""
+    where, one = filled(tmp_path / "store"), TRIALS[0]
+    for number in range(PROGRAM.MOST_ATTEMPTS + 200):
+        path = put_attempt(where, one, f"a{number:06}-x")
+        if number >= PROGRAM.MOST_ATTEMPTS:
+            (path / "history.jsonl").write_bytes(os.urandom(PROGRAM.HISTORY_BYTES + 10))
+            (path / "output.log").write_bytes(os.urandom(PROGRAM.LOG_BYTES + 10))
+    lines = printed(where, "1", f"{one.id}:x", within=60, memory=200 << 20)
+    assert len(lines[0]) < 6_000_000
+    (record, end) = stream.parse(lines)
+    assert (len(record["attempts"]), record["attempts"][-1], end["unread"]) == (1000, "a001199-x", [])
+    assert sum(len(told["data"]) for told in record["files"].values()) <= PROGRAM.TRIAL_BYTES + 2
+    assert sum(path.endswith("attempt.json") for path in record["files"]) == 1000
+    assert len(record["files"]["attempts/a001199-x/history.jsonl"]["data"]) == PROGRAM.HISTORY_BYTES
+    assert refresh(Pods(where), tmp_path / "mirror") == Brought(3)
+    assert refresh(Pods(where), tmp_path / "mirror") == Brought(0)
+
+
+def test_a_trial_whose_records_alone_are_too_much_is_named(tmp_path: Path) -> None:
+    where, one = filled(tmp_path / "store"), TRIALS[0]
+    for number in range(5):
+        put_attempt(where, one, f"a{number:06}-x", more="m" * 10**6)
+    *told, end = stream.parse(printed(where, "1000000", f"{one.id}:x", f"{TRIALS[1].id}:x", memory=200 << 20))
+    assert [record["trial"] for record in told] == [TRIALS[1].id]
+    what = "its result.json and attempt.json have more than 4194304 bytes; remove what is no record"
+    assert end["unread"] == [f"{folder(where, one)}: {what}"]
+
+
+def test_a_file_that_grows_while_it_is_read_is_told_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    where, one = filled(tmp_path / "store"), TRIALS[0]
+    log = folder(where, one) / "attempts" / "20260102T030405Z-pod" / "output.log"
+    size, real = log.stat().st_size, os.fstat
+
+    def growing(handle: int) -> os.stat_result:
+        found = real(handle)
+        with log.open("ab") as opened:
+            opened.write(b"more\n")
+        return found
+
+    monkeypatch.setattr(os, "fstat", growing)
+    record = PROGRAM.record(str(where), one.id)
+    monkeypatch.undo()
+    told = stream.of_trial(record)["files"][f"attempts/{log.parent.name}/output.log"]
+    assert len(told["data"]) == told["size"]
+    assert told["size"] >= size
 
 
 def test_a_store_that_is_not_mounted_is_said_and_not_read_as_empty(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def refresh(
     begun, brought, waiting = list[float](), Brought(), [trial.id for trial in trials]
     while waiting:
         asked = waiting[:PASS_TRIALS]
-        known = [f"{trial}:{fingerprint(str(store.folder(mirror, trial)))}" for trial in asked]
+        known = [f"{trial}:{fingerprint(str(mirror), trial)}" for trial in asked]
         (pod,) = read_manifest(render({"bytes": PASS_BYTES, "known": known}))
         wanted = set(asked)
         for record in _pass(cluster, pod):
