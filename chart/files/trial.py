@@ -609,7 +609,7 @@ def used_by(record: dict[str, Any], alive_at: float, grace: float) -> float | No
     Runners before used_s left only wall times. Where those are further apart than its limit allows, and that was not
     why it ended, a clock was set in between, or the store hung: it did not train for so long, and counts nothing.
     """
-    used = record.get("used_s")
+    used: Any = record.get("used_s")
     if is_finite(used) and used >= 0:
         return float(used)
     try:
@@ -619,7 +619,7 @@ def used_by(record: dict[str, Any], alive_at: float, grace: float) -> float | No
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError):
         return None
-    limit = record.get("limit_seconds")
+    limit: Any = record.get("limit_seconds")
     if is_finite(limit) and end - start > limit + grace + ALIVE_SECONDS and record.get("reason") != "limit":
         return None
     return max(0.0, end - start)
