@@ -1,12 +1,13 @@
 """Git, by thin calls of its command line, for whoever only reads; commits.py makes commits.
 
-A failure is a BadInput of one line; nothing asks, opens an editor or takes a lock of the person's.
+A failure is one line, BadInput or MachineFault; nothing asks, opens an editor or takes a lock of the person's.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shlex
 import subprocess
 import tempfile
@@ -27,6 +28,14 @@ KEPT = (
 """How the variables begin that people set on purpose: access, identity, configuration. All other GIT_* are dropped: a
 hook that calls us has them name its own repository and index (`git rev-parse --local-env-vars`), and those for
 debugging and for showing differences change what git prints."""
+BROKEN = re.compile(
+    rb"^error: (inflate|unable to|could not read|hash mismatch|object file|garbage at|bad object|corrupt)"
+    rb"|is corrupt|unable to read|not a tree object|mmap failed|input/output error"
+    rb"|object file .* is empty|bad packed object",
+    re.MULTILINE | re.IGNORECASE,
+)
+"""What git says of an object that it has or should have, and cannot read."""
+MEND = "look at `git fsck`, and clone anew what is pushed"
 IN_PROGRESS = {
     "MERGE_HEAD": "merge",
     "rebase-merge": "rebase",
@@ -113,6 +122,13 @@ def refused(words: Sequence[str], said: str) -> SweepError:
     return of_program(call, said) or BadInput(f"{call}: {said}")
 
 
+def _failed(words: Sequence[str], done: subprocess.CompletedProcess[bytes]) -> SweepError:
+    """The same, where Git's own objects may be what failed it."""
+    said = reason(done)
+    broken = BROKEN.search(done.stderr)
+    return MachineFault(f"git {_verb(words)}: {said}; {MEND}") if broken else refused(words, said)
+
+
 def reason(done: subprocess.CompletedProcess[bytes]) -> str:
     """What git said of its failure, in one line."""
     said = (done.stderr or done.stdout).decode(errors="replace")
@@ -125,10 +141,10 @@ def _verb(words: Iterable[str]) -> str:
 
 
 def output(folder: Path, *words: str, stdin: bytes = b"", index: Path | None = None) -> str:
-    """Stdout of a git command that has to succeed."""
+    """Stdout of a git command that has to succeed. Raises BadInput, and MachineFault where Git's objects are broken."""
     done = run(folder, *words, stdin=stdin, index=index)
     if done.returncode:
-        raise refused(words, reason(done))
+        raise _failed(words, done)
     return done.stdout.decode(errors="surrogateescape")
 
 
@@ -147,7 +163,7 @@ def folders(repo: Path) -> tuple[Path, Path]:
 
 def position(repo: Path) -> Position:
     """What is checked out now."""
-    return Position(run(repo, "symbolic-ref", "--quiet", "HEAD").stdout.decode().strip(), head(repo))
+    return Position(_answer(repo, "symbolic-ref", "--quiet", "HEAD"), head(repo))
 
 
 def unfinished(git_folder: Path) -> str:
@@ -156,8 +172,11 @@ def unfinished(git_folder: Path) -> str:
 
 
 def head(repo: Path) -> str | None:
-    """Commit that is checked out; None before the first one."""
-    return _named(repo, "HEAD^{commit}")
+    """Commit that is checked out; None before the first one. Raises MachineFault where Git has lost it."""
+    commit = _named(repo, "HEAD^{commit}")
+    if commit is None and (lost := _named(repo, "HEAD")):
+        raise MachineFault(f"git: HEAD: its commit {lost[:12]} is lost; {MEND}")
+    return commit
 
 
 def tree(repo: Path, folder: str, commit: str = "HEAD") -> str | None:
@@ -167,22 +186,44 @@ def tree(repo: Path, folder: str, commit: str = "HEAD") -> str | None:
 
 def _named(repo: Path, name: str) -> str | None:
     """The hash of what git knows by this name; None if it knows none."""
-    done = run(repo, "rev-parse", "--verify", "--quiet", name)
+    return _answer(repo, "rev-parse", "--verify", "--quiet", name) or None
+
+
+def _answer(repo: Path, *words: str) -> str:
+    """The line that a git command says; "" where it ends with 1, for `none`. Raises as `output` does for others."""
+    done = run(repo, *words)
     if done.returncode not in (0, 1):
-        raise BadInput(f"git rev-parse: {reason(done)}")
-    return None if done.returncode else done.stdout.decode().strip()
+        raise _failed(words, done)
+    return "" if done.returncode else done.stdout.decode(errors="surrogateescape").strip()
+
+
+def _says_yes(repo: Path, *words: str, stdin: bytes = b"", literal: bool = True) -> bool:
+    """The answer of a git command that says yes by exit code 0 and no by 1. Raises as `output` does for others."""
+    done = run(repo, *words, stdin=stdin, literal=literal)
+    if done.returncode not in (0, 1):
+        raise _failed(words, done)
+    return not done.returncode
 
 
 def show(repo: Path, commit: str, path: str) -> bytes | None:
-    """Content of a file at a commit, `path` relative to the top; None if it is not in there."""
-    done = run(repo, "show", f"{commit}:{path}")
-    return None if done.returncode else done.stdout
+    """Content of a file at a commit, `path` relative to the top; None if it is not in there, or the commit not here.
+
+    Raises MachineFault where Git does not have what the commit names, or cannot read it.
+    """
+    (content,) = _contents(repo, [f"{commit}:{path}"])
+    if content is None and has_commit(repo, commit) and _lists(repo, commit, path):
+        raise MachineFault(f"git: {commit[:12]}:{path}: its content is lost; {MEND}")
+    return content
+
+
+def _lists(repo: Path, commit: str, path: str) -> bool:
+    """Whether a commit names a file, be its content there or not."""
+    return " blob " in output(repo, "ls-tree", "-z", "--full-tree", commit, "--", path).partition("\t")[0]
 
 
 def blob(repo: Path, sha: str) -> bytes | None:
-    """The content that Git keeps under this hash; None if this clone has it not."""
-    done = run(repo, "cat-file", "blob", sha)
-    return None if done.returncode else done.stdout
+    """The content that Git keeps under this hash; None if this clone has it not. Raises MachineFault as `blobs`."""
+    return _contents(repo, [sha])[0]
 
 
 def commits(repo: Path, path: str) -> list[str]:
@@ -205,18 +246,35 @@ def versions(repo: Path, folder: str) -> list[Version]:
 
 
 def blobs(repo: Path, shas: Iterable[str]) -> dict[str, bytes]:
-    """What Git keeps under these hashes, in one call; those that this clone does not have are left out."""
+    """What Git keeps under these hashes, in one call; those that this clone does not have are left out.
+
+    Raises MachineFault where it has one and cannot read it.
+    """
     wanted = list(dict.fromkeys(shas))
-    told = run(repo, "cat-file", "--batch", stdin="".join(f"{sha}\n" for sha in wanted).encode()).stdout
-    found, at = {}, 0
-    for sha in wanted:
-        end = told.index(b"\n", at)
-        words = told[at:end].split()
+    found = zip(wanted, _contents(repo, wanted), strict=True)
+    return {sha: content for sha, content in found if content is not None}
+
+
+def _contents(repo: Path, names: Sequence[str]) -> list[bytes | None]:
+    """The files that Git knows by these names, in one call; None for what is not there, and for what is no file.
+
+    Git calls what it cannot read `missing` too, and says why on stderr. Raises MachineFault then.
+    """
+    asked = "".join(f"{name}\n" for name in names).encode(errors="surrogateescape")
+    done = run(repo, "cat-file", "--batch", stdin=asked)
+    found: list[bytes | None] = []
+    at = 0
+    for _ in names:
+        end = done.stdout.find(b"\n", at)
+        *_, kind, size = (b"", b"", *done.stdout[at:end].split())  # `<hash> <kind> <size>`, or `<name> missing`
         at = end + 1
-        if words[-1].isdigit():
-            size = int(words[-1])
-            found[sha] = told[at : at + size]
-            at += size + 1
+        content = None
+        if size.isdigit():
+            content = done.stdout[at : at + int(size)] if kind == b"blob" else None
+            at += int(size) + 1
+        found.append(content)
+    if done.returncode or (None in found and BROKEN.search(done.stderr)):
+        raise MachineFault(f"git cat-file: {reason(done)}; {MEND}")
     return found
 
 
@@ -231,7 +289,7 @@ def reachable(repo: Path) -> set[str]:
 
 
 def has_commit(repo: Path, commit: str) -> bool:
-    return run(repo, "cat-file", "-e", f"{commit}^{{commit}}").returncode == 0
+    return _named(repo, f"{commit}^{{commit}}") is not None
 
 
 def is_shallow(repo: Path) -> bool:
@@ -253,7 +311,9 @@ def checked_out(repo: Path, commit: str) -> Iterator[Path]:
 
 def is_ancestor(repo: Path, older: str, newer: str) -> bool | None:
     """Whether `newer` contains `older`; None where this clone does not know one of them."""
-    return {0: True, 1: False}.get(run(repo, "merge-base", "--is-ancestor", older, newer).returncode)
+    if not (has_commit(repo, older) and has_commit(repo, newer)):
+        return None
+    return _says_yes(repo, "merge-base", "--is-ancestor", older, newer)
 
 
 def author(repo: Path, commit: str) -> str:
@@ -283,7 +343,7 @@ def dirty(repo: Path, *paths: str) -> list[str]:
 
 def differs(repo: Path, commit: str, *paths: str) -> bool:
     """Whether the work tree has something else below `paths` than a commit."""
-    return run(repo, "diff", "--quiet", "--no-ext-diff", commit, "--", *paths).returncode != 0
+    return not _says_yes(repo, "diff", "--quiet", "--no-ext-diff", commit, "--", *paths)
 
 
 def _hidden(repo: Path, *paths: str) -> list[str]:
@@ -295,7 +355,7 @@ def _hidden(repo: Path, *paths: str) -> list[str]:
 
 def is_ignored(repo: Path, path: str) -> bool:
     """Whether git would not take this path, which it does not track yet."""
-    return run(repo, "check-ignore", "--quiet", "-z", "--stdin", stdin=os.fsencode(path), literal=False).returncode == 0
+    return _says_yes(repo, "check-ignore", "--quiet", "-z", "--stdin", stdin=os.fsencode(path), literal=False)
 
 
 def files(folder: Path) -> list[str]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sweep import commits, git
-from sweep.errors import BadInput
+from sweep.errors import BadInput, MachineFault, SweepError
 
 
 @pytest.fixture(autouse=True)
@@ -158,6 +160,86 @@ def test_content_and_tree_of_a_commit(repo: Path) -> None:
     assert git.show(repo, "HEAD", "none") is None
     assert git.tree(repo, "none") is None
     assert git.tree(repo, "d") == call(repo, "rev-parse", "HEAD:d").strip()
+
+
+BREAK = {
+    "empty": lambda path: path.write_bytes(b""),
+    "garbage": lambda path: path.write_bytes(b"garbage"),
+    "cut off": lambda path: path.write_bytes(path.read_bytes()[:-5]),
+    "gone": lambda path: path.unlink(),
+    "a folder": lambda path: (path.unlink(), path.mkdir()),
+}
+
+
+@pytest.mark.parametrize("how", BREAK)
+@pytest.mark.parametrize("broken", ["HEAD", "HEAD^{tree}", "HEAD:d", "HEAD:d/f"])
+def test_what_git_cannot_read_is_no_file_that_is_not_there(repo: Path, broken: str, how: str) -> None:
+    (repo / "d").mkdir()
+    (repo / "d" / "f").write_text("x\n" * 1000)
+    call(repo, "add", "--all")
+    call(repo, "commit", "--quiet", "--message=second")
+    head, sha, blob = (call(repo, "rev-parse", name).strip() for name in ("HEAD", broken, "HEAD:d/f"))
+    assert git.show(repo, head, "d/f") == git.blob(repo, blob) == git.blobs(repo, [blob])[blob]
+    path = repo / ".git" / "objects" / sha[:2] / sha[2:]
+    path.chmod(0o644)
+    BREAK[how](path)
+    reads: dict[str, Callable[[], Any]] = {}
+    if broken == "HEAD":
+        reads["head"] = lambda: git.head(repo)
+        if how != "gone":  # a commit that is not there may be one of another clone
+            reads["show"] = lambda: git.show(repo, head, "d/f")
+            reads["has_commit"] = lambda: git.has_commit(repo, head)
+            reads["is_ancestor"] = lambda: git.is_ancestor(repo, head, "HEAD")
+            reads["differs"] = lambda: git.differs(repo, head, "d")
+    else:
+        reads["show"] = lambda: git.show(repo, head, "d/f")
+    if broken == "HEAD:d/f" and how != "gone":
+        reads["blob"] = lambda: git.blob(repo, blob)
+        reads["blobs"] = lambda: git.blobs(repo, ["0" * 40, blob])
+    for name, read in reads.items():
+        with pytest.raises(MachineFault, match=r"; look at `git fsck`, and clone anew what is pushed$") as caught:
+            pytest.fail(f"{name}: {read()}")
+        assert "\n" not in str(caught.value)
+
+
+def test_what_is_not_there_is_none(repo: Path) -> None:
+    head = git.head(repo)
+    assert head
+    for commit in (head, "HEAD", "0" * 39 + "1", "unknown", "no such branch"):
+        for path in ("none", "d/none", "a.txt/none", "d", "x blob 5"):
+            assert git.show(repo, commit, path) is None
+    assert (git.blob(repo, "0" * 39 + "1"), git.blob(repo, head)) == (None, None)
+    assert git.blobs(repo, ["0" * 39 + "1", head]) == {}
+    assert not git.has_commit(repo, "unknown")
+    assert git.is_ancestor(repo, "0" * 39 + "1", "HEAD") is None
+    assert git.is_ancestor(repo, "HEAD", head) is True
+
+
+def test_before_the_first_commit_there_is_nothing(tmp_path: Path) -> None:
+    call(tmp_path, "init", "--quiet", "--initial-branch=main")
+    assert git.position(tmp_path) == git.Position("refs/heads/main", None)
+    assert git.show(tmp_path, "HEAD", "a.txt") is None
+    assert git.is_ancestor(tmp_path, "HEAD", "HEAD") is None
+
+
+def test_no_exit_code_but_no_is_an_answer(repo: Path) -> None:
+    head = git.head(repo) or ""
+    with (repo / ".git" / "config").open("a") as opened:
+        opened.write("[broken\n")
+    reads = [
+        lambda: git.show(repo, "HEAD", "none"),
+        lambda: git.blob(repo, "0" * 40),
+        lambda: git.blobs(repo, ["0" * 40]),
+        lambda: git.head(repo),
+        lambda: git.position(repo),
+        lambda: git.has_commit(repo, head),
+        lambda: git.is_ancestor(repo, head, "HEAD"),
+        lambda: git.differs(repo, head, "a.txt"),
+        lambda: git.is_ignored(repo, "a.txt"),
+    ]
+    for number, read in enumerate(reads):
+        with pytest.raises(SweepError, match="bad config line"):
+            pytest.fail(f"{number}: {read()}")
 
 
 def test_a_commit_is_on_a_remote_once_it_is_pushed(repo: Path, tmp_path: Path) -> None:
