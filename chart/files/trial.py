@@ -38,6 +38,7 @@ ALIVE_SECONDS = 60  # without a heartbeat for this long an attempt is dead
 LIMIT_PATIENCE_SECONDS = 5  # between SIGTERM and SIGKILL at the time limit
 LARGEST_RECORD_BYTES = 4 << 20  # of a result or an attempt, as readers of the store take them
 LARGEST_METRICS_BYTES = 1 << 20
+LARGEST_LOG_BYTES, LOG_HEAD_BYTES, LOG_TAIL_BYTES = 128 << 20, 64 << 20, 64 << 10  # of output.log; see Command._log
 LARGEST_BUNDLE_BYTES = 16 << 20  # a ConfigMap has 1 MiB, and lies here as JSON
 MOST_METRICS, LONGEST_NAME = 1000, 200
 DEEPEST, MOST_DIGITS = 100, 1000  # of JSON: levels, and digits of a whole number; the largest float has 309
@@ -860,6 +861,7 @@ class Command:
         self.tail, self.ending, self.kill_at, self.stdout_open, self.output_open = b"", "", math.inf, True, True
         self.log_path = f"{folder}/output.log"
         self.secret, self.held = secret, b""
+        self.printed = self.logged = 0  # bytes of the command, and of output.log
         with folder.handle() as handle:
             self.log = create("output.log", handle, os.O_APPEND)
         self.adopts = adopt_orphans()
@@ -926,7 +928,7 @@ class Command:
 
     def last_line(self) -> str:
         """The last line of the output that says something, at most 300 characters."""
-        text = re.sub(r"://[^\s/@:]{0,64}:[^\s/@]{1,256}@", "://***@", self.tail.decode(errors="replace"))
+        text = re.sub(r"://[^\s/@:]{0,64}:[^\s/@]{1,256}@", "://***@", self.tail[-4096:].decode(errors="replace"))
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         return re.sub(r"[\x00-\x1f\x7f-\x9f]+", " ", lines[-1])[:300] if lines else "no output"
 
@@ -955,12 +957,32 @@ class Command:
         begun = (size for value in self.secret for size in range(1, len(value)) if data.endswith(value[:size]))
         kept = max(begun, default=0) if chunk else 0
         data, self.held = data[: len(data) - kept], data[len(data) - kept :]
-        self.tail = (self.tail + data)[-4096:]
+        self.tail = (self.tail + data)[-LOG_TAIL_BYTES:]
+        self.printed += len(data)
         try:
             write_all(1, data if self.stdout_open else b"", "stdout")
+            if self.stdout_open and self.printed > LOG_HEAD_BYTES and stat.S_ISREG(os.fstat(1).st_mode):
+                self.stdout_open = False  # a file on this machine; in a Pod it is a pipe, whose log the kubelet rotates
+                write_all(1, f"\n[trial.py: what follows is in {self.log_path} alone]\n".encode(), "stdout")
         except OSError:
             self.stdout_open = False  # nobody reads along any more; the log in the store goes on
+        self._log(data)
+
+    def _log(self, data: bytes) -> None:
+        """Add to output.log. Of one that gets too long the head stays, and the newest of the rest: a trial that prints
+        without an end must not fill the store for all."""
         write_all(self.log, data, self.log_path)
+        self.logged += len(data)
+        if self.logged <= LARGEST_LOG_BYTES:
+            return
+        newest = self.tail.partition(b"\n")[2] or self.tail  # whole lines, where there are any
+        gone = self.printed - LOG_HEAD_BYTES - len(newest)
+        bound = f"output.log holds at most {LARGEST_LOG_BYTES} bytes"
+        data = f"\n[trial.py: {gone} bytes of output are left out here: {bound}]\n".encode() + newest
+        with naming(self.log_path):
+            os.ftruncate(self.log, LOG_HEAD_BYTES)
+        write_all(self.log, data, self.log_path)
+        self.logged = LOG_HEAD_BYTES + len(data)
 
     def _end(self, ending: str, patience: float) -> None:
         if not self.ending:

@@ -153,3 +153,59 @@ def test_metrics_beyond_the_bound_are_left_out_and_said_and_the_objective_is_kep
     assert "METRICS_FILE: has 5002 metrics: the first 1000 are kept" in ended.err
     kept = bench.result(trial)["metrics"]
     assert (len(kept), kept["accuracy"], kept["m998"], "m999" in kept) == (1000, 0.5, 998, False)
+
+
+# ---- output without an end ----
+
+LOG_BOUNDS = "trial.LARGEST_LOG_BYTES, trial.LOG_HEAD_BYTES, trial.LOG_TAIL_BYTES = 300_000, 100_000, 5_000"
+
+
+def left_out(text: bytes) -> tuple[bytes, int, bytes]:
+    """What comes before the line about it, the bytes it tells, and what comes after."""
+    head, rest = text.split(b"\n[trial.py: ")
+    told, tail = rest.split(b" bytes of output are left out here: output.log holds at most 300000 bytes]\n")
+    return head, int(told), tail
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_a_log_that_gets_too_long_keeps_its_head_and_its_newest_part_and_says_so(bench: Bench, code: int) -> None:
+    count = 200_000
+    trial = make_trial(f"seq {count}; {WRITE_METRICS}; exit {code}")
+    ended = bench.run(trial, patch=LOG_BOUNDS)
+    assert ended.code == code
+    whole = b"".join(b"%d\n" % number for number in range(1, count + 1))
+    assert ended.out.encode() == whole  # into a pipe, as of a Pod, all of it
+    log = bench.log(trial)
+    head, gone, tail = left_out(log)
+    assert head == whole[:100_000]
+    assert whole.endswith(tail)
+    assert len(tail) >= 4_000
+    assert tail.split(b"\n")[0].isdigit()
+    assert len(head) + gone + len(tail) == len(whole)
+    assert len(log) <= 300_000
+    if code:
+        assert bench.attempt(trial)["reason"] == f"exit 3: {count}"
+
+
+def test_a_log_of_one_endless_line_is_bounded_too(bench: Bench) -> None:
+    trial = make_trial(f"head -c 1000000 /dev/zero; {WRITE_METRICS}")
+    with Path(os.devnull).open("wb") as nowhere:
+        assert bench.run(trial, patch=LOG_BOUNDS, stdout=nowhere.fileno()).code == 0
+    head, gone, tail = left_out(bench.log(trial))
+    assert head + bytes(gone) + tail == bytes(1_000_000)
+
+
+def test_a_log_at_its_bound_is_whole(bench: Bench) -> None:
+    trial = make_trial(f"head -c 300000 /dev/zero; {WRITE_METRICS}")
+    with Path(os.devnull).open("wb") as nowhere:
+        assert bench.run(trial, patch=LOG_BOUNDS, stdout=nowhere.fileno()).code == 0
+    assert bench.log(trial) == bytes(300_000)
+
+
+def test_output_into_a_file_of_this_machine_is_bounded_too(bench: Bench, tmp_path: Path) -> None:
+    trial = make_trial(f"seq 200000; {WRITE_METRICS}")
+    with (tmp_path / "job.log").open("ab") as log:
+        assert bench.run(trial, patch=LOG_BOUNDS, stdout=log.fileno()).code == 0
+    text = (tmp_path / "job.log").read_text()
+    assert len(text) < 100_000 + 65_536 + 1_000
+    assert text.endswith("output.log alone]\n")
