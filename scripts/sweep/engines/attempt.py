@@ -88,7 +88,8 @@ class Attempt:
     def spawn(self) -> None:
         """Start the next container."""
         process = self.waiting.popleft()
-        with os.fdopen(open_handle(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), "ab") as log:
+        log = open_handle(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        try:
             self.child = subprocess.Popen(
                 process.argv,
                 env=process.env,
@@ -100,6 +101,8 @@ class Attempt:
                 pass_fds=() if self.lock is None else (self.lock,),
                 preexec_fn=processes.die_with(os.getpid()),
             )
+        finally:
+            holding.let_go(log)  # an error here would leave a child that nobody knows
         try:
             self.pidfd = os.pidfd_open(self.child.pid)
         except OSError:

@@ -48,7 +48,7 @@ def only_one(folder: Path, sweep: str, say: Callable[[str], None] | None = None)
 
 
 def let_go(handle: int | None) -> None:
-    """Close the handle that holds something, if there is one. What closing it may say of a pid matters to nobody."""
+    """Close a handle, if there is one, of which it matters to nobody what closing it may say."""
     if handle is not None:
         with suppress(OSError):
             os.close(handle)
