@@ -32,9 +32,12 @@ def main(argv: list[str] | None = None) -> int:
     mixed = collection.mixed_images(rows)
     if mixed:
         cli.say(f"{session.name}: {mixed}")
+    table = results.to_csv(rows, results.objective_metrics(session.rendered.trials))
+    if left := results.left_out(rows, table):
+        cli.say(f"{session.name}: {clone.relative(path)}: {left}")
     summary = ", ".join(f"{count} {status}" for status, count in results.counts(rows).items())
     with cli.turn(session, path, began, wanted=not (args.no_commit or args.dry_run)) as turn:
-        changed = not args.dry_run and results.write(path, rows)
+        changed = not args.dry_run and results.put(path, table)
         commit = turn.commit(f"{session.name}: results: {summary}") if turn else None
     cli.say(f"{session.name}: {clone.relative(path)}: {summary}{'' if changed else ' (unchanged)'}")
     if commit:

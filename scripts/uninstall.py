@@ -37,7 +37,7 @@ def main() -> int:
         try:
             collection.bring(session, cli.say)
             rows, _ = session.look(jobs)
-            results.write(session.files.results, rows)
+            results.write(session.files.results, rows, results.objective_metrics(session.rendered.trials))
         except SweepError as error:
             raise type(error)(f"{error}; nothing was removed: FORCE=1 removes without collecting") from error
     for name in names:

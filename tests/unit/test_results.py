@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from sweep import words
 from sweep.errors import BadInput
-from sweep.records import results, store
+from sweep.records import cells, columns, results, store
 from sweep.records.results import Row
 from tests.unit.stores import put_attempt, put_result, row, trial
 
@@ -278,7 +278,7 @@ def test_a_conflict_in_a_table_is_named_with_its_line() -> None:
     ("change", "message"),
     [
         (lambda text: text.replace("seed", "sead", 1), "results.csv:1: the header lacks seed"),
-        (lambda text: text[:0], "results.csv:0: the header lacks"),
+        (lambda text: text[:0], "results.csv:1: the header lacks"),
         (lambda text: text + "1\n", "results.csv:3: 1 cells under a header of"),
         (lambda text: text.replace("\n1,", "\nx,"), "results.csv:2: schema_version 'x', expected a number from 1"),
         (lambda text: text.replace("\n1,", "\n0,"), "results.csv:2: schema_version '0', expected a number from 1"),
@@ -290,7 +290,7 @@ def test_a_conflict_in_a_table_is_named_with_its_line() -> None:
         ),
         (lambda text: text.replace("succeeded", "done"), "results.csv:2: status 'done'"),
         (lambda text: text.replace("0.9", '"""x"""'), "results.csv:2: a number is due"),
-        (lambda text: text.replace("0.9", "NaN"), "results.csv:2: a number is due"),
+        (lambda text: text.replace("0.9", "NaN"), "results.csv:2: NaN is not JSON"),
         (lambda text: text.replace("0.9", "0,9"), "results.csv:2: "),
         (lambda text: text.replace("0.9", "x"), "results.csv:2: "),
     ],
@@ -301,6 +301,106 @@ def test_a_broken_table_is_refused_with_its_line(change: Any, message: str) -> N
     assert message in str(caught.value)
     assert "git checkout" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def lines_of(table: bytes) -> list[bytes]:
+    return table.splitlines(keepends=True)
+
+
+def wide(table: bytes, header: str, cell: str) -> bytes:
+    """A table of one row with more columns."""
+    first, second = lines_of(table)
+    return first.rstrip() + header.encode() + b"\n" + second.rstrip() + cell.encode() + b"\n"
+
+
+TOO_MUCH = {
+    "a NUL byte": (lambda table: table[:-2] + b"\0" + table[-2:], "2: a NUL byte, so it is no UTF-8 text"),
+    "UTF-16": (lambda table: table.decode().encode("utf-16"), "1: a NUL byte, so it is no UTF-8 text"),
+    "latin-1": (lambda table: table + b"1,\xe9\n", "3: 'utf-8' codec can't decode byte 0xe9"),
+    "latin-1 within a row of two lines": (lambda table: table + b'1,"\n\xe9\n', "4: 'utf-8' codec can't decode byte"),
+    "a mark of byte order": (lambda table: b"\xef\xbb\xbf" + table, "1: begins with a byte order mark"),
+    "bytes": (lambda table: table + b"\n" * columns.LARGEST_BYTES, "1: more than 64 MiB"),
+    "a row": (lambda table: table + b"," * (columns.LONGEST_ROW + 1), "3: a row of more than 8 MiB"),
+    "a row of lines": (lambda table: table + b'"\n",' * (3 << 20), "3: a row of more than 8 MiB"),
+    "a cell": (lambda table: table + b"x" * (cells.LONGEST + 1), f"3: field larger than field limit ({cells.LONGEST})"),
+    "a quote": (lambda table: table + b'"' + table * 9999, f"3: field larger than field limit ({cells.LONGEST})"),
+    "columns": (
+        lambda table: wide(table, "".join(f",metric.{n}" for n in range(columns.MOST_COLUMNS)), "," * 10**4),
+        "1: 10,026 columns, more than 10,000",
+    ),
+    "unknown columns": (lambda table: wide(table, "".join(f",x{n}" for n in range(101)), "," * 101), "1: 101 columns"),
+    "rows": (lambda table: table + lines_of(table)[1] * 100, "102: more than 100 rows"),
+    "values": (lambda table: wide(table, METRICS, ",1" * 900), "2: more than 800 metrics and hyperparameters"),
+    "depth": (lambda table: wide(table, ",hp.x", "," + "[" * 10**5), "2: nested too deeply"),
+    "digits": (lambda table: wide(table, ",hp.x", "," + "1" * 10**4), "2: a number of 10000 digits"),
+}
+METRICS = "".join(f",metric.m{n}" for n in range(900))
+
+
+@pytest.mark.parametrize("what", TOO_MUCH)
+def test_a_table_beyond_a_bound_is_one_line_that_names_the_line(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "MOST_ROWS", 100)
+    monkeypatch.setattr(results, "MOST_VALUES", 800)
+    change, message = TOO_MUCH[what]
+    with pytest.raises(BadInput) as caught:
+        results.from_csv(change(results.to_csv([row({"lr": 0.1})])))
+    assert str(caught.value).startswith(f"results.csv:{message}")
+    assert str(caught.value).endswith("; `git checkout` it, or delete it and `make collect` again")
+    assert len(str(caught.value)) < 500
+    assert str(caught.value).isprintable()
+
+
+def test_whatever_trials_tell_is_a_table_that_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every trial with metrics of names of its own: the objectives stay, and those that most have."""
+    told = [
+        {**{f"own {n} {k}": 0.123456789 for k in range(300)}, "common": 1.0, "score": n, "zz": 2.0} for n in range(20)
+    ]
+    table = [row({"lr": n}, metrics=metrics, reason="x" * 300) for n, metrics in enumerate(told)]
+    most, kept = 10**6, []
+    while len(kept) < 8:
+        monkeypatch.setattr(results, "LARGEST_BYTES", most)
+        data = results.to_csv(table, ["score", "zz"])
+        assert len(data) <= most
+        assert data == results.to_csv(table[::-1], ["score", "zz"])
+        read = results.from_csv(data)
+        having = {name for made in read for name in made.metrics}
+        assert {"score", "zz"} | ({"common"} if len(kept) < 7 else set()) <= having
+        assert {repr(made.hyperparameters) for made in read} == {repr(made.hyperparameters) for made in table}
+        left = f"has {len(having):,} of 6,003 metrics, the objective first, then those that most trials have; "
+        assert results.left_out(table, data).startswith(left)
+        kept.append(len(having))
+        most = len(data) - 1
+    assert kept == [1000, 500, 200, 100, 50, 20, 10, 2]
+    monkeypatch.setattr(results, "LARGEST_BYTES", most)
+    with pytest.raises(BadInput, match=r"^results\.csv: more than .* even without metrics; split the sweep in sev"):
+        results.to_csv(table, ["score", "zz"])
+
+
+def test_a_table_that_has_everything_says_nothing() -> None:
+    table = [row({"lr": 0.1}, metrics={"a": 1.0, '"': 2.0})]
+    assert results.left_out(table, results.to_csv(table)) == ""
+
+
+def test_more_than_a_table_can_hold_is_refused_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(
+        BadInput, match=r"the trials have 1,001 different hyperparameters together, more than 1,000; spl"
+    ):
+        results.to_csv([row({f"x{n}": 1 for n in range(1001)})])
+    monkeypatch.setattr(results, "MOST_ROWS", 2)
+    with pytest.raises(BadInput, match=r"^results\.csv: 3 trials, more than 2; split the sweep in several$"):
+        results.to_csv([row({"lr": n}) for n in range(3)])
+    table = [row({"lr": 1}, metrics={f"m{n:02}": 1 for n in range(30)})]
+    monkeypatch.setattr(results, "MOST_VALUES", 12)
+    assert results.from_csv(results.to_csv(table, ["m29"]))[0].metrics.keys() == {
+        *(f"m{n:02}" for n in range(9)),
+        "m29",
+    }
+
+
+def test_the_longest_value_of_a_trial_is_read_again() -> None:
+    """TRIAL holds 128 KiB; spelled as ASCII a character of four bytes takes twelve."""
+    table = [row({"x": "\U0001f600" * (32 << 10) + "\u200b"})]
+    assert results.from_csv(results.to_csv(table))[0].hyperparameters == table[0].hyperparameters
 
 
 @pytest.mark.parametrize("path", sorted(OLD_TABLES.glob("*.csv")), ids=lambda path: path.stem)

@@ -10,7 +10,7 @@ from functools import cached_property
 from sweep import files, git
 from sweep.errors import BadInput
 from sweep.layout import Clone
-from sweep.records import results
+from sweep.records import columns, results
 from sweep.records.results import Row
 
 PATH = re.compile(r"values/([^/]+)/results\.csv")
@@ -68,7 +68,7 @@ def everywhere(clone: Clone, sweep: str = "") -> Iterator[Table]:
     seen = set()
     for path in sorted(clone.root.glob(f"values/{sweep or '*'}/results.csv")):
         files.check_folders(clone.root, path.parent)
-        data, name = files.read(path, results.LARGEST_BYTES, clone.values), path.parent.name
+        data, name = files.read(path, columns.LARGEST_BYTES, clone.values), path.parent.name
         key = name, git.blob_hash(data, like=versions[0][1].blob if versions else "")
         seen.add(key)
         yield Table(name, first.get(key, ""), data, True, age.get(key, -1))

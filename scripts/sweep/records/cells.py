@@ -14,17 +14,29 @@ from collections.abc import Iterable
 from typing import Any
 
 from sweep import words
+from sweep.records import strict
 
 FORMULA = re.compile("'*[=+\\-@\t\r]")
 """How a text begins that a spreadsheet may calculate, or that was quoted for it."""
 _encode = json.JSONEncoder(ensure_ascii=False).encode  # made once: json.dumps would make one for every cell
 _ascii = json.JSONEncoder().encode
+LONGEST = 2 << 20
+"""Characters of a cell. A TRIAL, of at most 128 KiB, is shorter however its text is spelled."""
+csv.field_size_limit(LONGEST)
 
 
 def value(given: Any) -> str:
     """A JSON scalar (or list), "" where there is none: so false, 0, 1.0 and "" read back as what they were."""
     text = "" if given is None else _encode(given)
     return text if text.isprintable() else _ascii(given)
+
+
+def value_of(cell: str) -> Any:
+    """Raises ValueError for what is no JSON, or nested too deeply."""
+    try:
+        return strict.value(cell)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def text(given: str) -> str:

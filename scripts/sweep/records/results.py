@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,23 +16,30 @@ from sweep.files import check_merged
 from sweep.records import booking, cells, same
 from sweep.records.attempt import Attempt
 from sweep.records.booking import Booked
-from sweep.records.store import FINAL, ID, Snapshot, Stored
-from sweep.records.strict import is_number
+from sweep.records.columns import (
+    BEFORE,
+    CSV_VERSION,
+    GPU_SECONDS,
+    LARGEST_BYTES,
+    LONGEST_ROW,
+    MOST_HYPERPARAMETERS,
+    MOST_METRICS,
+    MOST_ROWS,
+    MOST_VALUES,
+    NUMBERS,
+    TEXTS,
+    Lines,
+    columns,
+    row_of,
+)
+from sweep.records.columns import STATUSES as STATUSES
+from sweep.records.columns import Row as Row
+from sweep.records.store import FINAL, Snapshot, Stored
 from sweep.render import Trial
 
-CSV_VERSION = 1
-LARGEST_BYTES = 64 << 20
-"""Of a results.csv: some 100,000 trials."""
-STATUSES = (*FINAL, "failed", "running", "pending", "missing")
-"""In the order in which tables show them."""
-
-BEFORE = ("schema_version", "id", "status", "store", "engine", "objective")
-GPU_SECONDS = ("gpu_seconds", *(f"gpu_seconds_{cause}" for cause in booking.CAUSES))
-NUMBERS = ("seed", "attempts", "queued_s", "setup_s", "train_s", *GPU_SECONDS)
-TEXTS = ("node", "gpu", "reason", "commit", "code", "image", "image_id", "data")
+FITS = ((MOST_METRICS, 300), (500, 300), (200, 300), (100, 300), (50, 100), (20, 100), (10, 100), (0, 20))
+"""What is tried until a table is small enough: how many metrics have a column, how long a reason may be."""
 LONGEST_REASON = 300
-NEEDED = ("schema_version", "id", "status", "seed")
-"""Columns without which a row says nothing. Others that an older helm-sweep did not write are unknown."""
 
 
 @dataclass(frozen=True)
@@ -47,42 +54,6 @@ class Objective:
     def sign(self) -> int:
         """1 where more is better, -1 where less is."""
         return -1 if self.direction == "minimize" else 1
-
-
-@dataclass(frozen=True)
-class Row:
-    """One trial. Seconds are those that passed; None and "" mean unknown."""
-
-    id: str
-    status: str
-    hyperparameters: dict[str, Any]
-    seed: int = 0
-    store: str = ""
-    """present: a valid result lies in the store; missing: it did once, and this row remembers it."""
-    engine: str = ""
-    objective: float | None = None
-    metrics: dict[str, float] = field(default_factory=dict)
-    attempts: int = 0
-    queued_s: float | None = None
-    setup_s: float | None = None
-    train_s: float | None = None
-    gpu_seconds: float | None = None
-    """GPUs x seconds, over all attempts; the next four, by cause, add up to it."""
-    gpu_seconds_useful: float | None = None
-    gpu_seconds_failed: float | None = None
-    gpu_seconds_preempted: float | None = None
-    gpu_seconds_duplicate: float | None = None
-    node: str = ""
-    gpu: str = ""
-    reason: str = ""
-    commit: str = ""
-    code: str = ""
-    image: str = ""
-    image_id: str = ""
-    """What a cluster really pulled for `image`, as `name@sha256:…`."""
-    data: str = ""
-    more: dict[str, str] = field(default_factory=dict)
-    """Columns that a newer helm-sweep wrote, as they stand."""
 
 
 class JobState(Protocol):
@@ -108,6 +79,11 @@ def objectives(trials: Sequence[Trial]) -> list[Objective]:
         raise BadInput("trials: the sweep has none; run `make sweep`, or add one to its values.yaml")
     told = trials[0].objective
     return [Objective(one["metric"], one["direction"]) for one in (told if isinstance(told, list) else [told])]
+
+
+def objective_metrics(trials: Sequence[Trial]) -> list[str]:
+    """Their names; none when there is no trial."""
+    return [one.metric for one in objectives(trials)] if trials else []
 
 
 def merge(
@@ -246,22 +222,65 @@ def _text(value: Any) -> str:
     return "" if value is None else words.line(secrets.masked(str(value)[:LONGEST_REASON]))[:LONGEST_REASON]
 
 
-def to_csv(rows: Iterable[Row]) -> bytes:
-    """The table as UTF-8; the same rows give the same bytes."""
+def to_csv(rows: Iterable[Row], first: Sequence[str] = ()) -> bytes:
+    """The table as UTF-8; the same rows give the same bytes, and never more than `from_csv` reads.
+
+    Where the bounds leave no room for all metrics, those named in `first` stay, then those that most trials have.
+    Raises BadInput where even the rest is too large.
+    """
     rows = sorted(rows, key=lambda row: row.id)
-    metrics = sorted({name for row in rows for name in row.metrics})
+    if len(rows) > MOST_ROWS:
+        raise BadInput(f"results.csv: {len(rows):,} trials, more than {MOST_ROWS:,}; split the sweep in several")
     names = sorted({name for row in rows for name in row.hyperparameters})
+    if len(names) > MOST_HYPERPARAMETERS:
+        raise BadInput(
+            f"results.csv: the trials have {len(names):,} different hyperparameters together, more than "
+            f"{MOST_HYPERPARAMETERS:,}; split the sweep in several"
+        )
+    ranked = _ranked_metrics(rows, first)
+    for most, longest in FITS:
+        metrics = sorted(ranked[: max(most, len(first))])
+        if data := _table(rows, metrics, names, longest):
+            return data
+    raise BadInput(f"results.csv: more than {LARGEST_BYTES >> 20} MiB even without metrics; split the sweep in several")
+
+
+def _ranked_metrics(rows: Iterable[Row], first: Sequence[str]) -> list[str]:
+    having = Counter(name for row in rows for name in row.metrics)
+    return sorted(having, key=lambda name: (name not in first, -having[name], name))
+
+
+def _table(rows: Sequence[Row], metrics: Sequence[str], names: Sequence[str], longest: int) -> bytes:
+    """The table with these columns, and reasons of at most `longest` characters; nothing where it is too large."""
     header = [*(f"metric.{cells.name(name)}" for name in metrics), *(f"hp.{cells.name(name)}" for name in names)]
     more = sorted({name for row in rows for name in row.more})
-    lines = [cells.line([*BEFORE, *header, *NUMBERS, *TEXTS, *map(cells.name, more)])]
+    made = io.BytesIO()
+    longest_line = made.write(cells.line([*BEFORE, *header, *NUMBERS, *TEXTS, *map(cells.name, more)]).encode())
+    values = 0
     for row in rows:
         numbers = [row.objective, *map(row.metrics.get, metrics), *map(row.hyperparameters.get, names)]
+        values += len(numbers) - numbers.count(None)
         numbers += [getattr(row, name) for name in NUMBERS]
-        texts = [row.id, row.status, row.store, row.engine], [getattr(row, name) for name in TEXTS]
-        first, last = (map(cells.text, some) for some in texts)
+        about = [getattr(row, name)[: longest if name == "reason" else None] for name in TEXTS]
+        before, after = (map(cells.text, some) for some in ([row.id, row.status, row.store, row.engine], about))
         rest = (cells.text(row.more.get(name, "")) for name in more)
-        lines.append(cells.line([str(CSV_VERSION), *first, *map(cells.value, numbers), *last, *rest]))
-    return "".join(lines).encode()
+        line = cells.line([str(CSV_VERSION), *before, *map(cells.value, numbers), *after, *rest]).encode()
+        longest_line = max(longest_line, made.write(line))
+        if made.tell() > LARGEST_BYTES or values > MOST_VALUES or longest_line > LONGEST_ROW:
+            return b""
+    return made.getvalue()
+
+
+def left_out(rows: Iterable[Row], data: bytes) -> str:
+    """What of the rows' metrics a table has no column for, in a line; "" where it has them all."""
+    all_of_them = {name for row in rows for name in row.metrics}
+    kept = sum(column.startswith("metric.") for column in next(csv.reader(Lines(data)), []))
+    if kept >= len(all_of_them):
+        return ""
+    return (
+        f"has {kept:,} of {len(all_of_them):,} metrics, the objective first, then those that most trials have; "
+        "the result store has all"
+    )
 
 
 def from_csv(data: bytes, name: str = "results.csv") -> list[Row]:
@@ -269,51 +288,28 @@ def from_csv(data: bytes, name: str = "results.csv") -> list[Row]:
 
     A column that is not there is unknown, and one that is not known here is kept.
     """
-    check_merged(data, name)
-    lines = None
+    lines = Lines(data)
     try:
-        lines = csv.reader(io.StringIO(data.decode(), newline=""))
-        header = next(lines, [])
-        if missing := [column for column in NEEDED if column not in header]:
-            raise ValueError(f"the header lacks {', '.join(missing)}")
-        if twice := sorted({column for column in header if header.count(column) > 1}):
-            raise ValueError(f"the header has {', '.join(twice)} twice")
-        return [_row_of(header, cells) for cells in lines]
+        if len(data) > LARGEST_BYTES:
+            raise ValueError(f"more than {LARGEST_BYTES >> 20} MiB")
+        check_merged(data, name)
+        records = csv.reader(lines)
+        header = columns(next(records, []))
+        lines.next_row()
+        rows: list[Row] = []
+        values = 0
+        for record in records:
+            rows.append(row := row_of(header, record))
+            values += len(row.metrics) + len(row.hyperparameters)
+            if len(rows) > MOST_ROWS:
+                raise ValueError(f"more than {MOST_ROWS:,} rows")
+            if values > MOST_VALUES:
+                raise ValueError(f"more than {MOST_VALUES:,} metrics and hyperparameters")
+            lines.next_row()
+        return rows
     except (ValueError, csv.Error) as error:
-        line = lines.line_num if lines else 1
-        raise BadInput(f"{name}:{line}: {error}; `git checkout` it, or delete it and `make collect` again") from error
-
-
-def _row_of(header: list[str], line: list[str]) -> Row:
-    if len(line) != len(header):
-        raise ValueError(f"{len(line)} cells under a header of {len(header)}")
-    given = dict(zip(header, line, strict=True))
-    version = given["schema_version"]
-    if not (version.isdecimal() and len(version) < 6 and int(version)):
-        raise ValueError(f"schema_version {version[:20]!r}, expected a number from 1")
-    if not ID.fullmatch(given["id"]):
-        raise ValueError(f"id {given['id'][:100]!r} is none")
-    if given["status"] not in STATUSES:
-        newer = f" (it is of a newer helm-sweep, {version})" if int(version) > CSV_VERSION else ""
-        raise ValueError(f"status {given['status'][:20]!r} is none of {', '.join(STATUSES)}{newer}")
-    texts = ("id", "status", "store", "engine", *TEXTS)
-    made: dict[str, Any] = {name: cells.text_of(given[name]) for name in texts if name in given}
-    numbers = {name: json.loads(given[name]) for name in ("objective", *NUMBERS) if given.get(name)}
-    metrics = _under("metric.", given)
-    if not all(is_number(value) for value in (*numbers.values(), *metrics.values())):
-        raise ValueError("a number is due where there is none")
-    known = {*NEEDED, "objective", *texts, *NUMBERS}
-    named = (name for name in given if name not in known and not name.startswith(("metric.", "hp.")))
-    more = {cells.name_of(name): cells.text_of(given[name]) for name in named}
-    return Row(**made, **numbers, metrics=metrics, hyperparameters=_under("hp.", given), more=more)
-
-
-def _under(prefix: str, given: dict[str, str]) -> dict[str, Any]:
-    return {
-        cells.name_of(name.removeprefix(prefix)): json.loads(cell)
-        for name, cell in given.items()
-        if cell and name.startswith(prefix)
-    }
+        hint = "`git checkout` it, or delete it and `make collect` again"
+        raise BadInput(f"{name}:{lines.at}: {str(error)[:300]}; {hint}") from error
 
 
 def read(path: Path) -> list[Row]:
@@ -323,9 +319,13 @@ def read(path: Path) -> list[Row]:
     return from_csv(files.read(path, LARGEST_BYTES, path.parents[1]), files.short(path))
 
 
-def write(path: Path, rows: Iterable[Row]) -> bool:
-    """Write results.csv atomically; False if it held exactly that already."""
-    data = to_csv(rows)
+def write(path: Path, rows: Iterable[Row], first: Sequence[str] = ()) -> bool:
+    """Write results.csv atomically; False if it held exactly that already. Raises BadInput as `to_csv` does."""
+    return put(path, to_csv(rows, first))
+
+
+def put(path: Path, data: bytes) -> bool:
+    """The same of a table that was made already."""
     if files.holds(path, data, path.parents[1]):
         return False
     files.write_atomic(path, data, path.parents[1])

@@ -28,10 +28,15 @@ def whole_number(digits: str) -> int:
 _decoder = json.JSONDecoder(parse_constant=_refuse, parse_int=whole_number)
 
 
+def value(text: str) -> Any:
+    """Strict JSON. Raises ValueError, and RecursionError where it is nested too deeply."""
+    return _decoder.decode(text)
+
+
 def parse_object(data: bytes) -> dict[str, Any]:
     """Strict JSON to an object. Raises ValueError with the reason."""
     try:
-        made = _decoder.decode(data.decode())
+        made = value(data.decode())
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     except json.JSONDecodeError as error:
