@@ -258,7 +258,10 @@ def refuse(machine: Machine, before: str, verb: str, *words: str, only: str = ""
             ended = machine.state()
             if lasting and number in (errno.EROFS, errno.EACCES, errno.EIO):  # nothing could be removed either
                 ended["out"] = [name for name in ended["out"] if not name.endswith(".tmp")]
-            if lasting and number not in (errno.ENOSPC, errno.EDQUOT):  # nor opened to look what is to be removed
+            removing = calls[at - 1].startswith(("unlink", "rmdir"))
+            if removing or (
+                lasting and number not in (errno.ENOSPC, errno.EDQUOT)
+            ):  # nor opened to look what to remove
                 ended["temporary"] = []
             differing = {name: (ended[name], after[name]) for name in after if ended[name] != after[name]}
             assert not differing, (told, str(differing)[:2000])
