@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import fnmatch
+import os
 import re
 import zlib
 from dataclasses import dataclass, fields
@@ -20,6 +21,7 @@ from sweep.errors import BadInput, naming
 from sweep.words import counted
 
 LIMIT = 100_000  # bytes compressed: the code lies twice in the release, which is one Secret of at most 1 MiB
+LARGEST = 32 << 20  # bytes of all files, before anything is read: a sparse file may claim any size
 # For people and for images; no trial reads them. A module may well be called requirements_check.py.
 LEFT_OUT = ("README", "README.*", "Dockerfile", "requirements*.txt", "requirements*.in", "requirements*.lock")
 LITERAL = re.compile("[^\x00-\x08\x0b-\x1f]*")
@@ -67,6 +69,7 @@ def freeze(repo: Path, folder: Path) -> Bundle:
         tree, head = "", f"{head}-dirty"
     else:
         tree = git.tree(repo, path) or ""
+    _check_sizes(path, folder, names)
     bundle = Bundle(path, tree, head, {name: _entry(folder / name, f"{path}/{name}") for name in names})
     size = len(zlib.compress(dump(bundle).encode(), 9))
     if size > LIMIT:
@@ -101,6 +104,17 @@ def _inside(repo: Path, folder: Path) -> str:
     if not folder.is_dir() or not folder.is_relative_to(repo.resolve()):
         raise BadInput(f"--code {folder}: not a folder of this clone; copy the code into the clone and commit it")
     return folder.relative_to(repo.resolve()).as_posix()
+
+
+def _check_sizes(path: str, folder: Path, names: list[str]) -> None:
+    """Raise BadInput for more than is worth reading, with the largest file."""
+    sizes = {name: os.lstat(folder / name).st_size for name in names if os.path.lexists(folder / name)}
+    if sum(sizes.values()) > LARGEST:
+        largest = max(sizes, key=sizes.__getitem__)
+        raise BadInput(
+            f"{path}/{largest}: {sizes[largest]:,} bytes; all files of the code may have {LARGEST:,} together: "
+            "name a smaller folder with --code, ignore files in .gitignore, or put the code into the image"
+        )
 
 
 def _left_out(name: str) -> bool:

@@ -275,6 +275,16 @@ def test_a_log_comes_line_by_line(server: Server, cluster: Cluster, text: bytes,
     assert server.asked[0]["query"] == {"container": "trial", "tailLines": "7"}
 
 
+def test_a_line_without_an_end_comes_in_parts(
+    server: Server, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LONGEST_LINE", 100_000)
+    server.gives(gives(200, b"one\n" + b"x" * 1_000_000 + b"\nend"))
+    first, *parts, last = cluster.log("p", "trial")
+    assert (first, b"".join(parts), last) == (b"one", b"x" * 1_000_000, b"end")
+    assert max(map(len, parts)) < 100_000 + 65_536
+
+
 def test_a_log_is_given_on_before_it_has_ended(server: Server, cluster: Cluster) -> None:
     seen = threading.Event()
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from sweep import code
 from sweep.code import Bundle, Pin
 from sweep.errors import BadInput
+from tests.unit import odd_files
 
 HELM = str(Path(sys.executable).with_name("helm"))
 PIECES = [" ", "\t", "\n", "\n\n", "\r\n", "\r", "a", "é", "🙂", "#", "---", "%", "{{ x }}", ": ", "- ", "\x00", "\x85"]
@@ -208,6 +209,18 @@ def test_code_that_does_not_fit_is_refused_with_its_size(repo: Path) -> None:
     with pytest.raises(
         BadInput, match=r"^trainer: 12\d,\d{3} bytes compressed, at most 100,000 fit into a release; name"
     ):
+        code.freeze(repo, repo / "trainer")
+
+
+def test_huge_files_are_refused_without_being_read(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, size in [("small.bin", 20 << 20), ("huge.bin", 4 << 40)]:
+        odd_files.sparse(repo / "trainer" / name, size)
+    monkeypatch.setattr(code.git, "dirty", lambda *_: ["trainer/huge.bin"])  # git itself would hash it
+    with pytest.raises(BadInput, match=r"^trainer/huge.bin: 4,398,046,511,104 bytes; all files .* 33,554,432 together"):
+        code.freeze(repo, repo / "trainer")
+    (repo / "trainer" / "huge.bin").unlink()
+    odd_files.sparse(repo / "trainer" / "small2.bin", 20 << 20)
+    with pytest.raises(BadInput, match=r"^trainer/small2?.bin: 20,971,520 bytes; all files"):
         code.freeze(repo, repo / "trainer")
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from sweep import files
+from sweep.audit import garbage
+from sweep.engines import reader
 from sweep.errors import BadInput
 from sweep.layout import Clone
 from sweep.records import outputs, results, store
@@ -217,6 +219,68 @@ def test_a_deep_identity_is_set_aside(tmp_path: Path, depth: int) -> None:
     path = put_result(tmp_path, ONE, attempt="a", identity="@")
     path.write_text(path.read_text().replace('"@"', "[" * depth + "]" * depth))
     assert [problem.what for problem in store.read(tmp_path, [ONE]).problems] == ["nested too deeply"]
+
+
+# ---- what gc removes, and what a mirror takes along ----
+
+ID = "0123456789ab"
+BELOW = {"checkpoints": f"checkpoints/01/{ID}", "reproductions": f"reproductions/{ID}"}
+LINKED = [(kind, depth) for kind, path in BELOW.items() for depth in range(1, path.count("/") + 2)]
+
+
+def pieces(where: Path) -> list[garbage.Piece]:
+    """What gc would look at in a store of which nobody knows anything."""
+    return [*garbage._pieces(where, garbage._Names(Clone(where)), dict.fromkeys(store.ids(where), ""))]
+
+
+def relink(where: Path, elsewhere: Path, kind: str, depth: int) -> None:
+    """Move a folder of a store elsewhere, and put a link in its place."""
+    path = where.joinpath(*BELOW[kind].split("/")[:depth])
+    path.rename(elsewhere / "moved")
+    path.symlink_to(elsewhere / "moved")
+
+
+@pytest.mark.parametrize(("kind", "depth"), LINKED)
+def test_gc_removes_nothing_behind_a_link(tmp_path: Path, elsewhere: Path, kind: str, depth: int) -> None:
+    where = tmp_path / "store"
+    (where / BELOW[kind]).mkdir(parents=True)
+    (where / BELOW[kind] / "file").write_text(SECRET)
+    (piece,) = pieces(where)
+    relink(where, elsewhere, kind, depth)
+    before = odd_files.state(elsewhere)
+    for found in (piece, *pieces(where)):  # a link may also come after it was found
+        assert garbage.remove(found) == "it lies behind a link now"
+    assert odd_files.state(elsewhere) == before
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_gc_removes_a_folder_with_whatever_lies_in_it_and_nothing_elsewhere(
+    tmp_path: Path, elsewhere: Path, kind: str
+) -> None:
+    odd_files.put(tmp_path / "store" / BELOW["checkpoints"] / "odd", kind, elsewhere)
+    before = odd_files.state(elsewhere)
+    (piece,) = pieces(tmp_path / "store")
+    assert garbage.remove(piece) == ""
+    assert not piece.path.exists()
+    assert odd_files.state(elsewhere) == before
+
+
+@pytest.mark.parametrize("place", ["", "attempts", "attempts/a", "attempts/a/output.log"])
+@pytest.mark.parametrize("kind", SMALL)
+def test_a_mirror_takes_no_log_along_through_a_link(tmp_path: Path, elsewhere: Path, kind: str, place: str) -> None:
+    mirror = tmp_path / "mirror"
+    put_attempt(mirror, ONE, "a", log="line")
+    put_attempt(elsewhere, ONE, "a", log=SECRET)
+    for path in ("a/output.log", "attempts/a/output.log"):  # what a linked folder would hold
+        (elsewhere / path).parent.mkdir(parents=True, exist_ok=True)
+        (elsewhere / path).write_text(SECRET)
+    odd_files.put(folder(mirror, ONE) / place, kind, elsewhere)
+    before = odd_files.state(elsewhere)
+    for _ in range(2):
+        reader.keep(folder(mirror, ONE), {"attempts": ["a", "b"], "files": {}})
+    assert sorted(path.name for path in (folder(mirror, ONE) / "attempts").iterdir()) == ["a", "b"]
+    assert not [path for path in folder(mirror, ONE).rglob("*") if path.is_file() and SECRET in path.read_text()]
+    assert odd_files.state(elsewhere) == before
 
 
 # ---- nobody opens them in another way ----

@@ -208,9 +208,13 @@ def _pieces(folder: Path, names: _Names, reasons: dict[str, str]) -> Iterator[Pi
         yield _piece(folder, "trials", trial, store.folder(folder, trial))
     for kind, pattern in (("checkpoints", "checkpoints/??/*"), ("reproductions", "reproductions/*")):
         for path in sorted(folder.glob(pattern)):
-            here = Path(os.path.realpath(path)) == Path(os.path.realpath(folder)) / path.relative_to(folder)  # no link
-            if here and store.ID.fullmatch(path.name) and path.name not in names.known and path.is_dir():
+            if _here(folder, path) and store.ID.fullmatch(path.name) and path.name not in names.known and path.is_dir():
                 yield _piece(folder, kind, path.name, path)
+
+
+def _here(folder: Path, path: Path) -> bool:
+    """Whether no link leads from a store to what it names."""
+    return Path(os.path.realpath(path)) == Path(os.path.realpath(folder)) / path.relative_to(folder)
 
 
 def _piece(folder: Path, kind: str, name: str, path: Path) -> Piece:
@@ -230,6 +234,8 @@ def _stats(path: Path) -> Iterable[os.stat_result]:
 
 def remove(piece: Piece) -> str:
     """Remove it, and the folder above if that is empty then; why not, "" if it is gone."""
+    if not _here(piece.store, piece.path):
+        return "it lies behind a link now"
     if _piece(piece.store, piece.kind, piece.id, piece.path).newest != piece.newest:
         return "it was written to just now"
     try:

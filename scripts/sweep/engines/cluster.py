@@ -25,6 +25,8 @@ PAGE = 500
 """Objects a page of a LIST: about 3 MB of Jobs."""
 TIMEOUT_SECONDS = (10, 60)
 """To connect, and between two packets of an answer."""
+LONGEST_LINE = 16 << 20
+"""Of a log, in bytes: more than a reader Pod ever prints in one."""
 FIELD_MANAGER = "helm-sweep"
 PATIENCE_SECONDS = 300
 """How long a cluster may be away in the middle of something: the upgrade of a control plane."""
@@ -131,13 +133,16 @@ class Cluster:
                 raise
 
     def log(self, pod: str, container: str, *, tail: int | None = None) -> Iterator[bytes]:
-        """What a container printed, line by line without the line's end."""
+        """What a container printed, line by line without the line's end; a line that is too long comes in parts."""
         query = {"container": container} | ({"tailLines": str(tail)} if tail is not None else {})
         rest = b""
         with self._open("GET", self._path("Pod", pod) + "/log", query) as response:
             for block in _stream(response):
                 *lines, rest = (rest + block).split(b"\n")
                 yield from lines
+                if len(rest) >= LONGEST_LINE:
+                    yield rest
+                    rest = b""
         if rest:
             yield rest
 

@@ -187,7 +187,7 @@ def keep(folder: Path, record: dict[str, Any]) -> None:
     """
     fresh, old = (folder.with_name(f".{folder.name}.{word}") for word in ("new", "old"))
     for left in (fresh, old):
-        shutil.rmtree(left, ignore_errors=True)
+        _remove(left)
     fresh.mkdir(parents=True)
     for attempt in record["attempts"]:
         (fresh / "attempts" / attempt).mkdir(parents=True)
@@ -202,7 +202,15 @@ def keep(folder: Path, record: dict[str, Any]) -> None:
         if path.name in SIGNS:  # too large to have come whole, so none of ours: its size says it here too
             os.truncate(path, told["size"])
         os.utime(path, ns=(told["mtime_ns"], told["mtime_ns"]))
-    if folder.exists():
+    if os.path.lexists(folder):
         folder.rename(old)
     fresh.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    _remove(old)
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder that may be gone already, or what somebody put in its place: rmtree would wait for a FIFO."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
