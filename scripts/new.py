@@ -6,7 +6,7 @@ import guard
 
 import cli
 from sweep.errors import BadInput
-from sweep.files import write_atomic
+from sweep.files import holds, write_atomic
 from sweep.layout import Clone
 
 EXAMPLE = """\
@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None, clone: Clone | None = None) -> int:
     text = EXAMPLE.format(name=args.sweep)
     for path in (files.space, files.values):
         # One that is as it was made is of a call that was cut off.
-        if clone.has(path) and (clone.has(files.values) or path.read_text() != text):
+        if clone.has(path) and (clone.has(files.values) or not holds(path, text.encode(), clone.values)):
             raise BadInput(f"{clone.relative(path)}: exists already; choose another name, or edit it")
     write_atomic(files.space, text, clone.values)
     cli.say(f"{clone.relative(files.space)}: edit it, then `make sweep SWEEP={args.sweep}`")

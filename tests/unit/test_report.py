@@ -30,7 +30,7 @@ HOSTILE = [
     "\"'`{{7*7}}${1}",
     "&lt;b&gt;&amp;",
     "😀\u202e",
-    "x" * 300,
+    "x" * 193,  # as long as the name of a metric may be, with the word that is put behind it
     "\x00\x1b[2J",
 ]
 NOTHING = store.Snapshot({}, [], found=False)

@@ -244,7 +244,7 @@ class Fifo:
 
     def line(self) -> str:
         """The next thing said, without its end of line."""
-        assert select.select([self.handle], [], [], DEADLINE_SECONDS)[0], f"nothing was said to {self.path}"
+        assert readable(self.handle), f"nothing was said to {self.path}"
         return os.read(self.handle, 4096).decode().strip()
 
     def say(self, text: str) -> None:
@@ -254,6 +254,13 @@ class Fifo:
         os.close(self.handle)
 
 
+def readable(handle: int) -> bool:
+    """Whether a handle, of whatever number, becomes readable in time."""
+    poll = select.poll()
+    poll.register(handle, select.POLLIN)
+    return bool(poll.poll(DEADLINE_SECONDS * 1000))
+
+
 def wait_for_death(pid: int) -> None:
     """Until a process that need not be a child is gone."""
     try:
@@ -261,7 +268,7 @@ def wait_for_death(pid: int) -> None:
     except ProcessLookupError:
         return
     try:
-        assert select.select([handle], [], [], DEADLINE_SECONDS)[0], f"process {pid} is still there"
+        assert readable(handle), f"process {pid} is still there"
     finally:
         os.close(handle)
 
