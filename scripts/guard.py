@@ -193,6 +193,8 @@ def keep_traceback(error: BaseException) -> str:
             if not os.path.isabs(folder):
                 folder = os.path.join(os.path.abspath(tempfile.gettempdir()), folder)  # there may be no such place
             os.makedirs(folder, 0o700, exist_ok=True)
+            if os.path.islink(folder) or os.stat(folder).st_uid != os.getuid():
+                continue  # somebody else said where it leads
             handle, path = tempfile.mkstemp(".txt", name, folder)
             with open(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(shown(masked(text)))

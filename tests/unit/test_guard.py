@@ -126,6 +126,18 @@ def test_a_traceback_goes_elsewhere_where_the_clone_cannot_be_written(
     assert "KeyError: 'x'" in guard.keep_traceback(KeyError("x"))
 
 
+def test_a_traceback_goes_through_no_link(scripts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The temporary folder is everybody's: whoever makes the folder in it first must not say where it leads."""
+    elsewhere, temporary = tmp_path / "elsewhere", tmp_path / "temporary"
+    for folder in (elsewhere, temporary, scripts.parent / "out"):
+        folder.mkdir()
+    for link in (scripts.parent / "out" / "errors", temporary / f"helm-sweep-errors-{os.getuid()}"):
+        link.symlink_to(elsewhere)
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    assert guard.keep_traceback(KeyError("x")).startswith("what follows: ")
+    assert list(elsewhere.iterdir()) == []
+
+
 # ---- a verb that runs ----
 
 
