@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,12 @@ def rows(page: str) -> list[list[str]]:
     return [row for row in cells if row[-1].rstrip(" |") != "test"]
 
 
+@cache
+def functions(path: str) -> set[str]:
+    tree = ast.parse((ROOT / path).read_text())
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+
+
 @pytest.mark.parametrize("page", TABLES)
 def test_every_row_names_tests_that_exist(page: str) -> None:
     table = rows(page)
@@ -28,6 +35,17 @@ def test_every_row_names_tests_that_exist(page: str) -> None:
         references = re.findall(r"`(tests/[\w/.]+)::(\w+)`", row[-1])
         assert references, f"{page}: no test in the row {row[0]!r}"
         for path, name in references:
-            tree = ast.parse((ROOT / path).read_text())
-            names = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
-            assert name in names, f"{page}: {path} has no {name}"
+            assert name in functions(path), f"{page}: {path} has no {name}"
+
+
+DECISIONS = ROOT / "docs" / "decisions"
+
+
+def test_every_decision_is_in_the_index_with_its_title_and_date() -> None:
+    index = (DECISIONS / "README.md").read_text()
+    listed = re.findall(r"^- \[(.+)\]\(([a-z0-9-]+)\.md\), (\d{4}-\d\d-\d\d)$", index, re.M)
+    pages = {path.stem: path.read_text().splitlines() for path in DECISIONS.glob("*.md") if path.stem != "README"}
+    assert sorted(name for _, name, _ in listed) == sorted(pages)
+    for title, name, date in listed:
+        assert pages[name][0] == f"# {title}"
+        assert re.fullmatch(rf"\*(Decided|Measured) {date}(, .+)?\*", pages[name][2]), name

@@ -1,7 +1,7 @@
 """The helm releases of a sweep: one, or `shards` of them; who holds one; installing and uninstalling.
 
 A release that a killed helm has left `pending-*` blocks every later helm call. Ours carry the host and pid of the helm
-process as labels, so a dead one is told from one at work (docs/design.md, "Measured facts").
+process as labels, so a dead one is told from one at work (docs/decisions/helm-in-trouble.md).
 """
 
 from __future__ import annotations
