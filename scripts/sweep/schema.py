@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from sweep.vocabulary import OTHER_KEYS, OTHER_VALUES
 from sweep.yamlfile import Document, Key, plain
 
 if TYPE_CHECKING:
@@ -106,21 +107,18 @@ def _problems(error: ValidationError) -> Iterator[tuple[tuple[Key, ...], str]]:
         known, patterns = list(schema.get("properties", {})), list(schema.get("patternProperties", {}))
         for key in value:
             if key not in known and not any(re.search(pattern, key) for pattern in patterns):
-                near = difflib.get_close_matches(key, known, 1)
-                others = [f"what matches {pattern}" for pattern in patterns]
-                hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known + others)}"
-                yield (*path, key), f"unknown key; {hint}"
+                yield (*path, key), f"unknown key; {_hint(key, known, [f'what matches {one}' for one in patterns])}"
     elif rule == "required":
         for key in rule_value:
             if key not in value:
-                wanted = schema.get("properties", {}).get(key, {})
-                example = wanted["examples"][0] if wanted.get("examples") else (wanted.get("enum") or ["…"])[0]
-                yield path, f"{key} is missing; write `{key}: {plain(example)}`"
+                yield path, f"{key} is missing; write `{key}: {plain(_example(key, value, schema))}`"
     elif rule == "type":
         due = [KINDS[kind] for kind in ([rule_value] if isinstance(rule_value, str) else rule_value) if kind != "null"]
         yield path, f"{describe(value)}, {', '.join(due[:-1])}{' or ' if due[1:] else ''}{due[-1]} is due{advice}"
     elif rule == "enum":
-        near = difflib.get_close_matches(str(value), [str(item) for item in rule_value], 1)
+        words = [str(item) for item in rule_value]
+        near = [word for word in OTHER_VALUES.get(str(value), ()) if word.partition(",")[0] in words]
+        near = near or difflib.get_close_matches(str(value), words, 1)
         hint = f"did you mean {near[0]}?" if near else "write one of them"
         yield path, f"{_show(value)} is not one of {', '.join(map(str, rule_value))}; {hint}"
     elif rule in ("minimum", "maximum", "exclusiveMinimum"):
@@ -134,6 +132,24 @@ def _problems(error: ValidationError) -> Iterator[tuple[tuple[Key, ...], str]]:
         yield path, f"{_show(value)} does not match {rule_value}{advice or '; write what does'}"
     else:
         yield path, " ".join(error.message.split()) + advice
+
+
+def _hint(key: str, known: list[str], others: list[str]) -> str:
+    """What an unknown key was to be: as other tools call it, or nearly written so; else what there is."""
+    near = [word for word in OTHER_KEYS.get(key, ()) if word in known]
+    if near:
+        return f"it is `{near[0]}` here"
+    near = difflib.get_close_matches(key, known, 1)
+    return f"did you mean {near[0]}?" if near else f"known here: {', '.join(known + others)}"
+
+
+def _example(key: str, value: Mapping[str, Any], schema: Mapping[str, Any]) -> Any:
+    """What to write for a missing key: as in the example of the whole that has most of the keys which are there."""
+    whole = [one for one in schema.get("examples", []) if isinstance(one, dict) and key in one and one.keys() & value]
+    if whole:
+        return max(whole, key=lambda one: len(one.keys() & value))[key]
+    wanted = schema.get("properties", {}).get(key, {})
+    return wanted["examples"][0] if wanted.get("examples") else (wanted.get("enum") or ["…"])[0]
 
 
 def _show(value: Any) -> str:
