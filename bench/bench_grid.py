@@ -21,8 +21,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "scripts")]
 
 from sweep.layout import Clone  # noqa: E402
+from sweep.ranking.noise import pooled  # noqa: E402
 from sweep.records import results  # noqa: E402
-from sweep.reports.noise import pooled  # noqa: E402
 
 Point = tuple[float, int, int, float]
 """max_learning_rate, data_aug_cutout_size, batch_size, momentum."""

@@ -20,9 +20,10 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
 from sweep.layout import Clone  # noqa: E402
+from sweep.ranking import stats  # noqa: E402
 from sweep.records import results, store  # noqa: E402
 from sweep.records.results import Objective  # noqa: E402
-from sweep.reports import report, stats, vendor  # noqa: E402
+from sweep.reports import report, vendor  # noqa: E402
 from tests.browser.page import binary, open_page, show  # noqa: E402
 from tests.unit.stores import put_attempt, put_result, trial  # noqa: E402
 

@@ -46,7 +46,8 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.top < 1:
         raise BadInput(f"--top {args.top}: ask for at least 1")
-    from sweep.reports import best, stats, verdict  # with numpy and scipy, which take a second to import
+    from sweep.ranking import stats
+    from sweep.reports import best, verdict  # with numpy and scipy, which take a second to import
 
     began = git.position(Clone.here().root)
     session = cli.open_sweep(args)

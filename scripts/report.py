@@ -42,7 +42,8 @@ def draw(data: dict[str, Any], library: Path, folder: Path) -> None:
 
 
 def material(session: Session) -> Material:
-    from sweep.reports import pareto, stats, verdict
+    from sweep.ranking import pareto, stats
+    from sweep.reports import verdict
     from sweep.reports.report import Material
 
     trials = session.rendered.trials

@@ -15,9 +15,10 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from sweep.layout import Clone
+from sweep.ranking import pareto, stats
 from sweep.records import results, store
 from sweep.records.results import Objective, Row
-from sweep.reports import pareto, report, stats, vendor
+from sweep.reports import report, vendor
 from tests.browser.page import brush, cells, complaints, count, header, open_page, shoot, show, until
 from tests.unit.stores import put_attempt, put_result, row, trial
 

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from sweep import render, yamlfile
 from sweep.errors import BadInput, TrialsFailed
 from sweep.layout import Clone
+from sweep.ranking import stats
 from sweep.records.results import Objective, Row
-from sweep.reports import best, stats
+from sweep.reports import best
 from tests.unit.stores import row
 
 CHART = Clone.here().chart

@@ -12,9 +12,10 @@ import pytest
 
 from sweep.errors import Unreachable
 from sweep.layout import Clone
+from sweep.ranking import pareto, stats
 from sweep.records import store
 from sweep.records.results import Objective, Row
-from sweep.reports import figures, pareto, plots, report, stats, vendor, verdict
+from sweep.reports import figures, plots, report, vendor, verdict
 from tests.unit.stores import row
 
 ERROR, COST = Objective("error", "minimize"), Objective("cost", "minimize")

@@ -8,8 +8,9 @@ import pytest
 from rich.cells import cell_len
 
 from sweep import words
+from sweep.ranking import stats
 from sweep.records.results import Objective, Row
-from sweep.reports import leaderboard, stats, verdict
+from sweep.reports import leaderboard, verdict
 from sweep.words import number
 from tests.unit.stores import row
 

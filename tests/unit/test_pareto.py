@@ -8,8 +8,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sweep.ranking import pareto, stats
 from sweep.records.results import Objective, Row
-from sweep.reports import leaderboard, pareto, stats, verdict
+from sweep.reports import leaderboard, verdict
 from tests.unit.searching import row
 
 OBJECTIVES = (Objective("error", "minimize"), Objective("speed", "maximize"))

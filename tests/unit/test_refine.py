@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sweep.errors import BadInput
+from sweep.ranking import stats
 from sweep.records.results import Objective, Row
-from sweep.reports import stats
 from sweep.spaces import refine, search
 from sweep.spaces.block import Section
 from sweep.spaces.source import Source

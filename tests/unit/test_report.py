@@ -16,10 +16,11 @@ import pytest
 from sweep import words
 from sweep.errors import Unreachable
 from sweep.layout import Clone
+from sweep.ranking import stats
 from sweep.records import results, store
 from sweep.records.attempt import Attempt, seconds_between
 from sweep.records.results import Objective, Row
-from sweep.reports import report, stats, vendor
+from sweep.reports import report, vendor
 from tests.unit.stores import END, START, put_attempt, put_result, row, trial
 
 HOSTILE = [

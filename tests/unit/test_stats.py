@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sweep.ranking import noise, stats
 from sweep.records.results import Objective, Row
-from sweep.reports import noise, stats, verdict
+from sweep.reports import verdict
 from tests.unit.stores import row
 
 MORE = Objective("val_accuracy", "maximize")

@@ -9,8 +9,8 @@ from statistics import stdev
 
 from scipy.special import stdtrit
 
-from sweep.reports import noise
-from sweep.reports.noise import CONFIDENCE
+from sweep.ranking import noise
+from sweep.ranking.noise import CONFIDENCE
 
 EQUAL, WITHIN, OUTSIDE = "equal", "within the seed spread", "outside the seed spread"
 UNKNOWN = "differs, and no other seed tells how much that is"

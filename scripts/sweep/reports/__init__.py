@@ -1,1 +1,1 @@
-"""Which point is best, how sure that is, and the page and pictures that show it."""
+"""What is said and drawn of a ranking: the table in the terminal, the page, its pictures, best.yaml."""

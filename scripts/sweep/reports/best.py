@@ -7,10 +7,10 @@ from typing import Any
 
 from sweep import settings
 from sweep.errors import BadInput, TrialsFailed
+from sweep.ranking.stats import Choice, Point
 from sweep.records import same
 from sweep.records.results import Row
 from sweep.render import Trial
-from sweep.reports.stats import Choice, Point
 from sweep.reports.verdict import flow_trial
 from sweep.yamlfile import flow
 

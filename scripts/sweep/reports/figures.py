@@ -9,12 +9,12 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from sweep.ranking.pareto import Front
+from sweep.ranking.stats import Choice
 from sweep.records.results import Row
 from sweep.records.same import settings
 from sweep.reports import importance as forest
 from sweep.reports.importance import Share
-from sweep.reports.pareto import Front
-from sweep.reports.stats import Choice
 
 
 def percent(share: float) -> str:

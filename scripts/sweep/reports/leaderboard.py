@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sweep.ranking.pareto import Front
+from sweep.ranking.stats import Choice, Point, is_test_metric
 from sweep.records.results import Row
 from sweep.reports import verdict
-from sweep.reports.pareto import Front
-from sweep.reports.stats import Choice, Point, is_test_metric
 from sweep.words import number
 from sweep.yamlfile import plain
 

@@ -18,6 +18,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from sweep import secrets, words
+from sweep.ranking.pareto import Front
+from sweep.ranking.stats import Choice, is_test_metric
 from sweep.records import booking, outputs, results
 from sweep.records.attempt import Attempt
 from sweep.records.booking import Booked
@@ -27,8 +29,6 @@ from sweep.records.store import Snapshot, Stored
 from sweep.records.strict import is_number
 from sweep.reports import figures, verdict
 from sweep.reports.importance import LEAST
-from sweep.reports.pareto import Front
-from sweep.reports.stats import Choice, is_test_metric
 from sweep.words import number
 from sweep.yamlfile import plain
 

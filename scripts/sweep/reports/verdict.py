@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sweep.ranking.stats import Choice, Point, is_test_metric, test_metrics
 from sweep.records.results import Row, counts
-from sweep.reports.stats import Choice, Point, is_test_metric, test_metrics
 from sweep.words import MOST_PLACES, counted, hours, number
 from sweep.yamlfile import flow, plain
 

@@ -72,7 +72,7 @@ def _state(space: Space, rows: Sequence[Row]) -> tuple[str, list[Row]]:
 
 def _values(space: Space, groups: Sequence[Sequence[Row]], compared: bool) -> Iterator[tuple[float, ...]]:
     """For each group of rows, of points in one state and at one budget, its value of every objective."""
-    from sweep.reports import noise  # scipy takes half a second to import
+    from sweep.ranking import noise  # scipy takes half a second to import
 
     known = [rows for rows in groups if rows]
     columns = []

@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from sweep.errors import BadInput
+from sweep.ranking import stats
+from sweep.ranking.noise import Noise, difference, mean
 from sweep.records import same
 from sweep.records.results import Objective, Row
-from sweep.reports import stats
-from sweep.reports.noise import Noise, difference, mean
 from sweep.spaces.history import own
 from sweep.spaces.samplers import sobol
 from sweep.spaces.space import Space

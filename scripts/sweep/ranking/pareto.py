@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sweep.ranking import noise, stats
 from sweep.records.results import Objective, Row
-from sweep.reports import noise, stats
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ from itertools import groupby, pairwise
 from statistics import NormalDist
 from typing import Any
 
+from sweep.ranking import noise, posterior
+from sweep.ranking.noise import CONFIDENCE, Layout, Noise
 from sweep.records import same
 from sweep.records.results import Objective, Row
 from sweep.records.strict import is_number
-from sweep.reports import noise, posterior
-from sweep.reports.noise import CONFIDENCE, Layout, Noise
 from sweep.words import size
 
 POWER = 0.8

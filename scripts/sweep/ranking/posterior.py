@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sweep.reports import noise
-from sweep.reports.noise import Floats, Noise, Values
+from sweep.ranking import noise
+from sweep.ranking.noise import Floats, Noise, Values
 
 DRAWS = 10_000
 SPREADS = np.geomspace(0.02, 5, 60)
