@@ -20,17 +20,10 @@ from sweep import helm, render
 from sweep.errors import BadInput
 from sweep.layout import Clone
 from sweep.render import container_of, trial_json
+from tests.chart.minimal import VALUES as MINIMAL
 
 CHART = Clone.here().chart
 CI_VALUES = sorted((CHART / "ci").glob("*-values.yaml"))
-MINIMAL: dict[str, Any] = {
-    "sweep": "demo",
-    "objective": {"metric": "accuracy", "direction": "maximize"},
-    "command": ["python", "train.py"],
-    "image": {"repository": "pytorch/pytorch", "tag": "2.9"},
-    "results": {"volume": {"pvc": {"claimName": "results"}}},
-    "trials": [{"lr": 0.5}],
-}
 
 GIT = {
     "source": "git",

@@ -11,37 +11,16 @@ import pytest
 import yaml
 
 from sweep import render
-from sweep.errors import BadInput
-from sweep.layout import Clone
 from sweep.render import container_of
+from tests.chart.minimal import CHART, refusal
 from tests.unit.trial_support import Bench, load, make_trial
 
-CHART = Clone.here().chart
-VALUES: dict[str, Any] = {
-    "sweep": "demo",
-    "objective": {"metric": "accuracy", "direction": "maximize"},
-    "command": ["python", "train.py"],
-    "image": {"repository": "pytorch/pytorch", "tag": "2.9"},
-    "results": {"volume": {"pvc": {"claimName": "results"}}},
-    "trials": [{"lr": 0.5}],
-}
 CI_VALUES = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((CHART / "ci").glob("*-values.yaml"))}
 EXTRA = {"name": "extra", "emptyDir": {}}
 
 # What is rendered with every value set by a person away, so that each name in it is the chart's own.
 OWN = {"env": {}, "podLabels": {}, "podAnnotations": {}, "extraVolumes": [], "extraVolumeMounts": [], "pod": {}}
 OWN |= {"queue": "q", "suspend": False, "data": {"id": "d", "volume": {"pvc": {"claimName": "data"}}}}
-
-
-def refusal(folder: Path, **changes: Any) -> str:
-    """The one line with which these values are refused; "" where they are not."""
-    path = folder / "values.yaml"
-    path.write_text(json.dumps(VALUES | changes))
-    try:
-        render.render(CHART, "demo", [path])
-    except BadInput as error:
-        return str(error)
-    return ""
 
 
 def names_in(folder: Path) -> dict[str, set[str]]:

@@ -12,21 +12,12 @@ from typing import Any
 import pytest
 import yaml
 
-from sweep import helm, render, secrets, yamlfile
+from sweep import helm, secrets, yamlfile
 from sweep.errors import BadInput
-from sweep.layout import Clone
 from sweep.spaces import valuesfile
+from tests.chart.minimal import CHART, VALUES, refusal
 
-CHART = Clone.here().chart
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
-VALUES: dict[str, Any] = {
-    "sweep": "demo",
-    "objective": {"metric": "accuracy", "direction": "maximize"},
-    "command": ["python", "train.py"],
-    "image": {"repository": "pytorch/pytorch", "tag": "2.9"},
-    "results": {"volume": {"pvc": {"claimName": "results"}}},
-    "trials": [{"lr": 0.5}],
-}
 TOKEN = "ghp_" + "Zz9" * 12
 URL = f"https://ann:{TOKEN}@git.example.org/code"
 GIT = {"source": "git", "commit": "a" * 40, "tree": "b" * 40, "url": "https://git.example.org/code"}
@@ -139,17 +130,6 @@ OTHER_TEXTS = [
     "device.attributes['gpu.example.org'].architecture == 'Hopper'",
     "sha256:" + "ab" * 32,
 ]
-
-
-def refusal(folder: Path, **changes: Any) -> str:
-    """The one line with which plain helm refuses these values; "" where it does not."""
-    path = folder / "values.yaml"
-    path.write_text(json.dumps(VALUES | changes))
-    try:
-        render.render(CHART, "demo", [path])
-    except BadInput as error:
-        return str(error)
-    return ""
 
 
 def said_by_scripts(**changes: Any) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tomllib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from sweep.layout import Clone
+from tests.unit.trial_support import Fifo
 
 HERE = Clone.here().root
 SPACE = tomllib.loads((Path(__file__).parent / "bad_inputs" / "space.toml").read_text())["base"]
@@ -41,3 +43,16 @@ def clone(tmp_path: Path, person: None) -> Clone:  # noqa: ARG001
     files.folder.mkdir(parents=True)
     files.space.write_text(SPACE)
     return made
+
+
+@pytest.fixture
+def fifo(tmp_path: Path) -> Iterator[Callable[[str], Fifo]]:
+    made: list[Fifo] = []
+
+    def make(name: str) -> Fifo:
+        made.append(Fifo(tmp_path / name))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()

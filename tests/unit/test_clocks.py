@@ -45,19 +45,6 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     made.close()
 
 
-@pytest.fixture
-def fifo(tmp_path: Path) -> Iterator[Callable[[str], Fifo]]:
-    made: list[Fifo] = []
-
-    def make(name: str) -> Fifo:
-        made.append(Fifo(tmp_path / name))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
-
-
 def wall(bench: Bench, seconds: float) -> None:
     """Set the wall clock of all runners so far ahead."""
     with (bench.root / "shift.new").open("w") as new:

@@ -52,19 +52,6 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     made.close()
 
 
-@pytest.fixture
-def fifo(tmp_path: Path) -> Iterator[Callable[[str], Fifo]]:
-    made: list[Fifo] = []
-
-    def make(name: str) -> Fifo:
-        made.append(Fifo(tmp_path / name))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
-
-
 def check_files(bench: Bench, trial: Mapping[str, Any]) -> None:
     """Whatever the runner leaves fits the schemas, and nothing half-made lies about."""
     for record in bench.attempts(trial):
