@@ -8,15 +8,25 @@
 set -u
 url=$1 commit=$2 tree=$3 folder=$4 target=$5 work=$6 keys=$7
 
-# Not that a URL here may hold a password, but a server may redirect to one.
+# Not that a URL here may hold a password, but a server may redirect to one. Without sed: an image need not have it.
 hide() {
-  sed -e 's#://[^/@: ]*:[^/@ ]*@#://***@#g' -e 's#\(https*\)://[^/@ ]*@#\1://***@#g'
+  left=$* shown=
+  while [ "${left#*://}" != "$left" ]; do
+    before=${left%%://*}
+    shown=$shown$before://
+    left=${left#*://}
+    host=${left%%[/ ]*}
+    case "$before $host" in
+      *http\ *@* | *https\ *@* | *\ *:*@*) left="***@${host##*@}${left#"$host"}" ;;
+    esac
+  done
+  printf '%s\n' "$shown$left"
 }
 
 fail() {
   code=$1
   shift
-  echo "code: $url: $*" | hide >&2
+  hide "code: $url: $*" >&2
   exit "$code"
 }
 

@@ -161,6 +161,23 @@ def test_refusal_of_ssh_is_told_in_its_words(fetch: Fetch, ssh: str, line: str) 
     assert fetch(65, url="ssh://git@git.example.org/repo.git").startswith(line)
 
 
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("https://git.example.org/code: tree 1, not 2", "https://git.example.org/code: tree 1, not 2"),
+        ("https://ann:hun@ter2@h/code: 403", "https://***@h/code: 403"),
+        ("http://token@h:80/x and ssh://git@h/x", "http://***@h:80/x and ssh://git@h/x"),
+        ("ssh://git:hunter2@h/x", "ssh://***@h/x"),
+        ("https://h/a@b * $x `y` a:b@c", "https://h/a@b * $x `y` a:b@c"),
+    ],
+)
+def test_an_address_is_said_without_its_password_in_an_image_without_sed(said: str, shown: str) -> None:
+    function = SCRIPT.read_text().partition("\nhide() {")[2].partition("\n}\n")[0]
+    call = ["/bin/sh", "-c", f'hide() {{{function}\n}}\nhide "$1"', "sh", said]
+    done = subprocess.run(call, capture_output=True, text=True, check=True, env={"PATH": "/nowhere"})
+    assert done.stdout == f"{shown}\n"
+
+
 def test_nothing_is_asked_for(fetch: Fetch) -> None:
     fetch.use_ssh("exit 255")
     fetch(75, url="ssh://git@git.example.org/repo.git")
