@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -93,11 +94,12 @@ def same_as_absent(helm: str, folder: Path, base: dict[str, Any], path: Path_) -
 
 def refused_by_helm(helm: str, file: Path) -> set[str]:
     """Places, with dots, of all that the chart's schema refuses; helm 3 and helm 4 spell them differently."""
-    done = template(helm, [file])
+    lines = template(helm, [file]).stderr.splitlines()
     found = set()
-    for line in done.stderr.splitlines():
-        if four := re.match(r"- at '(?P<pointer>[^']*)': ", line):
-            found.add(four["pointer"].strip("/").replace("/", "."))
+    for line, below in pairwise([*lines, ""]):
+        if four := re.match(r" *- at '(?P<pointer>[^']*)': ", line):
+            if len(below) - len(below.lstrip()) <= len(line) - len(line.lstrip()):  # else it is the head of a group
+                found.add(four["pointer"].strip("/").replace("/", "."))
         elif three := re.match(r"- (?P<key>\S+): ", line):
             found.add(three["key"].removeprefix("(root)"))
     return found
