@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from sweep.errors import BadInput, MachineFault, NotSetUp, Unreachable, of_program
@@ -27,10 +28,8 @@ _UNREACHABLE = re.compile(
 _CANCELLED = re.compile(r"^Release \S+ has been cancelled\.$", re.M)
 """What helm says among the manifests when a signal comes, and may then end with 0."""
 _PLACE = re.compile(r"execution error at \((?P<place>[^)]*)\): (?P<message>.*)")
-_PROBLEM = re.compile(r"^- (?:at '(?P<pointer>[^']*)': )?(?P<message>.*)")
-_MISSING = re.compile(
-    r"^(?:(?P<group>[^ :]*): )?(?P<three>\S+) is required|^missing propert(?:y|ies) '(?P<four>[^']*)'"
-)
+_PROBLEM = re.compile(r"^- (?:at '(?P<pointer>[^']*)': |(?P<key>\S+): )?(?P<message>.*)")
+_MISSING = re.compile(r"^(?P<three>\S+) is required|^missing propert(?:y|ies) '(?P<four>[^']*)'")
 
 
 def binary() -> str:
@@ -98,11 +97,26 @@ def sources(chart: Path, files: Sequence[Path]) -> list[str]:
     return [chart.name, *(part for file in files for part in ("-f", word(file)))]
 
 
+def problems(stderr: str) -> list[tuple[str, str]]:
+    """(key with dots, what) of all that the chart's schema refuses, in the words of helm 3 or helm 4.
+
+    Helm 4 indents what it says of the keys below one, under a line that says no more than that there is something.
+    """
+    lines = stderr.splitlines()
+    found = []
+    for line, below in pairwise([*lines, ""]):
+        indent, under = (len(one) - len(one.lstrip()) for one in (line, below))
+        problem = _PROBLEM.match(line.strip())
+        if problem and under <= indent:
+            key = problem["key"] or (problem["pointer"] or "").strip("/").replace("/", ".")
+            found.append((key, problem["message"]))
+    return found
+
+
 def _in_words(key: str, message: str) -> str:
     """`key: what`, of a complaint of the schema that helm 3 and helm 4 spell each in its own way."""
     if missing := _MISSING.match(message):
-        group = key or (missing["group"] or "").removeprefix("(root)")
-        key = ".".join(filter(None, (group, missing["three"] or missing["four"])))
+        key = ".".join(filter(None, (key.removeprefix("(root)"), missing["three"] or missing["four"])))
         message = "is missing, or null; write its value"
     return f"{key}: {message}" if key else message
 
@@ -112,14 +126,9 @@ def reason(stderr: str) -> str:
     failed = _PLACE.search(stderr)
     if failed:
         return failed["message"].strip()
-    problems = []
-    for line in stderr.splitlines():
-        problem = _PROBLEM.match(line.strip())
-        if problem:
-            problems.append(_in_words((problem["pointer"] or "").strip("/").replace("/", "."), problem["message"]))
-    if problems:
-        more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
-        return "; ".join(problems[:3]) + more
+    if refused := problems(stderr):
+        more = f" (and {len(refused) - 3} more)" if len(refused) > 3 else ""
+        return "; ".join(_in_words(key, what) for key, what in refused[:3]) + more
     if "control characters are not allowed" in stderr:  # helm's own copy of the values, before the schema is asked
         return (
             "trials or another value: holds a control character (U+007F to U+009F), which YAML cannot carry; remove it"

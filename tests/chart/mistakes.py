@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import copy
 import json
-import re
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from jsonschema.validators import validator_for
 
-from sweep import settings
+from sweep import helm, settings
 from sweep.layout import Clone
 
 Path_ = tuple[str | int, ...]
@@ -92,17 +90,9 @@ def same_as_absent(helm: str, folder: Path, base: dict[str, Any], path: Path_) -
     return True
 
 
-def refused_by_helm(helm: str, file: Path) -> set[str]:
-    """Places, with dots, of all that the chart's schema refuses; helm 3 and helm 4 spell them differently."""
-    lines = template(helm, [file]).stderr.splitlines()
-    found = set()
-    for line, below in pairwise([*lines, ""]):
-        if four := re.match(r" *- at '(?P<pointer>[^']*)': ", line):
-            if len(below) - len(below.lstrip()) <= len(line) - len(line.lstrip()):  # else it is the head of a group
-                found.add(four["pointer"].strip("/").replace("/", "."))
-        elif three := re.match(r"- (?P<key>\S+): ", line):
-            found.add(three["key"].removeprefix("(root)"))
-    return found
+def refused_by_helm(program: str, file: Path) -> set[str]:
+    """Places, with dots, of all that the chart's schema refuses."""
+    return {key.removeprefix("(root)") for key, _ in helm.problems(template(program, [file]).stderr)}
 
 
 def refused_by_scripts(values: dict[str, Any]) -> set[str]:

@@ -29,3 +29,24 @@ def test_a_helm_that_is_interrupted_and_says_so_among_the_manifests_is_not_belie
     with pytest.raises(MachineFault, match=r"^helm: was interrupted; run the same command again$"):
         helm.run_program(program(tmp_path, f"cat <<'E'\n{said}E"), "template")
     assert helm.run_program(program(tmp_path, f"cat <<'E'\n{manifest}E"), "template") == manifest
+
+
+HELM_3 = """Error: values don't meet the specifications of the schema(s) in the following chart(s):
+helm-sweep:
+- gpu.count: Invalid type. Expected: integer, given: string
+- data: Invalid type. Expected: object, given: string
+"""
+HELM_4 = """Error: values don't meet the specifications of the schema(s) in the following chart(s):
+helm-sweep:
+- at '/gpu': validation failed
+  - at '/gpu/count': got string, want integer
+  - at '/gpu/shared': got string, want null or boolean
+- at '/data': got string, want object
+"""
+
+
+def test_the_head_of_a_group_is_no_complaint() -> None:
+    assert [key for key, _ in helm.problems(HELM_3)] == ["gpu.count", "data"]
+    assert [key for key, _ in helm.problems(HELM_4)] == ["gpu.count", "gpu.shared", "data"]
+    assert helm.reason(HELM_3).startswith("gpu.count: Invalid type. Expected: integer, given: string; data: ")
+    assert helm.reason(HELM_4).startswith("gpu.count: got string, want integer; ")
