@@ -204,23 +204,20 @@ class Folder:
 
     def write_new(self, name: str, value: object) -> None:
         """JSON into a file that is not there yet, on disk when this returns."""
-        with self.handle() as folder:
-            handle = create(name, folder)
-            try:
-                write_all(handle, json.dumps(value, indent=2, allow_nan=False).encode() + b"\n", name)
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+        with self.handle() as handle:
+            write_in(handle, name, value)
 
     def write_atomic(self, name: str, value: object) -> None:
         """Replace a file that has one writer: readers see the old or the new one, also after a crash."""
         temporary = f".{name}.{os.urandom(4).hex()}"
-        try:
-            self.write_new(temporary, value)
-            self.rename(temporary, name)
-            self.sync()
-        finally:
-            self.remove(temporary)
+        with self.handle() as handle:  # once: every attempt does this every 10 s, over NFS
+            try:
+                write_in(handle, temporary, value)
+                os.rename(temporary, name, src_dir_fd=handle, dst_dir_fd=handle)
+                sync_in(handle)
+            finally:
+                with suppress(OSError):
+                    os.unlink(temporary, dir_fd=handle)
 
     def rename(self, old: str, new: str) -> None:
         with self.handle() as handle:
@@ -229,11 +226,7 @@ class Folder:
     def sync(self) -> None:
         """Make the names in it last, where the file system can."""
         with self.handle() as handle:
-            try:
-                os.fsync(handle)
-            except OSError as error:
-                if error.errno != errno.EINVAL:
-                    raise
+            sync_in(handle)
 
     def remove(self, name: str) -> None:
         """Remove a file or folder that may be gone already, or as far as it can be; of a link the link alone."""
@@ -270,6 +263,25 @@ def is_link(name: str, folder: int) -> bool:
 def create(name: str, folder: int, flags: int = 0) -> int:
     """A handle to write to a file that was not there."""
     return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | flags, 0o666, dir_fd=folder)
+
+
+def write_in(folder: int, name: str, value: object) -> None:
+    """JSON into a file that was not there, on disk when this returns."""
+    handle = create(name, folder)
+    try:
+        write_all(handle, json.dumps(value, indent=2, allow_nan=False).encode() + b"\n", name)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_in(folder: int) -> None:
+    """Make the names in a folder last, where the file system can."""
+    try:
+        os.fsync(folder)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
 
 
 def remove_in(folder: int, name: str) -> None:
