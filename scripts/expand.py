@@ -130,7 +130,9 @@ def main(argv: list[str] | None = None, clone: Clone | None = None) -> int:
     edited = expansion.by_hand(files, values)
     counted = summary(domain, final, trials)
     most = search.most_trials(domain) if domain else 0
-    cli.say(f"{args.sweep}: {counted}{limits(read_settings(clone, final), trials, most)}")
+    if final is not values:
+        given = read_settings(clone, final)
+    cli.say(f"{args.sweep}: {counted}{limits(given, trials, most)}")
     for line in filter(None, (note, said)):
         cli.say(f"{args.sweep}: {line}")
     pending = [(path, new) for path, new in ((files.values, text), (files.code, code_text)) if new is not None]

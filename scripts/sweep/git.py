@@ -116,17 +116,12 @@ def run(
     return done
 
 
-def refused(words: Sequence[str], said: str) -> SweepError:
-    """The error of a git that had to succeed."""
-    call = f"git {_verb(words)}"
-    return of_program(call, said) or BadInput(f"{call}: {said}")
-
-
 def _failed(words: Sequence[str], done: subprocess.CompletedProcess[bytes]) -> SweepError:
-    """The same, where Git's own objects may be what failed it."""
-    said = reason(done)
-    broken = BROKEN.search(done.stderr)
-    return MachineFault(f"git {_verb(words)}: {said}; {MEND}") if broken else refused(words, said)
+    """The error of a git that had to succeed."""
+    call, said = f"git {_verb(words)}", reason(done)
+    if BROKEN.search(done.stderr):
+        return MachineFault(f"{call}: {said}; {MEND}")
+    return of_program(call, said) or BadInput(f"{call}: {said}")
 
 
 def reason(done: subprocess.CompletedProcess[bytes]) -> str:

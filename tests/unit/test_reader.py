@@ -29,12 +29,13 @@ from sweep.engines.reader import Brought, NoReader
 from sweep.errors import Unreachable
 from sweep.files import Tree
 from sweep.layout import Clone
-from sweep.records import outputs, store
+from sweep.records import attempt, outputs, store, strict
 from sweep.render import Object
 from tests.unit import odd_files
 from tests.unit.kube_objects import at, ended, pod, waiting
 from tests.unit.kube_objects import job as a_job
 from tests.unit.stores import folder, put_attempt, put_result, result, trial
+from tests.unit.trial_support import load
 
 SCRIPT = Clone.here().reader
 PROGRAM: Any = reader._functions(SCRIPT)
@@ -660,3 +661,13 @@ def test_last_words_are_kept_where_they_are_a_valid_result(tmp_path: Path) -> No
     mine = kept[three.id].result
     assert mine is not None
     assert mine["metrics"] == {"val_accuracy": 0.5}  # what came from the store is not replaced
+
+
+def test_the_runner_the_reader_and_collect_have_the_same_bounds() -> None:
+    """Each of the three travels without the others, so what they agree on stands in each."""
+    runner = load()
+    assert (runner.DEEPEST, runner.MOST_DIGITS) == (strict.DEEPEST, strict.MOST_DIGITS)
+    assert (runner.MOST_METRICS, runner.LONGEST_NAME) == (strict.MOST_METRICS, strict.LONGEST_NAME)
+    assert runner.LARGEST_RECORD_BYTES == PROGRAM.RECORD_BYTES == store.LARGEST_BYTES
+    assert PROGRAM.MOST_ATTEMPTS == store.MOST_ATTEMPTS
+    assert runner.ATTEMPT_NAME == PROGRAM.ATTEMPT_NAME.pattern == attempt.NAME.pattern

@@ -93,6 +93,8 @@ def test_a_table_that_cannot_be_read_still_names_its_trials(clone: Clone) -> Non
     with pytest.raises(BadInput, match=f"^TRIAL={ONE.id}: what names it cannot be read: values/s/results.csv:1: the"):
         tracing.of(clone, ONE.id)
     assert table.problem in ledger.read(clone).problems
+    path.write_text("not a table at all\n")
+    assert ledger.read(clone).problems == ["values/s/results.csv:1: the header lacks schema_version, id, status, seed"]
 
 
 def test_blobs_that_are_not_there_are_left_out(clone: Clone) -> None:

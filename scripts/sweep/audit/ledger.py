@@ -166,7 +166,7 @@ def _rows(clone: Clone) -> tuple[dict[tuple[str, str], Row], dict[str, str], lis
     rows: dict[tuple[str, str], Row] = {}
     first: dict[str, tuple[int, str]] = {}
     for table in tables.everywhere(clone):
-        if any((table.sweep, trial) not in rows for trial in table.ids):
+        if not table.ids or any((table.sweep, trial) not in rows for trial in table.ids):
             problems += [table.problem] if table.problem else []
             for row in table.rows.values():
                 if row.gpu_seconds is not None:

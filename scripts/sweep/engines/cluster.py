@@ -56,6 +56,8 @@ class Cluster:
 
     context: str
     namespace: str
+    _told: list[tuple[float, float]] = field(default_factory=list, repr=False, compare=False)
+    """The API's clock in its last answer, and ours (monotonic) then; empty before the first."""
 
     @cached_property
     def _api(self) -> ApiClient:
@@ -74,8 +76,8 @@ class Cluster:
     def now(self) -> float:
         """Seconds of the epoch by the API's clock, which stamps its objects: this machine's may be hours away. Before
         the first answer, and where no answer tells, by this machine's."""
-        told, when = self.__dict__.get("told_now") or (time.time(), time.monotonic())
-        return float(told + time.monotonic() - when)
+        told, when = self._told[0] if self._told else (time.time(), time.monotonic())
+        return told + time.monotonic() - when
 
     def pages(self, kind: str, labels: str = "", fields: str = "", *, brief: bool = False) -> Iterator[Object]:
         """All objects of a kind that match the selectors, a page at a time; `brief`: their metadata alone.
@@ -195,7 +197,7 @@ class Cluster:
             raise Unreachable(f"cluster: {_short(error)}; check CONTEXT= and your kubeconfig") from error
         with suppress(TypeError, ValueError):
             told = parsedate_to_datetime(response.headers.get("Date")).timestamp()
-            self.__dict__["told_now"] = told, time.monotonic()  # as a cached property, in a frozen class
+            self._told[:] = [(told, time.monotonic())]
         if response.status < 300:
             return response
         with response:
