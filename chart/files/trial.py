@@ -1111,27 +1111,39 @@ def clean_checkpoints(options: argparse.Namespace, trial: dict[str, Any], siblin
     if options.checkpoints == "keep" or (options.checkpoints == "drop" and shared and not own):
         return
     names = folder.names()
-    if shared and options.checkpoints == "auto":
-        found = {name: re.search("[0-9]+", name) for name in names if name[0] != "." and "tmp" not in name}
-        epochs = {name: int(digits[0]) for name, digits in found.items() if digits}
-        names = [name for name, epoch in epochs.items() if epoch < max(epochs.values())]
-    for name in names:
+    for name in superseded(names) if shared and options.checkpoints == "auto" else names:
         folder.remove(name)
+    if not shared and not another_lives(siblings, own):
+        remove_empty(folder)
+
+
+def superseded(names: list[str]) -> list[str]:
+    """Those of checkpoints whose epoch, the first number in the name, is not the newest."""
+    numbers = {name: re.search("[0-9]+", name) for name in names if name[0] != "." and "tmp" not in name}
+    epochs = {name: int(number[0]) for name, number in numbers.items() if number}
+    return [name for name, epoch in epochs.items() if epoch < max(epochs.values())]
+
+
+def another_lives(siblings: Folder, own: str) -> bool:
+    """Whether an attempt of the trial other than `own` has shown a sign of life of late."""
     now = siblings.now()
-    alive = (
+    return any(
         record.get("status") == "running" and now - alive_at < ALIVE_SECONDS
         for record, alive_at in attempts_in(siblings, but=own)
     )
-    if not shared and not any(alive):
-        above, _, name = folder.path.rpartition("/")
-        try:
-            with Folder(options.results, above).handle() as handle:
-                os.rmdir(name, dir_fd=handle)
-        except FileNotFoundError:
-            pass
-        except OSError as error:
-            if error.errno not in (errno.EBUSY, errno.EROFS):  # mounted alone it cannot go; empty it costs nothing
-                raise
+
+
+def remove_empty(folder: Folder) -> None:
+    """Remove a folder in which nothing is, as far as it can go."""
+    above, _, name = folder.path.rpartition("/")
+    try:
+        with Folder(folder.root, above).handle() as handle:
+            os.rmdir(name, dir_fd=handle)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        if error.errno not in (errno.EBUSY, errno.EROFS):  # mounted alone it cannot go; empty it costs nothing
+            raise
 
 
 # ---- all of it -------------------------------------------------------------------------------------------------------
