@@ -10,17 +10,18 @@ import guard
 
 import argparse
 import json
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cli
 from sweep import commits, freezing, git, settings
 from sweep.errors import BadInput
 from sweep.files import write_atomic
-from sweep.layout import Clone
+from sweep.layout import Clone, SweepFiles
 from sweep.session import choose_engine
 from sweep.settings import Settings
-from sweep.spaces import expansion, search, space, spacefile, valuesfile
+from sweep.spaces import expansion, search, spacefile, valuesfile
+from sweep.spaces.space import Space
 from sweep.spaces.valuesfile import ValuesFile
 from sweep.words import counted
 
@@ -85,81 +86,110 @@ def limits(given: Settings, trials: int, most: int) -> str:
     return f"; each at most {seconds} s, {cost(trials)} in all{rounds}"
 
 
-def summary(domain: space.Space | None, final: ValuesFile, trials: int) -> str:
-    """`9 trials (random, n=8, seed=0; 1 by hand)`."""
-    own = len(final.head.said("trials") or [])
-    done, rounds = final.block.rounds if final.block else 0, search.rounds(domain) if domain else 0
-    added = search.added(final.block)
-    parts = [
-        *([domain.sampled] if domain else []),
-        *([f"round {done} of {rounds}"] if rounds else []),
-        *([f"{sum(len(one.trials) for one in added[:-1])} added before"] if added[1:] else []),
-        *([f"{len(added[-1].trials)} added: {added[-1].what}"] if added else []),
-        *([f"{own} by hand"] if own else []),
-    ]
-    return f"{counted(trials, 'trial')} ({'; '.join(parts)})"
+@dataclass(frozen=True)
+class Draft:
+    """What the files of a sweep are to hold, and what there is to say about it."""
+
+    files: SweepFiles
+    domain: Space | None
+    values: ValuesFile
+    trials: int
+    by_hand: list[str]
+    """What a person changed in values.yaml since it was committed."""
+    note: str
+    code_note: str
+    pending: dict[Path, str]
+    """The new text of the files that change."""
+
+    @property
+    def made(self) -> str:
+        return expansion.summary(self.domain, self.values)
+
+    @property
+    def summary(self) -> str:
+        return f"{counted(self.trials, 'trial')} ({self.made})"
+
+    @property
+    def message(self) -> str:
+        """Of the commit."""
+        hand_alone = self.by_hand and self.files.values not in self.pending
+        subject = f"{counted(self.trials, 'trial')}, edited by hand" if hand_alone else self.summary
+        code_notes = [self.code_note] if self.files.code in self.pending else []
+        return expansion.message(self.files, self.domain, self.values, subject, self.by_hand, code_notes)
 
 
-def write(args: argparse.Namespace, clone: Clone, pending: Sequence[tuple[Path, str]]) -> None:
+def draft(args: argparse.Namespace, clone: Clone) -> Draft:
+    """What there is to write, and nothing written yet. Raises BadInput."""
+    files = clone.sweep(args.sweep)
+    schema = json.loads((clone.chart / "values.schema.json").read_text())
+    domain = spacefile.load(files) if clone.has(files.space) else None
+    before = valuesfile.load(files) if clone.has(files.values) else None
+    if before:
+        valuesfile.check(before, args.sweep, schema)
+
+    def engine() -> str:
+        return choose_engine(args.engine, read_settings(clone, before))[0]
+
+    text, note = expansion.text(files, domain, before, wish(args), engine)
+    values = before if before and before.text == text else valuesfile.parse(text, clone.relative(files.values))
+    trials = valuesfile.check(values, args.sweep, schema) if values is not before else len(values.trials())
+    if not trials:
+        raise values.head.bad(("trials",), "no trials; write one below `trials:`, or a space.yaml to expand")
+    unsaved = args.allow_dirty or args.no_commit or args.dry_run
+    code, code_note = freezing.text(files, values, args.code, repin=args.repin, dirty_allowed=unsaved)
+    pending = ({files.values: text} if values is not before else {}) | ({files.code: code} if code is not None else {})
+    return Draft(files, domain, values, trials, expansion.by_hand(files, before), note, code_note, pending)
+
+
+def write(args: argparse.Namespace, clone: Clone, pending: dict[Path, str]) -> None:
     """Write the files, or only say so."""
-    for path, new in pending:
+    for path, text in pending.items():
         if not args.dry_run:
-            write_atomic(path, new, clone.values)
+            write_atomic(path, text, clone.values)
         cli.say(f"{clone.relative(path)}: {'would be ' if args.dry_run else ''}written")
+
+
+def save(args: argparse.Namespace, clone: Clone, new: Draft, began: git.Position) -> commits.Commit | None:
+    """Write and commit the files of the sweep, those that a person changed too."""
+    own = (new.files.space, new.files.values, new.files.code)
+    paths = [clone.relative(path) for path in own if clone.has(path) or path in new.pending]
+    message = new.message
+    with commits.turn(clone.root, paths, cli.say, began) as turn:
+        write(args, clone, new.pending)
+        commit = turn.commit(message)
+    if commit:
+        author = f" as {commits.NAME} <{commits.EMAIL}>, for git knows no user.name and user.email"
+        cli.say(f"{args.sweep}: committed {commit.sha[:12]}{author if commit.own_identity else ''}")
+    return commit
 
 
 def main(argv: list[str] | None = None, clone: Clone | None = None) -> int:
     args, clone = arguments(argv), clone or Clone.here()
-    files = clone.sweep(args.sweep)
     if git.root(clone.root).resolve() != clone.root.resolve():
         raise BadInput(f"{clone.root}: lies inside another git repository; a clone of its own is needed")
     began = git.position(clone.root)
-    schema = json.loads((clone.chart / "values.schema.json").read_text())
-    domain = spacefile.load(files) if clone.has(files.space) else None
-    values = valuesfile.load(files) if clone.has(files.values) else None
-    if values:
-        valuesfile.check(values, args.sweep, schema)
-    given = read_settings(clone, values)
-    text, note = expansion.text(files, domain, values, wish(args), lambda: choose_engine(args.engine, given)[0])
-    final = values if values and values.text == text else valuesfile.parse(text, clone.relative(files.values))
-    trials = valuesfile.check(final, args.sweep, schema) if final is not values else len(final.trials())
-    if not trials:
-        raise final.head.bad(("trials",), "no trials; write one below `trials:`, or a space.yaml to expand")
-    unsaved = args.allow_dirty or args.no_commit or args.dry_run
-    code_text, said = freezing.text(files, final, args.code, repin=args.repin, dirty_allowed=unsaved)
-    edited = expansion.by_hand(files, values)
-    counted = summary(domain, final, trials)
-    most = search.most_trials(domain) if domain else 0
-    if final is not values:
-        given = read_settings(clone, final)
-    cli.say(f"{args.sweep}: {counted}{limits(given, trials, most)}")
-    for line in filter(None, (note, said)):
+    new = draft(args, clone)
+    most = search.most_trials(new.domain) if new.domain else 0
+    cli.say(f"{args.sweep}: {new.summary}{limits(read_settings(clone, new.values), new.trials, most)}")
+    for line in filter(None, (new.note, new.code_note)):
         cli.say(f"{args.sweep}: {line}")
-    pending = [(path, new) for path, new in ((files.values, text), (files.code, code_text)) if new is not None]
-    pending = [(path, new) for path, new in pending if path != files.values or final is not values]
+    commit = None
     if args.dry_run or args.no_commit:
-        write(args, clone, pending)
-        commit = None
+        write(args, clone, new.pending)
     else:
-        hand_alone = edited and files.values not in dict(pending)
-        subject = f"{counted.partition(' (')[0]}, edited by hand" if hand_alone else counted
-        message = expansion.message(files, domain, final, subject, edited, [said] if code_text else [])
-        own = (files.space, files.values, files.code)
-        paths = [clone.relative(path) for path in own if clone.has(path) or path in dict(pending)]
-        with commits.turn(clone.root, paths, cli.say, began) as turn:
-            write(args, clone, pending)
-            commit = turn.commit(message)
-    if commit:
-        author = f" as {commits.NAME} <{commits.EMAIL}>, for git knows no user.name and user.email"
-        cli.say(f"{args.sweep}: committed {commit.sha[:12]}{author if commit.own_identity else ''}")
+        commit = save(args, clone, new, began)
     if args.json:
-        done = {
-            "sweep": args.sweep,
-            "trials": trials,
-            "sampler": counted.partition(" (")[2][:-1],
-            "written": [clone.relative(path) for path, _ in pending],
-        }
-        cli.put(done | {"by_hand": edited, "note": note, "commit": commit.sha if commit else None})
+        cli.put(
+            {
+                "sweep": args.sweep,
+                "trials": new.trials,
+                "sampler": new.made,
+                "written": [clone.relative(path) for path in new.pending],
+                "by_hand": new.by_hand,
+                "note": new.note,
+                "commit": commit.sha if commit else None,
+            }
+        )
     return 0
 
 

@@ -95,12 +95,20 @@ def _grown(
         raise BadInput(f"{what}: {reason}")
     if reason or committed is None:
         return values.text, f"{what} waits: {reason}"
-    section, note = search.make(space, what, block.sections, committed), ""
-    if section is None:
-        note = f"the race is over: {search.outcome(space, what, block.sections, committed)}"
-        what = "" if wish.section else search.next_round(space, block.titles)
-        section = search.make(space, what, block.sections, committed) if what else None
+    section, note = _next_section(space, block, what, committed, wish)
     return (valuesfile.with_section_added(values, space, section) if section else values.text), note
+
+
+def _next_section(
+    space: Space, block: Block, what: str, committed: source.Source, wish: Wish
+) -> tuple[Section | None, str]:
+    """(the section `what`, ""); after the end of a race (the next round, where there is one, what the race came to)."""
+    section = search.make(space, what, block.sections, committed)
+    if section:
+        return section, ""
+    following = "" if wish.section else search.next_round(space, block.titles)
+    section = search.make(space, following, block.sections, committed) if following else None
+    return section, f"the race is over: {search.outcome(space, what, block.sections, committed)}"
 
 
 def evidence(files: SweepFiles, space: Space | None, final: ValuesFile, before: str) -> list[str]:
@@ -113,6 +121,22 @@ def evidence(files: SweepFiles, space: Space | None, final: ValuesFile, before: 
                 made = source.at(files, section.blob, section.engine)
                 lines += search.evidence(space, section.what, block.sections[:index], made)
     return lines
+
+
+def summary(domain: Space | None, values: ValuesFile) -> str:
+    """How the trials of a sweep came about: `random, n=8, seed=0; 1 by hand`."""
+    own = len(values.head.said("trials") or [])
+    done, rounds = values.block.rounds if values.block else 0, search.rounds(domain) if domain else 0
+    added = search.added(values.block)
+    return "; ".join(
+        [
+            *([domain.sampled] if domain else []),
+            *([f"round {done} of {rounds}"] if rounds else []),
+            *([f"{sum(len(section.trials) for section in added[:-1])} added before"] if added[1:] else []),
+            *([f"{len(added[-1].trials)} added: {added[-1].what}"] if added else []),
+            *([f"{own} by hand"] if own else []),
+        ]
+    )
 
 
 def by_hand(files: SweepFiles, values: ValuesFile | None) -> list[str]:
