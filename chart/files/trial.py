@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any, NoReturn
 
+# Its own folder, which `-I` leaves out: what stands beside it is imported where it is used.
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
 SCHEMA_VERSION = 1
 FINAL = ("succeeded", "diverged", "pruned")
 BAD_INPUT, TIME_LIMIT, GPU_MEMORY, INTERNAL, TRY_AGAIN, TERMINATED = 64, 66, 67, 70, 75, 143
@@ -759,15 +762,24 @@ def prepare(options: argparse.Namespace, trial: dict[str, Any], attempt: Attempt
         "METRICS_FILE": f"{scratch}/metrics.json",
         "HISTORY_FILE": os.path.abspath(f"{attempt.folder}/history.jsonl"),
         "CHECKPOINT_DIR": os.path.abspath(str(checkpoints)),
+        "OUTPUT_DIR": f"{scratch}/outputs"
+        if options.outputs == "none"
+        else os.path.abspath(f"{attempt.folder}/outputs"),
         "SEED": str(identity["seed"]),
         "DATA_ID": str(identity.get("data") or ""),
         **({"DATA_DIR": os.path.abspath(options.data)} if options.data else {}),
     }
     with checkpoints.handle(make=True):
         pass
+    if options.outputs != "none":
+        with attempt.folder.below("outputs").handle(make=True):
+            pass
     usual = usual_environment(scratch)
     for name in ("METRICS_FILE", "HYPERPARAMETERS_FILE"):
         remove(given[name])  # of an earlier attempt in the same scratch
+    if options.outputs == "none":
+        remove(given["OUTPUT_DIR"])
+        os.makedirs(given["OUTPUT_DIR"])
     path = given["HYPERPARAMETERS_FILE"]
     with naming(path), open(path, "x", encoding="utf-8") as opened:
         opened.write(hyperparameters_text(identity["hyperparameters"]))
@@ -1095,6 +1107,63 @@ def status_of(result: dict[str, Any], trial: dict[str, Any]) -> str:
 # ---- after the result ------------------------------------------------------------------------------------------------
 
 
+def keep_outputs(options: argparse.Namespace, trial: dict[str, Any], attempt: Attempt) -> dict[str, Any]:
+    """What the command left in OUTPUT_DIR, as the result's field `outputs`; its newest checkpoint, copied there, where
+    it left nothing. {} for nothing at all. What cannot be kept is said and left out: no result is lost over it.
+    """
+    if options.outputs == "none":
+        return {}
+    import outputs
+
+    most, folder = outputs.quantity(options.outputs), attempt.folder.below("outputs")
+    beats = [time.monotonic()]
+
+    def beat() -> None:
+        if time.monotonic() - beats[0] > HEARTBEAT_SECONDS:
+            attempt.heartbeat()
+            beats[0] = time.monotonic()
+
+    try:
+        with folder.handle() as handle:
+            if not os.listdir(handle) and options.checkpoints == "auto":
+                copy_checkpoint(options, trial, handle, most, beat)
+            files, other = outputs.listed(handle, most, beat)
+        if other:
+            say(f"OUTPUT_DIR: left out what is no plain file: {' '.join(other[:SHOWN_NAMES])[:LONGEST_REASON]}")
+        if not files:
+            attempt.folder.remove("outputs")
+            return {}
+        attempt.folder.write_atomic(
+            "outputs.json", {"schema_version": SCHEMA_VERSION, "id": trial["id"], "files": files}
+        )
+        total = sum(file["bytes"] for file in files.values())
+        return {"outputs": {"files": len(files), "bytes": total, "sha256": outputs.digest_of(files)}}
+    except (outputs.TooMuch, OSError) as error:
+        reason = in_words(error) if isinstance(error, OSError) else f"{error}; raise outputs.max"
+        say(f"OUTPUT_DIR: not kept: {reason}")
+        attempt.folder.remove("outputs")
+        return {"outputs": {"files": 0, "bytes": 0, "left_out": reason[:LONGEST_REASON]}}
+
+
+def copy_checkpoint(
+    options: argparse.Namespace, trial: dict[str, Any], target: int, most: int, beat: Callable[[], None]
+) -> None:
+    """The model of a program that knows of checkpoints alone, which are removed once its result stands."""
+    import outputs
+
+    hyperparameters = trial["identity"]["hyperparameters"]
+    budget = hyperparameters.get(options.budget) if options.budget else None
+    with checkpoint_folder(options, trial).handle() as folder:
+        newest = outputs.newest_checkpoint(folder, budget if is_number(budget) else None)
+        if newest:
+            os.mkdir("checkpoint", dir_fd=target)
+            below = os.open("checkpoint", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=target)
+            try:
+                outputs.copy(folder, newest, below, most, beat)
+            finally:
+                os.close(below)
+
+
 def checkpoint_folder(options: argparse.Namespace, trial: dict[str, Any]) -> Folder:
     return Folder(options.results, f"{options.within}checkpoints/{trial['lineage'][:2]}/{trial['lineage']}")
 
@@ -1179,6 +1248,7 @@ def train(options: argparse.Namespace, trial: dict[str, Any], attempt: Attempt, 
         "started_at": record["started_at"], "finished_at": utc(time.time()), "used_s": attempt.used_s(),
         "durations": told["durations"],
         "environment": {**told["environment"], "engine": record["engine"], "node": record["node"]},
+        **keep_outputs(options, trial, attempt),
     }  # fmt: skip
     flaw = lack(told, objectives(trial))
     if flaw:
@@ -1240,9 +1310,12 @@ def run(options: argparse.Namespace, trial: dict[str, Any], signals: int) -> Non
         status, reason = result["status"], ""
         if standing["attempt"] != attempt.name:
             status, reason = "duplicate", f"attempt {standing['attempt']} was first"
+            attempt.folder.remove("outputs")
         attempt.finish(status, 0, reason)
     except Exception as error:
         stop = stop_of(error)
+        with suppress(OSError), attempt.folder.handle() as handle:
+            os.rmdir("outputs", dir_fd=handle)  # what is in there of a trial that failed stays, apart from any result
         with suppress(OSError):
             attempt.finish(stop.status, stop.ended, stop.reason, stop.kept)
         raise stop from None
@@ -1282,6 +1355,7 @@ def parse_arguments(words: list[str] | None) -> argparse.Namespace:
     add("--gpus", type=int, default=0, metavar="N", help="GPUs of this Pod, for the record")
     add("--grace", type=float, default=30, metavar="SECONDS", help="time between SIGTERM and SIGKILL from outside")
     add("--checkpoints", choices=("auto", "keep", "drop"), default="auto", help="what becomes of them after the result")
+    add("--outputs", default="none", metavar="SIZE", help="keep OUTPUT_DIR with the result, up to so many bytes")
     add("--budget", default="", metavar="NAME", help="hyperparameter whose trials share checkpoints")
     add("--gpu-shared", action="store_true", help="out of GPU memory is tried again")
     options = parser.parse_args(words)

@@ -35,7 +35,8 @@ helm-sweep/sweep: {{ toJson .Values.sweep }}
 {{/* The runner, the same for every image and language, and what fetches code from Git. ssh refuses a uid without a
 passwd entry. JSON: file name -> text. */}}
 {{- define "helm-sweep.runner.files" -}}
-{{- $files := dict "trial.py" (.Files.Get "files/trial.py") -}}
+{{- $files := dict -}}
+{{- range $name := list "trial.py" "outputs.py" }}{{ $_ := set $files $name ($.Files.Get (printf "files/%s" $name)) }}{{ end -}}
 {{- if eq .Values.code.source "git" -}}
   {{- $_ := set $files "clone.sh" (.Files.Get "files/clone.sh") -}}
   {{- $_ := set $files "passwd" (printf "trial:x:%d:%d::/tmp:/bin/sh\n" (int .Values.security.runAsUser) (int .Values.security.runAsGroup)) -}}
@@ -281,6 +282,7 @@ containers:
       - --gpus={{ int64 .Values.gpu.count }}
       - --grace={{ int64 .Values.terminationGracePeriodSeconds }}
       - --checkpoints={{ .Values.checkpoints }}
+      - --outputs={{ eq .Values.outputs.keep "none" | ternary "none" .Values.outputs.max }}
       {{- with .Values.budget }}
       - {{ printf "--budget=%s" . | toJson }}
       {{- end }}

@@ -5,7 +5,7 @@ words that name the key. tests/chart/test_names.py holds these lists against wha
 
 {{- define "helm-sweep.names.check" -}}
 {{- with .Values -}}
-{{- range $name := list "TRIAL" "POD_NAME" "POD_UID" "NODE_NAME" "SWEEP_ENGINE" "REPRODUCTION" "HYPERPARAMETERS_FILE" "DATA_DIR" "DATA_ID" "METRICS_FILE" "HISTORY_FILE" "CHECKPOINT_DIR" "SEED" -}}
+{{- range $name := list "TRIAL" "POD_NAME" "POD_UID" "NODE_NAME" "SWEEP_ENGINE" "REPRODUCTION" "HYPERPARAMETERS_FILE" "DATA_DIR" "DATA_ID" "METRICS_FILE" "HISTORY_FILE" "CHECKPOINT_DIR" "OUTPUT_DIR" "SEED" -}}
   {{- if hasKey ($.Values.env | default dict) $name }}{{ fail (printf "env.%s: this name belongs to the trial runner; take another" $name) }}{{ end -}}
 {{- end -}}
 {{- range $name, $_ := .podLabels -}}

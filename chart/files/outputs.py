@@ -1,0 +1,150 @@
+"""What a trial leaves in OUTPUT_DIR: listed file by file, with sizes and hashes, so that whoever fetches it can tell.
+
+Beside trial.py, which imports it once a command has ended. Standard library only, Python >= 3.9.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import stat
+from contextlib import contextmanager, suppress
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+MOST_FILES, DEEPEST = 10_000, 32
+CHUNK_BYTES = 1 << 20
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+
+
+class TooMuch(ValueError):
+    """There is more than is kept, in words."""
+
+
+def quantity(text: str) -> int:
+    """Bytes, as Kubernetes spells them: 2Gi, 500M. Raises ValueError."""
+    found = re.fullmatch("([0-9]+)([kMGT]|[KMGT]i|)", text)
+    if not found:
+        raise ValueError(f"expected a size such as 2Gi, got {text!r}")
+    return int(found[1]) * UNITS[found[2]]
+
+
+def listed(folder: int, most: int, beat: Callable[[], None]) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """({path: {bytes, sha256}}, what is no file and so not kept) of all below the handle `folder`, flushed to disk.
+
+    `beat` is called now and then. Raises TooMuch above `most` bytes or MOST_FILES files, and OSError.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    other: list[str] = []
+    total = 0
+    sizes = [(path, mode, size) for path, _, _, mode, size in walk(folder) if stat.S_ISREG(mode)]
+    total = sum(size for _, _, size in sizes)
+    if len(sizes) > MOST_FILES or total > most:
+        raise TooMuch(f"{total} bytes in {len(sizes)} files, of which at most {most} bytes in {MOST_FILES} are kept")
+    for path, above, name, mode, _ in walk(folder):
+        if not stat.S_ISREG(mode):
+            other.append(path)
+            continue
+        digest, size = hashlib.sha256(), 0
+        with opened(above, name) as handle:
+            while chunk := os.read(handle, CHUNK_BYTES):
+                digest.update(chunk)
+                size += len(chunk)
+                beat()
+            with suppress(OSError):  # a file system that syncs nothing through a handle for reading
+                os.fsync(handle)
+        found[path] = {"bytes": size, "sha256": digest.hexdigest()}
+    return found, other
+
+
+def digest_of(files: dict[str, dict[str, Any]]) -> str:
+    """One hash for all of a list of files."""
+    return hashlib.sha256(json.dumps(files, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def walk(folder: int, above: str = "", depth: int = 0) -> Iterator[tuple[str, int, str, int, int]]:
+    """(path, handle of the folder it lies in, name, mode, bytes) of all but folders, in order and through no link."""
+    if depth > DEEPEST:
+        raise TooMuch(f"folders more than {DEEPEST} deep, at {above[:100]}")
+    for name in sorted(os.listdir(folder)):
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        if not stat.S_ISDIR(found.st_mode):
+            yield f"{above}{name}", folder, name, found.st_mode, found.st_size
+            continue
+        handle = os.open(name, FOLDER, dir_fd=folder)
+        try:
+            yield from walk(handle, f"{above}{name}/", depth + 1)
+        finally:
+            os.close(handle)
+
+
+@contextmanager
+def opened(folder: int, name: str) -> Iterator[int]:
+    handle = os.open(name, FILE, dir_fd=folder)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def newest_checkpoint(folder: int, budget: float | None) -> str | None:
+    """Name of what is newest in a folder of checkpoints: that of the highest epoch, or written last where none is
+    numbered. Where trials of several budgets share them, only numbered ones within the own `budget`.
+    """
+    numbered, plain = [], []
+    for name in os.listdir(folder):
+        if name[0] == "." or "tmp" in name:  # being written
+            continue
+        digits = re.search("[0-9]+", name)
+        if digits:
+            numbered.append((int(digits[0]), name))
+        else:
+            plain.append((os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime, name))
+    if budget is not None:
+        numbered, plain = [one for one in numbered if one[0] <= budget], []
+    return max(numbered)[1] if numbered else max(plain)[1] if plain else None
+
+
+def copy(source: int, name: str, target: int, most: int, beat: Callable[[], None]) -> None:
+    """Copy a file, or the files of a folder, from the handle `source` into the empty folder of the handle `target`.
+
+    Raises TooMuch above `most` bytes, and OSError.
+    """
+    found = os.stat(name, dir_fd=source, follow_symlinks=False)
+    if stat.S_ISREG(found.st_mode):
+        copy_file(source, name, target, most, beat)
+    elif stat.S_ISDIR(found.st_mode):
+        inner = os.open(name, FOLDER, dir_fd=source)
+        try:
+            os.mkdir(name, dir_fd=target)
+            below = os.open(name, FOLDER, dir_fd=target)
+            try:
+                for one in os.listdir(inner):
+                    copy(inner, one, below, most, beat)
+            finally:
+                os.close(below)
+        finally:
+            os.close(inner)
+
+
+def copy_file(source: int, name: str, target: int, most: int, beat: Callable[[], None]) -> None:
+    size = 0
+    out = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666, dir_fd=target)
+    try:
+        with opened(source, name) as handle:
+            while chunk := os.read(handle, CHUNK_BYTES):
+                size += len(chunk)
+                if size > most:
+                    raise TooMuch(f"a checkpoint of more than {most} bytes, which is not kept")
+                while chunk:
+                    chunk = chunk[os.write(out, chunk) :]
+                beat()
+    finally:
+        os.close(out)
