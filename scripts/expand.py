@@ -74,18 +74,6 @@ def read_settings(clone: Clone, values: ValuesFile | None) -> Settings:
     return settings.read(clone.chart, *base, *([values.head] if values else []))
 
 
-def limits(given: Settings, trials: int, most: int) -> str:
-    """What the trials may cost; `most`: those of all rounds."""
-    seconds, gpus = given.limit_seconds, given.gpu.count
-
-    def cost(count: int) -> str:
-        hours = count * seconds / 3600
-        return f"{hours:.1f} h" + (f", {hours * gpus:.1f} GPU-hours" if gpus else "")
-
-    rounds = f"; with all rounds at most {most} trials, {cost(most)}" if most > trials else ""
-    return f"; each at most {seconds} s, {cost(trials)} in all{rounds}"
-
-
 @dataclass(frozen=True)
 class Draft:
     """What the files of a sweep are to hold, and what there is to say about it."""
@@ -170,7 +158,7 @@ def main(argv: list[str] | None = None, clone: Clone | None = None) -> int:
     began = git.position(clone.root)
     new = draft(args, clone)
     most = search.most_trials(new.domain) if new.domain else 0
-    cli.say(f"{args.sweep}: {new.summary}{limits(read_settings(clone, new.values), new.trials, most)}")
+    cli.say(f"{args.sweep}: {new.summary}{expansion.limits(read_settings(clone, new.values), new.trials, most)}")
     for line in filter(None, (new.note, new.code_note)):
         cli.say(f"{args.sweep}: {line}")
     commit = None

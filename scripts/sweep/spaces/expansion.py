@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from sweep import git, secrets, words
 from sweep.errors import BadInput
 from sweep.layout import SweepFiles
+from sweep.settings import Settings
 from sweep.spaces import search, source, valuesfile
 from sweep.spaces.block import Block, Section
 from sweep.spaces.space import Space
@@ -137,6 +138,18 @@ def summary(domain: Space | None, values: ValuesFile) -> str:
             *([f"{own} by hand"] if own else []),
         ]
     )
+
+
+def limits(given: Settings, trials: int, most: int) -> str:
+    """What the trials may cost; `most`: those of all rounds."""
+    seconds, gpus = given.limit_seconds, given.gpu.count
+
+    def cost(count: int) -> str:
+        hours = count * seconds / 3600
+        return f"{hours:.1f} h" + (f", {hours * gpus:.1f} GPU-hours" if gpus else "")
+
+    rounds = f"; with all rounds at most {most} trials, {cost(most)}" if most > trials else ""
+    return f"; each at most {seconds} s, {cost(trials)} in all{rounds}"
 
 
 def by_hand(files: SweepFiles, values: ValuesFile | None) -> list[str]:
