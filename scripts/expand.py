@@ -10,20 +10,17 @@ import guard
 
 import argparse
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 import cli
 from sweep import commits, freezing, git, settings
 from sweep.errors import BadInput
 from sweep.files import write_atomic
-from sweep.layout import Clone, SweepFiles
+from sweep.layout import Clone
 from sweep.session import choose_engine
 from sweep.settings import Settings
 from sweep.spaces import expansion, search, spacefile, valuesfile
-from sweep.spaces.space import Space
 from sweep.spaces.valuesfile import ValuesFile
-from sweep.words import counted
 
 
 def arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -74,39 +71,7 @@ def read_settings(clone: Clone, values: ValuesFile | None) -> Settings:
     return settings.read(clone.chart, *base, *([values.head] if values else []))
 
 
-@dataclass(frozen=True)
-class Draft:
-    """What the files of a sweep are to hold, and what there is to say about it."""
-
-    files: SweepFiles
-    domain: Space | None
-    values: ValuesFile
-    trials: int
-    by_hand: list[str]
-    """What a person changed in values.yaml since it was committed."""
-    note: str
-    code_note: str
-    pending: dict[Path, str]
-    """The new text of the files that change."""
-
-    @property
-    def made(self) -> str:
-        return expansion.summary(self.domain, self.values)
-
-    @property
-    def summary(self) -> str:
-        return f"{counted(self.trials, 'trial')} ({self.made})"
-
-    @property
-    def message(self) -> str:
-        """Of the commit."""
-        hand_alone = self.by_hand and self.files.values not in self.pending
-        subject = f"{counted(self.trials, 'trial')}, edited by hand" if hand_alone else self.summary
-        code_notes = [self.code_note] if self.files.code in self.pending else []
-        return expansion.message(self.files, self.domain, self.values, subject, self.by_hand, code_notes)
-
-
-def draft(args: argparse.Namespace, clone: Clone) -> Draft:
+def draft(args: argparse.Namespace, clone: Clone) -> expansion.Draft:
     """What there is to write, and nothing written yet. Raises BadInput."""
     files = clone.sweep(args.sweep)
     schema = json.loads((clone.chart / "values.schema.json").read_text())
@@ -126,7 +91,7 @@ def draft(args: argparse.Namespace, clone: Clone) -> Draft:
     unsaved = args.allow_dirty or args.no_commit or args.dry_run
     code, code_note = freezing.text(files, values, args.code, repin=args.repin, dirty_allowed=unsaved)
     pending = ({files.values: text} if values is not before else {}) | ({files.code: code} if code is not None else {})
-    return Draft(files, domain, values, trials, expansion.by_hand(files, before), note, code_note, pending)
+    return expansion.Draft(files, domain, values, trials, expansion.by_hand(files, before), note, code_note, pending)
 
 
 def write(args: argparse.Namespace, clone: Clone, pending: dict[Path, str]) -> None:
@@ -137,7 +102,7 @@ def write(args: argparse.Namespace, clone: Clone, pending: dict[Path, str]) -> N
         cli.say(f"{clone.relative(path)}: {'would be ' if args.dry_run else ''}written")
 
 
-def save(args: argparse.Namespace, clone: Clone, new: Draft, began: git.Position) -> commits.Commit | None:
+def save(args: argparse.Namespace, clone: Clone, new: expansion.Draft, began: git.Position) -> commits.Commit | None:
     """Write and commit the files of the sweep, those that a person changed too."""
     own = (new.files.space, new.files.values, new.files.code)
     paths = [clone.relative(path) for path in own if clone.has(path) or path in new.pending]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from sweep import git, secrets, words
 from sweep.errors import BadInput
@@ -25,6 +26,56 @@ class Wish:
     """Replace the block, whatever was edited or begun."""
     quorum: float = 1
     """The share of the last round that must have ended before the next; 1: every trial there is."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What the files of a sweep are to hold, and what there is to say about it."""
+
+    files: SweepFiles
+    domain: Space | None
+    values: ValuesFile
+    trials: int
+    by_hand: list[str]
+    """What a person changed in values.yaml since it was committed."""
+    note: str
+    """Why a search does not go on, or what is dropped."""
+    code_note: str
+    pending: dict[Path, str]
+    """The new text of the files that change."""
+
+    @property
+    def made(self) -> str:
+        """How the trials came about: `random, n=8, seed=0; 1 by hand`."""
+        own, block = len(self.values.head.said("trials") or []), self.values.block
+        done, rounds = block.rounds if block else 0, search.rounds(self.domain) if self.domain else 0
+        added = search.added(block)
+        parts = [
+            self.domain.sampled if self.domain else "",
+            f"round {done} of {rounds}" if rounds else "",
+            f"{sum(len(section.trials) for section in added[:-1])} added before" if added[1:] else "",
+            f"{len(added[-1].trials)} added: {added[-1].what}" if added else "",
+            f"{own} by hand" if own else "",
+        ]
+        return "; ".join(filter(None, parts))
+
+    @property
+    def summary(self) -> str:
+        return f"{words.counted(self.trials, 'trial')} ({self.made})"
+
+    @property
+    def message(self) -> str:
+        """Of the commit: what the sweep is now, what that was made from, what was edited by hand, the code if new."""
+        by_hand_alone = self.by_hand and self.files.values not in self.pending
+        subject = f"{words.counted(self.trials, 'trial')}, edited by hand" if by_hand_alone else self.summary
+        committed = git.show(self.files.clone.root, "HEAD", self.files.clone.relative(self.files.values)) or b""
+        made_from = evidence(self.files, self.domain, self.values, committed.decode(errors="replace"))
+        edits = [*self.by_hand[:20], *(["…"] if len(self.by_hand) > 20 else [])]
+        body = ["By hand in values.yaml:", *edits] if edits else []
+        code = [self.code_note] if self.files.code in self.pending else []
+        lines = map(words.line, [f"{self.files.name}: {subject}", "", *made_from, *body, *code])
+        # The line that takes a secret out again has it too.
+        return "\n".join(secrets.masked(line, yaml=True) for line in lines).strip()
 
 
 def text(
@@ -124,22 +175,6 @@ def evidence(files: SweepFiles, space: Space | None, final: ValuesFile, before: 
     return lines
 
 
-def summary(domain: Space | None, values: ValuesFile) -> str:
-    """How the trials of a sweep came about: `random, n=8, seed=0; 1 by hand`."""
-    own = len(values.head.said("trials") or [])
-    done, rounds = values.block.rounds if values.block else 0, search.rounds(domain) if domain else 0
-    added = search.added(values.block)
-    return "; ".join(
-        [
-            *([domain.sampled] if domain else []),
-            *([f"round {done} of {rounds}"] if rounds else []),
-            *([f"{sum(len(section.trials) for section in added[:-1])} added before"] if added[1:] else []),
-            *([f"{len(added[-1].trials)} added: {added[-1].what}"] if added else []),
-            *([f"{own} by hand"] if own else []),
-        ]
-    )
-
-
 def limits(given: Settings, trials: int, most: int) -> str:
     """What the trials may cost; `most`: those of all rounds."""
     seconds, gpus = given.limit_seconds, given.gpu.count
@@ -162,15 +197,3 @@ def by_hand(files: SweepFiles, values: ValuesFile | None) -> list[str]:
         return valuesfile.edits(valuesfile.parse(committed.decode(errors="replace"), shown), values)
     except BadInput:
         return []  # what was committed was broken; the commit's own diff shows how it was mended
-
-
-def message(
-    files: SweepFiles, space: Space | None, final: ValuesFile, subject: str, edited: list[str], said: list[str]
-) -> str:
-    """The commit message: what the sweep is now, what that was made from, what was `edited` by hand, and `said`."""
-    before = git.show(files.clone.root, "HEAD", files.clone.relative(files.values)) or b""
-    made_from = evidence(files, space, final, before.decode(errors="replace"))
-    body = ["By hand in values.yaml:", *edited[:20], *(["…"] if len(edited) > 20 else [])] if edited else []
-    lines = map(words.line, [f"{files.name}: {subject}", "", *made_from, *body, *said])
-    # The line that takes a secret out again has it too.
-    return "\n".join(secrets.masked(line, yaml=True) for line in lines).strip()
