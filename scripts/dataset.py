@@ -25,6 +25,8 @@ def prepare(session: Session, words: list[str]) -> int:
     if not session.data_folder:
         cli.say(f"{session.name}: needs no data set")
         return 0
+    if not command and session.data_folder.is_dir():
+        return 0  # put there by hand
     if not command:
         raise BadInput(
             f"data.prepare: is not set; put the data set {session.data_id} into {session.data_folder} by hand"

@@ -712,6 +712,22 @@ def unpack(bundle: str, folder: str) -> None:
         raise Stop(BAD_INPUT, f"{bundle}: {name!r}: {error}; freeze the code again (expand --repin)") from None
 
 
+def place_data(data: str, folder: str, at: str) -> None:
+    """Have the data set at a path from the command's folder too, for a program that looks nowhere else. Raises Stop."""
+    path = os.path.normpath(f"{folder}/{at}")
+    with suppress(OSError):
+        if os.readlink(path) == data:  # of an earlier attempt in the same scratch
+            return
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        os.symlink(data, path)
+    except FileExistsError:
+        taken = "is taken by the code, or by the runner itself; take it out of the code, or name another path"
+        raise Stop(BAD_INPUT, f"data.at: {at}: {taken}") from None
+    except OSError as error:
+        raise Stop(BAD_INPUT, f"data.at: {at}: {in_words(error)}; name a path that can be written") from None
+
+
 def spell(value: Any) -> str:
     """JSON that YAML 1.1 (PyYAML) and YAML 1.2 (ruamel) read alike."""
     if isinstance(value, float):
@@ -1229,6 +1245,8 @@ def train(options: argparse.Namespace, trial: dict[str, Any], attempt: Attempt, 
     code_folder = os.path.abspath(f"{options.scratch}/code") if options.code else None
     if code_folder:
         unpack(options.code, code_folder)
+    if options.data_at:
+        place_data(os.path.abspath(options.data), code_folder or os.getcwd(), options.data_at)
     secret = secret_values(trial["identity"]["env"])
     command = Command(trial["identity"]["command"], env, code_folder, attempt.folder, secret)
     code = command.run(signals, attempt.began + left, max(options.grace - 5, options.grace / 2), attempt.heartbeat)
@@ -1348,6 +1366,7 @@ def parse_arguments(words: list[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--results", required=True, metavar="DIR", help="the result store")
     add("--data", metavar="DIR", help="the data set; without it there is no DATA_DIR")
+    add("--data-at", metavar="PATH", help="where the command finds the data set too, from its folder")
     add("--code", metavar="PATH", help="files.json or folder of the frozen code; without it the code is in the image")
     add("--provenance", metavar="FILE", help="provenance.json; may be missing")
     add("--make", action="append", metavar="PATH", help="make this folder of the store, and run nothing")

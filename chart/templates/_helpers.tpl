@@ -111,6 +111,7 @@ read (NUL: no process can be given it). Hyperparameters have the schema for it. 
     {{- if not (regexMatch "^([0-9a-f]{40}|[0-9a-f]{64})$" (get $.Values.code $name)) }}{{ fail (printf "code.%s: is not a whole hash of Git's; `make sweep` (expand --repin) writes it" $name) }}{{ end -}}
   {{- end -}}
 {{- end -}}
+{{- if and .data.at (not (include "helm-sweep.data.mounted" $)) }}{{ fail "data.at: is set, and data.volume is not; name the volume of the data set" }}{{ end -}}
 {{- if and .queue .suspend }}{{ fail "suspend: must be false with a queue, for Kueue decides when the Jobs start" }}{{ end -}}
 {{- end -}}
 {{- include "helm-sweep.names.check" . -}}
@@ -271,6 +272,9 @@ containers:
       - --results=/sweep/results
       {{- if include "helm-sweep.data.mounted" . }}
       - --data=/sweep/data
+      {{- with .Values.data.at }}
+      - {{ printf "--data-at=%s" . | replace "$" "$$" | toJson }}
+      {{- end }}
       {{- end }}
       {{- if $bundle }}
       - --code=/sweep/code/files.json

@@ -338,6 +338,7 @@ def test_everything_that_can_be_set_arrives() -> None:
     assert container["imagePullPolicy"] == "IfNotPresent"
     assert container["resources"]["claims"] == [{"name": "gpu"}]
     assert {"--gpus=2", "--grace=45", "--checkpoints=keep", "--budget=epochs", "--gpu-shared"} <= set(container["args"])
+    assert "--data-at=../data" in container["args"]
     assert template["metadata"]["labels"]["team"] == "a"
     assert template["metadata"]["annotations"] == asked["podAnnotations"]
     assert job["spec"]["backoffLimit"] == job["spec"]["ttlSecondsAfterFinished"] == 0
@@ -726,6 +727,9 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no result volume": ({"results": {}}, "results.volume: name one of"),
     "overlay of the chart's own key": ({"pod": {"volumes": []}}, "pod.volumes: the chart sets this itself"),
     "queue and suspend": ({"queue": "q", "suspend": True}, "suspend: must be false with a queue"),
+    "a place for no data": ({"data": {"at": "../data"}}, "data.at: is set, and data.volume is not"),
+    "data elsewhere on the node": ({"data": {"at": "/etc/x"}}, "data.at"),
+    "data outside of the trial's folder": ({"data": {"at": "../../x"}}, "data.at"),
     "the runner's variable": ({"env": {"SEED": "1"}}, "env.SEED: this name belongs to the trial runner"),
     "bundle without files": ({"code": {"source": "bundle"}}, "code.files: a bundle without files"),
     "files without bundle": ({"code": {"files": {"a": "b"}}}, "code.files: only read with code.source: bundle"),

@@ -143,6 +143,32 @@ def test_without_data_there_is_no_data_dir(bench: Bench) -> None:
     assert bench.log(trial) == b"unset\n"
 
 
+def test_the_data_set_is_where_a_program_looks(bench: Bench, tmp_path: Path) -> None:
+    """Of a program that has its paths written into it: beside its folder, or in it, beside what the code has there."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "train.bin").write_text("numbers")
+    code = tmp_path / "files.json"
+    code.write_text(json.dumps({"data/prepare.py": ""}))
+    for at in ("../data", "data/text"):
+        trial = make_trial(f"cat {at}/train.bin; {WRITE_METRICS}", identity_data=at)
+        for again in range(2):  # another attempt in the same scratch
+            (bench.folder(trial) / "result.json").unlink(missing_ok=True)
+            ended = bench.run(trial, data=tmp_path / "data", data_at=at, code=code, scratch=tmp_path / "s")
+            assert (again, ended.code, ended.out) == (again, 0, "numbers")
+
+
+@pytest.mark.parametrize("at", ["train.py", "../code", "../home"])
+def test_the_data_set_replaces_nothing(bench: Bench, tmp_path: Path, at: str) -> None:
+    code = tmp_path / "files.json"
+    code.write_text(json.dumps({"train.py": ""}))
+    ended = bench.run(make_trial(WRITE_METRICS), data=tmp_path / "data", data_at=at, code=code)
+    assert ended.code == 64
+    assert ended.said.endswith(
+        f"failed: data.at: {at}: is taken by the code, or by the runner itself; take it out of the code, "
+        "or name another path"
+    )
+
+
 def test_output_is_teed_as_it_comes(bench: Bench, fifo: Callable[[str], Fifo]) -> None:
     """A line without an end and bytes that are no text arrive before the command ends."""
     go = fifo("go")
