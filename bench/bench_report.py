@@ -19,7 +19,6 @@ from selenium.webdriver.chrome.service import Service
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
-from sweep.layout import Clone  # noqa: E402
 from sweep.ranking import stats  # noqa: E402
 from sweep.records import results, store  # noqa: E402
 from sweep.records.results import Objective  # noqa: E402
@@ -62,7 +61,7 @@ def written(folder: Path, count: int) -> tuple[Path, float]:
         put_attempt(folder, one, history="".join(json.dumps(line) + "\n" for line in lines), node=f"n{n % 8}", **times)
     snapshot = store.read(folder, trials)
     rows = results.merge([], trials, snapshot, {}, "local")
-    library = vendor.vendored_echarts(Clone.here()).read_text()
+    library = vendor.vendored_echarts().read_text()
     start = time.perf_counter()
     choice = stats.choose(rows, Objective("val_accuracy", "maximize"), "local")
     text = report.html(report.Material("bench", "local", rows, choice, snapshot, folder), library)

@@ -24,7 +24,7 @@ def check(session: Session, text: str, rows: list[results.Row]) -> None:
     draft = files.out / files.best.name
     write_atomic(draft, text)
     used = [draft if path == files.values else path for path in session.values_files]
-    best.check(render.render(files.clone.chart, session.name, used).trials, rows)
+    best.check(render.render(files.clone.chart, session.name, used, root=files.clone.root).trials, rows)
 
 
 def write(path: Path, text: str) -> bool:

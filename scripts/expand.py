@@ -118,8 +118,6 @@ def save(args: argparse.Namespace, clone: Clone, new: expansion.Draft, began: gi
 
 def main(argv: list[str] | None = None, clone: Clone | None = None) -> int:
     args, clone = arguments(argv), clone or Clone.here()
-    if git.root(clone.root).resolve() != clone.root.resolve():
-        raise BadInput(f"{clone.root}: lies inside another git repository; a clone of its own is needed")
     began = git.position(clone.root)
     new = draft(args, clone)
     most = search.most_trials(new.domain) if new.domain else 0

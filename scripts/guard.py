@@ -178,17 +178,17 @@ def _in_words(error: BaseException) -> tuple[str, int]:
 def keep_traceback(error: BaseException) -> str:
     """Write the traceback for a bug report: in out/errors, or where that cannot be written in a temporary folder.
 
-    Returns the file's path, relative in the clone; words where it could not be written anywhere.
+    Returns the file's path, relative in the project; words where it could not be written anywhere.
     """
     import platform
     import tempfile
     import time
     import traceback
 
-    root = os.path.dirname(HERE)
+    root = project()
     text = f"{sys.argv}\nPython {sys.version} on {platform.platform()}\n{''.join(traceback.format_exception(error))}"
     name = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-"
-    for folder in (f"{root}/out/errors", f"helm-sweep-errors-{os.getuid()}"):
+    for folder in (*([f"{root}/out/errors"] if root else []), f"helm-sweep-errors-{os.getuid()}"):
         try:
             if not os.path.isabs(folder):
                 folder = os.path.join(os.path.abspath(tempfile.gettempdir()), folder)  # there may be no such place
@@ -202,6 +202,17 @@ def keep_traceback(error: BaseException) -> str:
             continue
         return path.removeprefix(f"{root}/")
     return f"what follows: {' | '.join(text.splitlines())}"
+
+
+def project() -> str:
+    """The folder of the project that is worked on: of scripts that make starts, their clone; "" if there is none."""
+    layout = sys.modules.get("sweep.layout")
+    if not layout or not layout.is_told():
+        return os.path.dirname(HERE)
+    try:
+        return str(layout.Clone.here().root)
+    except Exception:
+        return ""
 
 
 def _unraisable(lost: Any) -> None:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import cli
 from sweep.errors import BadInput, Unreachable, of_machine
 from sweep.files import write_atomic
-from sweep.layout import Clone
 from sweep.records import results, store
 from sweep.reports import plots, vendor
 from sweep.session import Session
@@ -24,10 +23,10 @@ if TYPE_CHECKING:
     from sweep.reports.report import Material
 
 
-def charts(clone: Clone) -> Path | None:
+def charts() -> Path | None:
     """The chart library; None where it cannot be had, for a report without charts is better than none."""
     try:
-        return vendor.vendored_echarts(clone)
+        return vendor.vendored_echarts()
     except (Unreachable, OSError) as error:
         cli.say(f"report: without charts: {of_machine(error)}")
         return None
@@ -74,7 +73,7 @@ def main(argv: list[str] | None = None) -> int:
     clone, path = session.files.clone, session.files.report
     made = material(session)
     if not args.dry_run:
-        library = charts(clone)
+        library = charts()
         data = report.embedded(made)
         text = report.html(made, library.read_text() if library else "", data)
         write_atomic(path, text.encode(errors="backslashreplace"), clone.out)

@@ -6,7 +6,7 @@ import guard
 
 import cli
 from sweep import yamlfile
-from sweep.layout import Clone
+from sweep.layout import Kit
 
 
 def main() -> int:
@@ -14,8 +14,8 @@ def main() -> int:
     parser.add_argument("--namespace", default="default", help="namespace of the sweeps")
     parser.add_argument("--user", default="someone", help="name of the user, as the cluster knows them")
     args = parser.parse_args()
-    path = Clone.here().role
-    text = yamlfile.read_text(path, Clone.here().relative(path))
+    path = Kit.here().role
+    text = yamlfile.read_text(path, str(path))
     text = text.replace("namespace: default", f"namespace: {args.namespace}").replace(
         "name: someone", f"name: {args.user}"
     )

@@ -91,7 +91,7 @@ def pin(repo: Path, folder: Path, url: str) -> Pin:
     commit, tree = git.head(repo), git.tree(repo, "" if path == "." else path)
     if not commit or not tree:
         raise BadInput(f"{path}: is not in HEAD; commit the code, or name its folder with --code")
-    return Pin(url, path, tree, commit)
+    return Pin(url, PurePosixPath(git.prefix(repo), path).as_posix(), tree, commit)
 
 
 def take(repo: Path, folder: Path, source: str, url: str) -> Bundle | Pin:

@@ -243,13 +243,14 @@ class Places:
 
 @contextmanager
 def turn(repo: Path, paths: Iterable[str], say: locks.Say, since: git.Position | None = None) -> Iterator[Turn]:
-    """Hold the repository, to write `paths` and commit them.
+    """Hold the repository of the folder `repo`, to write `paths`, which are spelled from there, and commit them.
 
     Waits for others that hold it; what a dead git left is mended. Raises BadInput, before anything is written, where
     the repository waits for its owner (a merge, say), git would not take the paths, or HEAD is not on the branch of
     `since` any more.
     """
-    patience, places, paths = locks.Patience(say), Places.of(repo), tuple(paths)
+    patience, paths = locks.Patience(say), tuple(f"{git.prefix(repo)}{path}" for path in paths)
+    places = Places.of(repo := git.root(repo))
     while True:
         places.wait_finished(patience)
         places.wait_refs(patience)

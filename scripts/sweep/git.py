@@ -1,6 +1,8 @@
 """Git, by thin calls of its command line, for whoever only reads; commits.py makes commits.
 
 A failure is one line, BadInput or MachineFault; nothing asks, opens an editor or takes a lock of the person's.
+`repo` is the top of a work tree, or a folder in it, as of a project in a monorepo: paths are spelled from there, to and
+fro.
 """
 
 from __future__ import annotations
@@ -175,8 +177,13 @@ def head(repo: Path) -> str | None:
 
 
 def tree(repo: Path, folder: str, commit: str = "HEAD") -> str | None:
-    """Git's hash of `folder` (relative to the top) in a commit; None if it is not in there."""
-    return _named(repo, f"{commit}:{folder}")
+    """Git's hash of `folder` in a commit, "" for `repo` itself; None if it is not in there."""
+    return _named(repo, f"{commit}:./{folder}")
+
+
+def prefix(repo: Path) -> str:
+    """How paths begin that git spells from the top: `sub/folder/`; "" at the top."""
+    return output(repo, "rev-parse", "--show-prefix").removesuffix("\n")
 
 
 def _named(repo: Path, name: str) -> str | None:
@@ -201,11 +208,11 @@ def _says_yes(repo: Path, *words: str, stdin: bytes = b"", literal: bool = True)
 
 
 def show(repo: Path, commit: str, path: str) -> bytes | None:
-    """Content of a file at a commit, `path` relative to the top; None if it is not in there, or the commit not here.
+    """Content of a file at a commit; None if it is not in there, or the commit not here.
 
     Raises MachineFault where Git does not have what the commit names, or cannot read it.
     """
-    (content,) = _contents(repo, [f"{commit}:{path}"])
+    (content,) = _contents(repo, [f"{commit}:./{path}"])
     if content is None and has_commit(repo, commit) and _lists(repo, commit, path):
         raise MachineFault(f"git: {commit[:12]}:{path}: its content is lost; {MEND}")
     return content
@@ -213,7 +220,7 @@ def show(repo: Path, commit: str, path: str) -> bytes | None:
 
 def _lists(repo: Path, commit: str, path: str) -> bool:
     """Whether a commit names a file, be its content there or not."""
-    return " blob " in output(repo, "ls-tree", "-z", "--full-tree", commit, "--", path).partition("\t")[0]
+    return " blob " in output(repo, "ls-tree", "-z", commit, "--", path).partition("\t")[0]
 
 
 def blob(repo: Path, sha: str) -> bytes | None:
@@ -228,7 +235,17 @@ def commits(repo: Path, path: str) -> list[str]:
 
 def versions(repo: Path, folder: str) -> list[Version]:
     """Every file below `folder` as every commit of every branch, tag and stash left it, newest first."""
-    words = ["log", "--all", "--full-history", "-m", "--no-renames", "--raw", "--no-abbrev", "--format=%H"]
+    words = [
+        "log",
+        "--all",
+        "--relative",
+        "--full-history",
+        "-m",
+        "--no-renames",
+        "--raw",
+        "--no-abbrev",
+        "--format=%H",
+    ]
     made, commit = [], ""
     for line in output(repo, "-c", "core.quotePath=false", *words, "--", folder).splitlines():
         if line.startswith(":"):
@@ -293,13 +310,13 @@ def is_shallow(repo: Path) -> bool:
 
 @contextmanager
 def checked_out(repo: Path, commit: str) -> Iterator[Path]:
-    """A temporary folder with a commit in it; the work tree, the index and the branches stay as they are."""
+    """`repo` as a commit has it, in a temporary folder; the work tree, the index and the branches stay as they are."""
     with tempfile.TemporaryDirectory(prefix="helm-sweep-") as made:
         folder = Path(made).resolve() / "clone"
         hooks = ("-c", "core.hooksPath=/dev/null")  # they are about the person's own work
         output(repo, *hooks, "worktree", "add", "--quiet", "--detach", str(folder), commit)
         try:
-            yield folder
+            yield folder / prefix(repo)
         finally:
             run(repo, "worktree", "remove", "--force", "--force", str(folder))
 
@@ -333,7 +350,9 @@ def push(repo: Path) -> None:
 def dirty(repo: Path, *paths: str) -> list[str]:
     """Paths under `paths` (all, if none is given) that differ from HEAD or are new; ignored ones do not count."""
     said = output(repo, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", *paths)
-    return list(dict.fromkeys([*(entry[3:] for entry in said.split("\0") if entry), *_hidden(repo, *paths)]))
+    above = prefix(repo)
+    changed = (entry[3:] for entry in said.split("\0") if entry)
+    return list(dict.fromkeys([*(path.removeprefix(above) for path in changed), *_hidden(repo, *paths)]))
 
 
 def differs(repo: Path, commit: str, *paths: str) -> bool:

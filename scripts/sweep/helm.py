@@ -74,27 +74,38 @@ def run_program(program: str, *words: str, folder: Path | None = None) -> str:
     raise fault or BadInput(reason(done.stderr))
 
 
-def template(chart: Path, release: str, files: Sequence[Path], namespace: str = "default", only: str = "") -> str:
+def template(
+    chart: Path,
+    release: str,
+    files: Sequence[Path],
+    namespace: str = "default",
+    only: str = "",
+    root: Path | None = None,
+) -> str:
     """Render the chart offline, exactly as `helm upgrade --install` with the same files would.
 
-    `only`: one template of the chart, for what no release holds.
+    `only`: one template of the chart, for what no release holds; `root`: the folder of the project.
     """
     shown = ["--show-only", f"templates/{only}"] if only else []
-    return run("template", release, *sources(chart, files), "--namespace", namespace, *shown, folder=chart.parent)
+    root = root or chart.parent
+    return run("template", release, *sources(chart, files, root), "--namespace", namespace, *shown, folder=root)
 
 
-def sources(chart: Path, files: Sequence[Path]) -> list[str]:
-    """The chart and its values files as words of a helm that runs in the folder of the chart.
+def sources(chart: Path, files: Sequence[Path], root: Path) -> list[str]:
+    """The chart and its values files as words of a helm that runs in `root`, the folder of the project.
 
-    Names within a clone are ours, wherever the clone lies. Of any other path helm makes a URL and a row of CSV
+    Names within a project are ours, wherever the project lies. Of any other path helm makes a URL and a row of CSV
     (helm.sh/helm: pkg/cli/values readFile, pflag StringSlice), so `%` and line breaks cannot be spelled at all.
     """
 
+    def short(path: Path) -> str:
+        return str(path.relative_to(root) if path.is_relative_to(root) else path)
+
     def word(path: Path) -> str:
-        text = str(path.relative_to(chart.parent) if path.is_relative_to(chart.parent) else path)
+        text = short(path)
         return '"{}"'.format(text.replace('"', '""')) if re.search(r'[",\r\n]', text) else text
 
-    return [chart.name, *(part for file in files for part in ("-f", word(file)))]
+    return [short(chart), *(part for file in files for part in ("-f", word(file)))]
 
 
 def problems(stderr: str) -> list[tuple[str, str]]:

@@ -1,10 +1,15 @@
-"""Where everything lies: the one module that spells a path of the clone, the cache or a sweep."""
+"""Where everything lies: the one module that spells a path of the kit, a project, the cache or a sweep.
+
+The kit is what helm-sweep brings: chart, schemas, scripts; in a wheel or in a clone, by the same names. A project is
+the folder of the person's Git repository that has values/base.yaml. A clone of helm-sweep is both.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from sweep.errors import BadInput
@@ -12,6 +17,12 @@ from sweep.files import check_folders, exists
 from sweep.words import CONTROL
 
 SWEEP_NAME = re.compile(r"[a-z]([-a-z0-9]{0,30}[a-z0-9])?")
+OUR_CHART = re.compile(r"^name: helm-sweep$", re.MULTILINE)
+BASE = Path("values", "base.yaml")
+"""What makes a folder a project."""
+
+_named: list[Path] = []
+"""The folder from which the project is looked for, where the program was told one; see `look_from`."""
 
 
 def cache_dir() -> Path:
@@ -33,43 +44,23 @@ def home_dir() -> Path | None:
 
 
 @dataclass(frozen=True)
-class Clone:
-    """A clone of this repository."""
+class Kit:
+    """What helm-sweep brings, and no project changes."""
 
     root: Path
 
     @classmethod
-    def here(cls) -> Clone:
-        """The clone this script lies in. Raises BadInput where its path is no text, which no manifest could hold."""
-        root = Path(__file__).resolve().parents[2]
-        if unwritable := CONTROL.search(str(root)):
-            raise BadInput(
-                f"{str(root)!a}: the clone's path holds {unwritable[0]!a}, which is no text that YAML can "
-                "carry; rename that folder"
-            )
-        return cls(root)
+    def here(cls) -> Kit:
+        """The kit that these scripts are of."""
+        return cls(Path(__file__).resolve().parents[2])
 
     @property
     def chart(self) -> Path:
         return self.root / "chart"
 
     @property
-    def trainer(self) -> Path:
-        return self.root / "trainer"
-
-    @property
-    def base(self) -> Path:
-        return self.root / "values" / "base.yaml"
-
-    @property
-    def shared_sources(self) -> list[str]:
-        """What every sweep rests on, as git spells it: an uncommitted change here makes a submission dirty."""
-        return [self.relative(path) for path in (self.chart, self.trainer, self.base)]
-
-    @property
-    def reader(self) -> Path:
-        """The program that reads a result store in the cluster."""
-        return self.chart / "files" / "reader.py"
+    def schemas(self) -> Path:
+        return self.root / "schemas"
 
     @property
     def role(self) -> Path:
@@ -77,8 +68,90 @@ class Clone:
         return self.root / "deploy" / "role.yaml"
 
     @property
-    def schemas(self) -> Path:
-        return self.root / "schemas"
+    def web(self) -> Path:
+        """Where the report's chart library is pinned; in a wheel it is built in there too."""
+        return self.root / "web"
+
+
+def look_from(folder: Path) -> None:
+    """From now on the project is looked for from `folder` upward, as the program does it.
+
+    Scripts that are started by themselves, as make does, are of the clone they lie in.
+    """
+    _named[:] = [folder]
+
+
+def is_told() -> bool:
+    """Whether the project is looked for."""
+    return bool(_named)
+
+
+def project_above(folder: Path) -> Path | None:
+    """The nearest folder from `folder` upward that is a project, within one work tree of git; None if there is none.
+
+    A work tree ends where `.git` lies: a folder in a clone, a file in a submodule or another work tree.
+    """
+    found = None
+    for place in (folder, *folder.parents):
+        if not found and (place / BASE).is_file():
+            found = place
+        if (place / ".git").exists():
+            return found
+    return None
+
+
+@dataclass(frozen=True)
+class Clone:
+    """A project: a clone of helm-sweep, or a folder of somebody's own repository that has values/base.yaml."""
+
+    root: Path
+
+    @classmethod
+    def here(cls) -> Clone:
+        """The project that is worked on. Raises BadInput for none, and for a path that no manifest could hold."""
+        kit = Kit.here().root
+        start = _named[0].absolute() if _named else kit
+        root = project_above(start.resolve()) if _named else kit
+        if root is None:
+            raise BadInput(
+                f"{start}: no project here: neither it nor a folder above it in its Git repository has {BASE}; "
+                "`helm-sweep init` makes one, and --project DIR names another folder"
+            )
+        if unwritable := CONTROL.search(str(root)):
+            raise BadInput(
+                f"{str(root)!a}: the clone's path holds {unwritable[0]!a}, which is no text that YAML can "
+                "carry; rename that folder"
+            )
+        return cls(root)
+
+    @cached_property
+    def chart(self) -> Path:
+        """The project's own copy of the chart, where it has one; else that of the kit."""
+        own = self.root / "chart"
+        try:
+            vendored = OUR_CHART.search((own / "Chart.yaml").read_text(errors="replace"))
+        except OSError:
+            vendored = None
+        return own if vendored else Kit.here().chart
+
+    @property
+    def trainer(self) -> Path:
+        return self.root / "trainer"
+
+    @property
+    def base(self) -> Path:
+        return self.root / BASE
+
+    @property
+    def shared_sources(self) -> list[str]:
+        """What every sweep rests on, as git spells it: an uncommitted change here makes a submission dirty."""
+        shared = (self.chart, self.trainer, self.base)
+        return [self.relative(path) for path in shared if path.is_relative_to(self.root)]
+
+    @property
+    def reader(self) -> Path:
+        """The program that reads a result store in the cluster."""
+        return self.chart / "files" / "reader.py"
 
     @property
     def store(self) -> Path:
@@ -106,7 +179,7 @@ class Clone:
         return exists(path, self.root / path.relative_to(self.root).parts[0])
 
     def relative(self, path: Path) -> str:
-        """`path` as a person in the clone would write it."""
+        """`path` as a person in the project's folder would write it."""
         return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
 
     def sweep(self, name: str) -> SweepFiles:
@@ -126,7 +199,7 @@ class Clone:
 
 @dataclass(frozen=True)
 class Checkout(Clone):
-    """A commit of a clone, checked out elsewhere. Its results go where those of the clone go."""
+    """A commit of a project, checked out elsewhere. Its results go where those of the clone go."""
 
     home: Clone
 

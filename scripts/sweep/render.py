@@ -52,9 +52,11 @@ class Rendered:
         return {made["metadata"]["name"]: made["data"] for made in self.objects if made["kind"] == "ConfigMap"}
 
 
-def render(chart: Path, release: str, files: Sequence[Path], namespace: str = "default") -> Rendered:
+def render(
+    chart: Path, release: str, files: Sequence[Path], namespace: str = "default", root: Path | None = None
+) -> Rendered:
     """Render the chart with `files` (later ones win). Raises BadInput with the chart's reason."""
-    objects = list(read_manifest(helm.template(chart, release, files, namespace)))
+    objects = list(read_manifest(helm.template(chart, release, files, namespace, root=root)))
     return Rendered(objects, [trial_of(made) for made in objects if made["kind"] == "Job"])
 
 

@@ -13,7 +13,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from sweep.errors import BadInput
-from sweep.layout import Clone
+from sweep.layout import Kit
 from sweep.yamlfile import Document, Key
 
 MASK = "***"
@@ -31,7 +31,7 @@ _USER = re.compile("^(?i:https?|ftps?)://[^/?#]*@")
 
 @cache
 def _rules() -> dict[str, Any]:
-    told = json.loads((Clone.here().chart / "files" / "secrets.json").read_text())
+    told = json.loads((Kit.here().chart / "files" / "secrets.json").read_text())
     shapes = [(what, re.compile(pattern)) for what, pattern in told.pop("shapes")]
     return {name: re.compile(pattern) for name, pattern in told.items()} | {"shapes": shapes}
 

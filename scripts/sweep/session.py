@@ -140,7 +140,8 @@ class Session:
 
     def _render(self, name: str, values: Sequence[Path]) -> render.Rendered:
         try:
-            return render.render(self.files.clone.chart, name, values, self.cluster.namespace)
+            clone = self.files.clone
+            return render.render(clone.chart, name, values, self.cluster.namespace, clone.root)
         except BadInput as error:
             raise BadInput(locate(str(error), self.files)) from error
 
@@ -163,13 +164,17 @@ class Session:
         _write(self.files.reader_values, "What a reader is asked for", {"reader": wanted})
         values = [*self.values_files, self.files.reader_values]
         name = release.names(self.name, self.settings.shards)[0]
-        return helm.template(self.files.clone.chart, name, values, self.cluster.namespace, only="reader.yaml")
+        return self._template(name, values, "reader.yaml")
 
     def dataset_manifest(self, wanted: dict[str, Any]) -> str:
         """The Job that fills the data volume in the cluster."""
         _write(self.files.dataset_values, "How the data volume is to be filled", {"dataset": wanted})
         values = [*self.values_files, self.files.dataset_values]
-        return helm.template(self.files.clone.chart, self.name, values, self.cluster.namespace, only="dataset.yaml")
+        return self._template(self.name, values, "dataset.yaml")
+
+    def _template(self, name: str, values: Sequence[Path], only: str) -> str:
+        clone = self.files.clone
+        return helm.template(clone.chart, name, values, self.cluster.namespace, only, clone.root)
 
     def write_generated(self) -> None:
         """The values files that only this machine knows: where the local engine has its volumes."""

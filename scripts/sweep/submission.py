@@ -140,8 +140,8 @@ def to_stop(session: Session, found: Mapping[str, states.JobState]) -> list[str]
 def install(session: Session, say: Say) -> None:
     """Call helm, release by release, once nothing of the sweep is being deleted."""
     patient = Patience(say)
-    cluster, chart = session.cluster, session.files.clone.chart
+    cluster, chart, root = session.cluster, session.files.clone.chart, session.files.clone.root
     release.wait_gone(cluster, session.name, say)
     for one in session.releases:
-        say(f"{session.name}: {release.command(one, chart, cluster)}")
-        patient(lambda one=one: release.install(cluster, one, chart, say))  # type: ignore[misc]
+        say(f"{session.name}: {release.command(one, chart, root, cluster)}")
+        patient(lambda one=one: release.install(cluster, one, chart, root, say))  # type: ignore[misc]

@@ -14,7 +14,6 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from sweep.layout import Clone
 from sweep.ranking import pareto, stats
 from sweep.records import results, store
 from sweep.records.results import Objective, Row
@@ -55,7 +54,7 @@ def write_report(folder: Path, points: int, seeds: int, weird: bool = False) -> 
     rows = results.merge([], trials, snapshot, {}, "local")
     choice = stats.choose(rows, Objective("val_accuracy", "maximize"), "local")
     path = folder / "report.html"
-    charts = vendor.vendored_echarts(Clone.here()).read_text()
+    charts = vendor.vendored_echarts().read_text()
     path.write_text(report.html(report.Material("demo", "local", rows, choice, snapshot, folder), charts))
     return path, rows
 
@@ -174,7 +173,7 @@ def write_rows(folder: Path, rows: list[Row], several: bool = False, budget: str
     nothing = store.Snapshot({}, [], found=False)
     made = report.Material("demo", "local", rows, choice, nothing, folder, front, budget)
     path = folder / "report.html"
-    path.write_text(report.html(made, vendor.vendored_echarts(Clone.here()).read_text()))
+    path.write_text(report.html(made, vendor.vendored_echarts().read_text()))
     return path
 
 

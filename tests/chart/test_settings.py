@@ -20,7 +20,7 @@ from jsonschema.validators import validator_for
 
 from sweep import helm, render, schema, settings, yamlfile
 from sweep.errors import BadInput
-from sweep.layout import Clone
+from sweep.layout import Clone, Kit
 from sweep.session import Target, open_sweep
 from sweep.spaces import spacefile, valuesfile
 from tests.chart import mistakes
@@ -174,7 +174,7 @@ def test_files_are_laid_over_each_other_as_by_helm(
 
 # ---- space.yaml ----
 
-SPACE_SCHEMA: dict[str, Any] = json.loads((Clone.here().schemas / "space.schema.json").read_text())
+SPACE_SCHEMA: dict[str, Any] = json.loads((Kit.here().schemas / "space.schema.json").read_text())
 SPACE_PLACES = {
     tuple("lr" if part == "name" and path[0] != "space" else part for part in path): right
     for path, right in mistakes.places(SPACE_SCHEMA, SPACE_SCHEMA)

@@ -19,7 +19,7 @@ from sweep import yamlfile
 from sweep.engines import reader
 from sweep.engines import stream as engine_stream
 from sweep.errors import BadInput
-from sweep.layout import Clone
+from sweep.layout import Kit
 from sweep.records import outputs, results, store
 from sweep.records.attempt import Attempt
 from sweep.records.results import Row
@@ -30,7 +30,7 @@ Reader = Callable[[bytes, Path], str]
 """(document, an empty folder) -> what was read, spelled. Raises SweepError for what it refuses."""
 TRIAL = trial({"lr": 0.1, "name": "a"})
 ATTEMPT = "20260102T030405Z-pod"
-SCHEMA = json.loads((Clone.here().schemas / "space.schema.json").read_text())
+SCHEMA = json.loads((Kit.here().schemas / "space.schema.json").read_text())
 
 
 def space(data: bytes, folder: Path) -> str:

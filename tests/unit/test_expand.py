@@ -289,13 +289,28 @@ def test_a_sweep_that_is_none_is_refused(clone: Clone, name: str, said: str) -> 
     assert str(caught.value) == said
 
 
-def test_no_repository_and_one_inside_another_are_refused(clone: Clone, tmp_path: Path) -> None:
+def test_no_repository_is_refused(clone: Clone) -> None:
     shutil.rmtree(clone.root / ".git")
     with pytest.raises(BadInput, match=r"not in a git repository"):
         run(clone)
-    git(tmp_path, "init", "--quiet")
-    with pytest.raises(BadInput, match=r"lies inside another git repository; a clone of its own is needed"):
-        run(clone)
+
+
+def test_a_project_in_a_monorepo_commits_its_own_files_there(clone: Clone, tmp_path: Path) -> None:
+    shutil.rmtree(clone.root / ".git")
+    top = tmp_path
+    (top / "other").write_text("somebody's")
+    git(top, "init", "--quiet")
+    git(top, "add", "--all")
+    git(top, "commit", "--quiet", "--message=all")
+    (top / "other").write_text("somebody's work")
+    run(clone)
+    folder = clone.root.relative_to(top)
+    changed = git(top, "show", "--name-only", "--format=", "HEAD").split()
+    assert changed == [f"{folder}/values/demo/{name}" for name in ("code.yaml", "values.yaml")]
+    assert git(top, "status", "--porcelain") == "M other"
+    assert 'path: "trainer"' in demo(clone).code.read_text()
+    run(clone)
+    assert git(top, "rev-list", "--count", "HEAD") == "2"
 
 
 def test_an_unfinished_merge_is_refused_before_anything_is_written(clone: Clone) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from sweep.errors import Unreachable
-from sweep.layout import Clone
 from sweep.ranking import pareto, stats
 from sweep.records import store
 from sweep.records.results import Objective, Row
@@ -129,7 +128,7 @@ def test_every_chart_as_svg_with_hostile_text_as_text() -> None:
     rows = [replace(one, metrics=one.metrics | {HOSTILE: float(n)}) for n, one in enumerate(rows)]
     front = pareto.front(rows, [Objective("val_accuracy", "maximize"), Objective(HOSTILE, "minimize")], "local")
     data = report.embedded(material(rows, front=front, budget="stop_epoch"))
-    made = plots.svgs(data, vendor.vendored_echarts(Clone.here()))
+    made = plots.svgs(data, vendor.vendored_echarts())
     numbered = {f"hyperparameter-{n}" for n in (1, 2, 3)}
     assert set(made) == {"parallel", "pair", "importance", "front", "rungs", *numbered}
     tags, texts = set(), ""
@@ -166,7 +165,7 @@ def test_every_finite_value_can_be_drawn_and_told(values: list[float]) -> None:
         choice = stats.choose(rows, goals[0], "local", budget)
         made = material(rows, choice=choice, budget=budget, front=pareto.front(rows, goals, "local", budget))
         data = report.embedded(made)
-        for svg in plots.svgs(data, vendor.vendored_echarts(Clone.here())).values():
+        for svg in plots.svgs(data, vendor.vendored_echarts()).values():
             assert not re.search(r"NaN|Infinity|undefined", svg)
         assert not re.search(
             r"\b(nan|inf|NaN|Infinity)\b", re.sub(r"<style.*?</style>", "", report.html(made, "", data))
@@ -183,7 +182,7 @@ def test_plots_of_an_earlier_state_go_and_a_persons_pictures_stay(tmp_path: Path
 
 @pytest.mark.parametrize("rows", [[], [row({"lr": 1})], [row({"lr": 1}, value=None, status="failed")]])
 def test_a_poor_table_has_few_plots(rows: list[Row]) -> None:
-    assert not plots.svgs(report.embedded(material(rows)), vendor.vendored_echarts(Clone.here())).keys() - {"parallel"}
+    assert not plots.svgs(report.embedded(material(rows)), vendor.vendored_echarts()).keys() - {"parallel"}
 
 
 def test_colours_are_those_of_the_report() -> None:
@@ -192,7 +191,7 @@ def test_colours_are_those_of_the_report() -> None:
 
 
 def test_without_node_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    library = vendor.vendored_echarts(Clone.here())
+    library = vendor.vendored_echarts()
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(Unreachable, match="node: not found"):
         plots.svgs(report.embedded(material([])), library)

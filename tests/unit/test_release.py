@@ -256,7 +256,7 @@ A_RELEASE = Release("toy", (Path("/c/values/base.yaml"), Path("/c/values/toy/val
 def test_helm_gets_files_and_the_pid_that_it_has_itself(calls: Path) -> None:
     clone = calls.parent
     values = (clone / "values" / "base.yaml", clone / "values" / "toy" / "values.yaml")
-    release.install(Namespace(), dataclasses.replace(A_RELEASE, values=values), clone / "chart", print)
+    release.install(Namespace(), dataclasses.replace(A_RELEASE, values=values), clone / "chart", clone, print)
     pid, *words = calls.read_text().splitlines()
     assert words == [
         *("upgrade", "--install", "toy", "chart", "-f", "values/base.yaml", "-f", "values/toy/values.yaml"),
@@ -269,12 +269,18 @@ def test_helm_gets_files_and_the_pid_that_it_has_itself(calls: Path) -> None:
 
 def test_the_command_that_is_said_is_one_to_type_in_the_clone() -> None:
     at_work = Cluster("prod", "ml")
-    assert release.command(A_RELEASE, Path("/c/chart"), at_work) == (
+    assert release.command(A_RELEASE, Path("/c/chart"), Path("/c"), at_work) == (
         "helm upgrade --install toy chart -f values/base.yaml -f values/toy/values.yaml "
         "--kube-context prod --namespace ml"
     )
     elsewhere = dataclasses.replace(A_RELEASE, values=(Path('/else/a "b", c.yaml'),))
-    assert 'chart -f \'"/else/a ""b"", c.yaml"\' --kube' in release.command(elsewhere, Path("/c/chart"), at_work)
+    assert 'chart -f \'"/else/a ""b"", c.yaml"\' --kube' in release.command(
+        elsewhere, Path("/c/chart"), Path("/c"), at_work
+    )
+    own = dataclasses.replace(A_RELEASE, values=(Path("/p/values/base.yaml"), Path("/p/values/toy/values.yaml")))
+    assert " toy /kit/chart -f values/base.yaml -f values/toy/values.yaml " in release.command(
+        own, Path("/kit/chart"), Path("/p"), at_work
+    )
 
 
 @pytest.mark.parametrize(
@@ -287,13 +293,13 @@ def test_the_command_that_is_said_is_one_to_type_in_the_clone() -> None:
 def test_the_second_of_two_submits_says_who_holds_the_release(calls: Path, words: str) -> None:
     (calls.parent / "fails").write_text(words)
     with pytest.raises(Held, match=r"^toy: is being submitted by somebody else; wait for it$"):
-        release.install(Namespace(), A_RELEASE, calls.parent / "chart", print)
+        release.install(Namespace(), A_RELEASE, calls.parent / "chart", calls.parent, print)
 
 
 def test_another_error_of_helm_is_told_as_it_is(calls: Path) -> None:
     (calls.parent / "fails").write_text('Error: secrets "key" already exists')
     with pytest.raises(BadInput, match=r'^secrets "key" already exists$') as raised:
-        release.install(Namespace(), A_RELEASE, calls.parent / "chart", print)
+        release.install(Namespace(), A_RELEASE, calls.parent / "chart", calls.parent, print)
     assert not isinstance(raised.value, Held)
 
 

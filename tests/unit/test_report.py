@@ -307,7 +307,7 @@ def test_a_thousand_trials_take_three_megabytes_at_most(tmp_path: Path) -> None:
         put_attempt(tmp_path, one, history=history)
     snapshot = store.read(tmp_path, trials)
     rows = results.merge([], trials, snapshot, {}, "local")
-    text = report.html(material(rows, snapshot, tmp_path), vendor.vendored_echarts(Clone.here()).read_text())
+    text = report.html(material(rows, snapshot, tmp_path), vendor.vendored_echarts().read_text())
     assert len(text.encode()) < 3_000_000
 
 
@@ -345,7 +345,7 @@ def test_the_lock_file_has_digests_and_no_addresses(folder: str) -> None:
 
 
 def test_the_bundle_cannot_end_its_script_element() -> None:
-    source = vendor.vendored_echarts(Clone.here()).read_text()
+    source = vendor.vendored_echarts().read_text()
     assert "</script" not in source.lower()
     assert "<!--" not in source
     assert "\r" not in source
@@ -364,13 +364,13 @@ def npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str | None) -> 
 def test_without_npm_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     npm(tmp_path, monkeypatch, None)
     with pytest.raises(Unreachable, match="npm: not found"):
-        vendor.vendored_echarts(Clone.here())
+        vendor.vendored_echarts()
 
 
 def test_npms_error_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     npm(tmp_path, monkeypatch, "echo 'npm error code ENOTFOUND' >&2; echo 'npm error more' >&2; exit 1")
     with pytest.raises(Unreachable) as caught:
-        vendor.vendored_echarts(Clone.here())
+        vendor.vendored_echarts()
     assert str(caught.value).startswith("npm ci: npm error code ENOTFOUND; is the npm registry reachable?")
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.glob("cache/**/echarts*.js"))
@@ -378,9 +378,9 @@ def test_npms_error_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_the_bundle_is_built_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     npm(tmp_path, monkeypatch, f'echo "$1" >> {tmp_path}/calls; test "$1" = ci || echo built > echarts.min.js')
-    first = vendor.vendored_echarts(Clone.here())
+    first = vendor.vendored_echarts()
     assert first.read_text() == "built\n"
-    assert vendor.vendored_echarts(Clone.here()) == first
+    assert vendor.vendored_echarts() == first
     assert (tmp_path / "calls").read_text().split() == ["ci", "run"]
 
 

@@ -9,11 +9,11 @@ import pytest
 
 from sweep import yamlfile
 from sweep.errors import BadInput
-from sweep.layout import Clone
+from sweep.layout import Clone, Kit
 from sweep.spaces import space, spacefile
 from sweep.spaces.domain import BITS, Choice, Parameter, Range
 
-SCHEMA = json.loads((Clone.here().schemas / "space.schema.json").read_text())
+SCHEMA = json.loads((Kit.here().schemas / "space.schema.json").read_text())
 LAST = 2**BITS - 1
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from sweep.errors import SweepError
 from sweep.files import Tree
-from sweep.layout import Clone
+from sweep.layout import Kit
 from sweep.records import outputs, store
 from sweep.records.attempt import seconds_between
 from tests.unit.stores import START, folder, put_attempt, put_result, result, trial
@@ -245,7 +245,7 @@ def test_errors_of_a_store_never_leave_as_exceptions(tmp_path: Path) -> None:
     assert not found.found
 
 
-SCHEMA = jsonschema.validators.validator_for({})(json.loads((Clone.here().schemas / "result.schema.json").read_text()))
+SCHEMA = jsonschema.validators.validator_for({})(json.loads((Kit.here().schemas / "result.schema.json").read_text()))
 
 
 def test_a_valid_result_is_valid_by_the_schema_too() -> None:

@@ -14,7 +14,7 @@ from sweep import code, git, yamlfile
 from sweep.audit import storage, tables
 from sweep.errors import BadInput
 from sweep.files import holds
-from sweep.layout import Clone
+from sweep.layout import Clone, Kit
 from sweep.records import booking, results, same, store
 from sweep.records.attempt import Attempt
 from sweep.records.results import Row
@@ -276,7 +276,7 @@ def _titles(lines: list[str]) -> list[blocks.Section]:
 
 def _space_commit(clone: Clone, path: str, digest: str | None, commit: str) -> str:
     """A commit whose space.yaml has this digest: this one, which is the rule, else any."""
-    schema = json.loads((clone.schemas / "space.schema.json").read_text())
+    schema = json.loads((Kit.here().schemas / "space.schema.json").read_text())
     commits = [commit, *(one.commit for one in git.versions(clone.root, path))]
     for one in dict.fromkeys(commits):
         with contextlib.suppress(BadInput, UnicodeDecodeError):

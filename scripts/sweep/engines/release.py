@@ -158,16 +158,16 @@ def free(cluster: Cluster, release: str, say: Callable[[str], None]) -> None:
 # ---- changing it ----
 
 
-def install(cluster: Cluster, release: Release, chart: Path, say: Callable[[str], None]) -> None:
-    """`helm upgrade --install`, with nothing that waits. Raises Held, BadInput, Unreachable."""
+def install(cluster: Cluster, release: Release, chart: Path, root: Path, say: Callable[[str], None]) -> None:
+    """`helm upgrade --install` in `root`, with nothing that waits. Raises Held, BadInput, Unreachable."""
     free(cluster, release.name, say)
-    sources = helm.sources(chart, release.values)
+    sources = helm.sources(chart, release.values, root)
     words = ["upgrade", "--install", release.name, *sources, f"--history-max={HISTORY}", *_at(cluster)]
     # A shell that becomes helm knows helm's pid before helm starts.
     labels = f"{HOST_LABEL}={_host()},{PID_LABEL}=$$"
     try:
         become = f'exec {shlex.quote(helm.binary())} "$@" --labels "{labels}"'
-        helm.run_program("sh", "-c", become, "sh", *words, folder=chart.parent)
+        helm.run_program("sh", "-c", become, "sh", *words, folder=root)
     except BadInput as error:
         if not _HELD.search(str(error)):
             raise
@@ -193,10 +193,10 @@ def uninstall(cluster: Cluster, name: str, say: Callable[[str], None]) -> bool:
     return True
 
 
-def command(release: Release, chart: Path, cluster: Cluster) -> str:
-    """The same installation as a person would type it in the clone."""
+def command(release: Release, chart: Path, root: Path, cluster: Cluster) -> str:
+    """The same installation as a person would type it in the folder of the project."""
     return shlex.join(
-        ["helm", "upgrade", "--install", release.name, *helm.sources(chart, release.values), *_at(cluster)]
+        ["helm", "upgrade", "--install", release.name, *helm.sources(chart, release.values, root), *_at(cluster)]
     )
 
 

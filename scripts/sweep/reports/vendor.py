@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sweep.errors import Unreachable
 from sweep.files import write_atomic
-from sweep.layout import Clone, cache_dir
+from sweep.layout import Kit, cache_dir
 
 BUILT, LOCKED = (
     ("package.json", "package-lock.json", ".npmrc", "entry.js"),
@@ -20,13 +20,14 @@ BUILT, LOCKED = (
 )
 
 
-def vendored_echarts(clone: Clone) -> Path:
-    """The bundle, built at the first use and then kept in the cache, by version and content of web/.
+def vendored_echarts() -> Path:
+    """The bundle: the one that the kit has built in, else built at the first use and kept in the cache, by content.
 
     Raises Unreachable where npm is missing or cannot fetch what the lock file names.
     """
-    folder = clone.root / "web"
-    return _kept(folder, BUILT, "echarts", Path("echarts.min.js"), ("run", "build", "--", "--outfile=echarts.min.js"))
+    web, bundle, command = Kit.here().web, Path("echarts.min.js"), ("run", "build", "--", "--outfile=echarts.min.js")
+    built = web / bundle
+    return built if built.exists() else _kept(web, BUILT, "echarts", bundle, command)
 
 
 def vendored_file(folder: Path, package: str, path: str) -> Path:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sweep import git, yamlfile
 from sweep.errors import BadInput
-from sweep.layout import SweepFiles
+from sweep.layout import Kit, SweepFiles
 from sweep.spaces import search, source, spacefile, valuesfile
 from sweep.spaces.space import Space
 
@@ -53,7 +53,7 @@ def replay(files: SweepFiles) -> list[Again]:
 def _space(files: SweepFiles, digest: str) -> Space:
     """The space with this digest: the one that lies there, or else one in Git's history."""
     repo, shown = files.clone.root, files.clone.relative(files.space)
-    schema = json.loads((files.clone.schemas / "space.schema.json").read_text())
+    schema = json.loads((Kit.here().schemas / "space.schema.json").read_text())
     texts = (
         [yamlfile.read_text(files.space, shown, files.clone.values).encode()] if files.clone.has(files.space) else []
     )

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from sweep import secrets, yamlfile
-from sweep.layout import SweepFiles
+from sweep.layout import Kit, SweepFiles
 from sweep.records.same import settings
 from sweep.schema import check
 from sweep.spaces import domain
@@ -32,7 +32,7 @@ def load(files: SweepFiles) -> Space:
     for name, raw in domains.items() if isinstance(domains, dict) else ():
         if isinstance(raw, dict) and any(secrets.find({name: raw.get("choices")})):
             raise doc.bad(("space", name), f"{secrets.NAMED}; {secrets.WAY_NAME}")
-    return read(doc, json.loads((files.clone.schemas / "space.schema.json").read_text()))
+    return read(doc, json.loads((Kit.here().schemas / "space.schema.json").read_text()))
 
 
 def read(doc: Document, schema: dict[str, Any]) -> Space:
