@@ -9,7 +9,7 @@ ENGINE ?= auto
 PYTHON ?= python3
 # What is given on the command line or by the environment is text: make expands nothing in it, and the shell sees it as
 # the value of a variable alone. ARGS is different: words for the shell, of the person who types them.
-NAMES := ALLOW_DIRTY BUILDER CONTEXT ENGINE FORCE IMAGE NAMESPACE PUSH PYTHON QUORUM SECONDS SEED SLOTS SWEEP TAKEOVER TRIAL UPLOAD USER YES
+NAMES := ALLOW_DIRTY BUILDER CONTEXT ENGINE FORCE IMAGE NAMESPACE PUSH PYTHON QUORUM SECONDS SEED SLOTS SWEEP TAKEOVER TO TRIAL UPLOAD USER YES
 named := $(if $(filter file,$(origin SWEEP)),,--sweep "$$SWEEP")
 $(foreach name,$(NAMES),$(if $(value $(name)),$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 
@@ -61,6 +61,10 @@ status: setup ## where every trial stands
 .PHONY: logs
 logs: setup ## what a trial printed: make logs TRIAL=id
 	@$(RUN)/logs.py "$$SWEEP" "$${TRIAL-}" $(engine) $(ARGS)
+
+.PHONY: fetch
+fetch: setup ## copy what a trial left to this machine: make fetch TRIAL=id|best TO=dir
+	@$(RUN)/fetch.py "$$SWEEP" "$${TRIAL-best}" $(if $(TO),--to "$$TO") $(engine) $(ARGS)
 
 .PHONY: trace
 trace: setup ## everything a result came from: make trace TRIAL=id

@@ -5,15 +5,20 @@ from __future__ import annotations
 import guard
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cli
 from sweep import git, render
 from sweep.errors import BadInput
 from sweep.files import holds, write_atomic
 from sweep.layout import Clone
-from sweep.records import results
+from sweep.records import artifacts, results, store
 from sweep.session import Session
 from sweep.spaces import valuesfile
+from sweep.words import counted
+
+if TYPE_CHECKING:
+    from sweep.ranking import stats
 
 
 def check(session: Session, text: str, rows: list[results.Row]) -> None:
@@ -33,6 +38,19 @@ def write(path: Path, text: str) -> bool:
         return False
     write_atomic(path, text, path.parents[1])
     return True
+
+
+def keep_best(session: Session, choice: stats.Choice, rows: list[results.Row]) -> None:
+    """Remove from the store what `outputs.keep` does not ask for, once the sweep is over."""
+    from sweep.audit import retention
+
+    removed = retention.beyond(session, choice, rows)
+    for outputs in removed:
+        artifacts.remove(session.store_folder, outputs)
+    if removed:
+        size = sum(outputs.size for outputs in removed)
+        trials, keep = counted(len(removed), "trial"), f"outputs: {{keep: {session.settings.outputs.keep}}}"
+        cli.say(f"{session.name}: removed the outputs of {trials} ({size / 1e6:.1f} MB), as `{keep}` says")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -58,7 +76,9 @@ def main(argv: list[str] | None = None) -> int:
     choice = stats.choose(rows, results.objectives(trials)[0], session.engine, budget)
     chosen = [point.trial for point in best.winners(choice, args.top, args.max_cost)]
     said = verdict.sentences(choice, verdict.varied(rows)) if chosen[0] == choice.points[0].trial else []
-    text = best.values(valuesfile.load(session.files).head.data, chosen, said)
+    stored = store.read(session.store_folder, [row.id for row in chosen]).trials
+    left = [trial for trial, found in stored.items() if artifacts.count(found.result)]
+    text = best.values(valuesfile.load(session.files).head.data, chosen, said, left)
     if args.dry_run:
         cli.show_page(text)
         return 0
@@ -67,6 +87,7 @@ def main(argv: list[str] | None = None) -> int:
         changed = write(session.files.best, text)
         if turn:
             turn.commit(f"{session.name}: best: {', '.join(row.id for row in chosen)}")
+    keep_best(session, choice, rows)
     path = session.files.clone.relative(session.files.best)
     cli.say(f"{session.name}: {path}: trial {', '.join(row.id for row in chosen)}{'' if changed else ' (unchanged)'}")
     if args.json:

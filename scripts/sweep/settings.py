@@ -52,6 +52,11 @@ class Results:
 
 
 @dataclass(frozen=True)
+class Outputs:
+    keep: str = "best 1"
+
+
+@dataclass(frozen=True)
 class Gpu:
     count: int = 1
 
@@ -87,6 +92,7 @@ class Settings:
     image: Image = Image()
     data: Data = Data()
     results: Results = Results()
+    outputs: Outputs = Outputs()
     gpu: Gpu = Gpu()
     cluster: ClusterPlace = ClusterPlace()
     local: Local = Local()
@@ -129,6 +135,7 @@ _PARTS: dict[str, type[Any]] = {
     "image": Image,
     "data": Data,
     "results": Results,
+    "outputs": Outputs,
     "gpu": Gpu,
     "cluster": ClusterPlace,
     "local": Local,

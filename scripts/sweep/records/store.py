@@ -42,7 +42,7 @@ MOST_ATTEMPTS = 1000
 LOOKED = ".looked"
 """Its mtime says when a mirror of a store was brought up to date; a store itself is looked at as it is read."""
 
-CACHE_VERSION = 2
+CACHE_VERSION = 3
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ def thinned(metrics: dict[str, Any], wanted: Any) -> dict[str, Any]:
 
 RESULT = (
     "schema_version", "id", "status", "metrics", "objective", "attempt", "started_at", "finished_at", "used_s",
-    "durations", "environment",
+    "durations", "environment", "outputs",
 )  # fmt: skip
 ATTEMPT = (
     "schema_version", "id", "attempt", "sweep", "status", "exit_code", "reason", "started_at", "finished_at", "used_s",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sweep import settings
@@ -35,10 +35,12 @@ def _cost(point: Point) -> float:
     return sum(known) / len(known) if known else float("inf")
 
 
-def values(head: Mapping[str, Any], rows: Sequence[Row], sentences: Sequence[str]) -> str:
+def values(
+    head: Mapping[str, Any], rows: Sequence[Row], sentences: Sequence[str], with_outputs: Collection[str] = ()
+) -> str:
     """The text of best.yaml: the sweep's own settings (`head`, of values.yaml) with `rows` as its only trials.
 
-    A comment says how, by helm alone, and `sentences` why it is the best.
+    A comment says how, by helm alone, and `sentences` why it is the best; `with_outputs` are the trials that left some.
     """
     sweep = head["sweep"]
     shared = settings.of(head).hyperparameters
@@ -51,7 +53,8 @@ def values(head: Mapping[str, Any], rows: Sequence[Row], sentences: Sequence[str
     ]
     for row in rows:
         own = {name: given for name, given in row.hyperparameters.items() if not same.says(shared, name, given)}
-        lines += [f"  # {row.id}: {flow(row.objective)}", f"  - {flow_trial(own, row.seed)}"]
+        left = f"; `make fetch SWEEP={sweep} TRIAL={row.id}` brings what it left" if row.id in with_outputs else ""
+        lines += [f"  # {row.id}: {flow(row.objective)}{left}", f"  - {flow_trial(own, row.seed)}"]
     return "\n".join(lines) + "\n"
 
 

@@ -1,0 +1,57 @@
+"""What the winner left stays and is fetched; what the others left goes once the sweep is over."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.support import TestClone
+
+SAVE = '; import json, os; open(os.environ["OUTPUT_DIR"] + "/model", "w").write(str(x)); '
+PROGRAM = (
+    'import json, os; x = json.load(open(os.environ["HYPERPARAMETERS_FILE"]))["x"]'
+    + SAVE
+    + 'json.dump({"score": x}, open(os.environ["METRICS_FILE"], "w"))'
+)
+
+
+def kept(clone: TestClone) -> list[str]:
+    """Contents of what lies in the store."""
+    return sorted(path.read_text() for path in clone.root.glob("results/trials/*/*/attempts/*/outputs/model"))
+
+
+@pytest.mark.parametrize(("keep", "left"), [("best 1", ["3"]), ("best 2", ["2", "3"]), ("none", [])])
+def test_what_is_kept_is_what_the_values_say(clone: TestClone, tmp_path: Path, keep: str, left: list[str]) -> None:
+    more = {"command": ["python3", "-c", PROGRAM], "outputs": {"keep": keep}}
+    clone.edit({"x": 1}, {"x": 2}, {"x": 3}, **more)
+    clone.run("expand", "toy", "--code", "toy")
+    clone.run("drive", "toy")
+    assert kept(clone) == left
+    if keep == "none":
+        assert "left no outputs" in clone.run("fetch", "toy", "best", code=2)
+        return
+    best = (clone.root / "values" / "toy" / "best.yaml").read_text()
+    assert "make fetch SWEEP=toy TRIAL=" in best
+    ids = {row["hyperparameters"]["x"]: trial for trial, row in clone.rows().items()}
+    clone.run("fetch", "toy", "best", "--to", str(tmp_path / "to"))
+    assert (tmp_path / "to" / "model").read_text() == "3"
+    if keep == "best 1":
+        said = clone.run("fetch", "toy", ids[1][:6], code=2)
+        assert f"its outputs were removed, as `outputs` says; `make reproduce TRIAL={ids[1]}`" in said
+        assert clone.git("status", "--porcelain") == ""
+        # Another sweep has the same trials: its winner is not this one's to judge.
+        clone.edit({"x": 1}, **more, hyperparameters={"gate": str(clone.gate), "more": 1})
+        clone.run("drive", "toy")
+        assert kept(clone) == ["1", "3"]
+
+
+def test_the_files_are_listed_as_data(clone: TestClone) -> None:
+    clone.edit({"x": 5}, command=["python3", "-c", PROGRAM])
+    clone.run("expand", "toy", "--code", "toy")
+    clone.run("drive", "toy")
+    out, _ = clone.start("fetch", "toy", "best", "--dry-run", "--json").communicate(timeout=60)
+    (listed,) = json.loads(out)["files"]
+    assert (listed["path"], listed["bytes"]) == ("model", 1)
+    assert not (clone.root / "out" / "toy" / "outputs").exists()
