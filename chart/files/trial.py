@@ -400,6 +400,7 @@ def parse_trial(text: str | None) -> dict[str, Any]:
             need(isinstance(identity, dict) and isinstance(identity.get(key), kind), f"identity.{key}: missing")
         command = trial["identity"]["command"]
         need(command and all(isinstance(word, str) for word in command), "identity.command: not a list of words")
+        need(isinstance(identity.get("passing", {}), dict), "identity.passing: not an object")  # type: ignore[union-attr]
         return trial
     except ValueError as error:
         raise Stop(BAD_INPUT, f"TRIAL: {error}; render the chart again") from None
@@ -801,6 +802,22 @@ def prepare(options: argparse.Namespace, trial: dict[str, Any], attempt: Attempt
         opened.write(hyperparameters_text(identity["hyperparameters"]))
     usual = {name: value for name, value in usual.items() if name not in identity["env"]}
     return {**{name: value for name, value in os.environ.items() if name != "DATA_DIR"}, **usual, **given}
+
+
+def words_of(identity: dict[str, Any], trial: str, env: dict[str, str], folder: str, scratch: str) -> list[str]:
+    """The words of the command, which runs in `folder`. Where the sweep says how hyperparameters are passed they are in
+    there, and in `env` and a file as it asks for. Raises Stop."""
+    if "passing" not in identity:
+        return list(identity["command"])
+    import passing
+
+    try:
+        return passing.pass_on(identity, trial, env, folder, scratch)
+    except (ValueError, OSError) as error:
+        if isinstance(error, OSError) and error.errno in (*NO_ROOM, errno.ENOSPC, errno.EDQUOT):
+            raise
+        why = in_words(error) if isinstance(error, OSError) else error
+        raise Stop(BAD_INPUT, f"passing: {why}") from None
 
 
 # ---- the command -----------------------------------------------------------------------------------------------------
@@ -1247,8 +1264,9 @@ def train(options: argparse.Namespace, trial: dict[str, Any], attempt: Attempt, 
         unpack(options.code, code_folder)
     if options.data_at:
         place_data(os.path.abspath(options.data), code_folder or os.getcwd(), options.data_at)
-    secret = secret_values(trial["identity"]["env"])
-    command = Command(trial["identity"]["command"], env, code_folder, attempt.folder, secret)
+    identity, scratch = trial["identity"], os.path.abspath(options.scratch)
+    words = words_of(identity, trial["id"], env, code_folder or os.getcwd(), scratch)
+    command = Command(words, env, code_folder, attempt.folder, secret_values(identity["env"]))
     code = command.run(signals, attempt.began + left, max(options.grace - 5, options.grace / 2), attempt.heartbeat)
     judge(command, code, options, trial)
     # The same command would write the same again: what is no result now is none at the next start either.

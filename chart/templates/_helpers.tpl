@@ -36,7 +36,7 @@ helm-sweep/sweep: {{ toJson .Values.sweep }}
 passwd entry. JSON: file name -> text. */}}
 {{- define "helm-sweep.runner.files" -}}
 {{- $files := dict -}}
-{{- range $name := list "trial.py" "outputs.py" }}{{ $_ := set $files $name ($.Files.Get (printf "files/%s" $name)) }}{{ end -}}
+{{- range $name := list "trial.py" "outputs.py" "passing.py" }}{{ $_ := set $files $name ($.Files.Get (printf "files/%s" $name)) }}{{ end -}}
 {{- if eq .Values.code.source "git" -}}
   {{- $_ := set $files "clone.sh" (.Files.Get "files/clone.sh") -}}
   {{- $_ := set $files "passwd" (printf "trial:x:%d:%d::/tmp:/bin/sh\n" (int .Values.security.runAsUser) (int .Values.security.runAsGroup)) -}}
@@ -114,6 +114,7 @@ read (NUL: no process can be given it). Hyperparameters have the schema for it. 
 {{- if and .data.at (not (include "helm-sweep.data.mounted" $)) }}{{ fail "data.at: is set, and data.volume is not; name the volume of the data set" }}{{ end -}}
 {{- if and .queue .suspend }}{{ fail "suspend: must be false with a queue, for Kueue decides when the Jobs start" }}{{ end -}}
 {{- end -}}
+{{- include "helm-sweep.passing.check" . -}}
 {{- include "helm-sweep.names.check" . -}}
 {{- end }}
 
