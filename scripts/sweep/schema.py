@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sweep.vocabulary import OTHER_KEYS, OTHER_VALUES
@@ -12,6 +13,9 @@ from sweep.yamlfile import Document, Key, plain
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
+
+Problem = tuple[tuple[Key, ...], str]
+"""Where it is, and what it is with advice."""
 
 KINDS = {
     "string": "a string",
@@ -35,8 +39,8 @@ def check(doc: Document, schema: dict[str, Any], *, partial: bool = False) -> No
         raise doc.bad(path, problem)
 
 
-def problems(data: Any, schema: dict[str, Any], *, partial: bool = False) -> list[tuple[tuple[Key, ...], str]]:
-    """(path, problem; advice) of all that the schema refuses; see `check`.
+def problems(data: Any, schema: dict[str, Any], *, partial: bool = False) -> list[Problem]:
+    """All that the schema refuses; see `check`.
 
     Advice comes from the schema: its `examples`, its known keys, its enum.
     """
@@ -60,22 +64,37 @@ def fits(value: Any, part: dict[str, Any], root: dict[str, Any]) -> bool:
     if "$ref" in part:
         part = root["definitions"][part["$ref"].rpartition("/")[2]]
     kinds = part.get("type", [])
-    if not part.keys() <= _RULES | _BOUNDS | _WORDS or ("enum" in part and value not in part["enum"]):
-        return False
-    if kinds and not any(_is(value, kind) for kind in ([kinds] if isinstance(kinds, str) else kinds)):
-        return False
+    return (
+        part.keys() <= _RULES | _BOUNDS | _WORDS
+        and ("enum" not in part or value in part["enum"])
+        and (not kinds or any(_is(value, kind) for kind in ([kinds] if isinstance(kinds, str) else kinds)))
+        and _within(value, part)
+        and all(rule is not False and fits(item, rule, root) for item, rule in _parts(value, part))
+    )
+
+
+def _within(value: Any, part: dict[str, Any]) -> bool:
+    """Whether a value keeps the bounds that a schema has for its kind."""
+    match value:
+        case dict():
+            return set(part.get("required", ())) <= value.keys()
+        case list():
+            return bool(len(value) >= part.get("minItems", 0))
+        case str():
+            long = part.get("minLength", 0) <= len(value) <= part.get("maxLength", len(value))
+            return long and re.search(part.get("pattern", ""), value) is not None
+        case int() | float() if not isinstance(value, bool):
+            return bool(part.get("minimum", value) <= value <= part.get("maximum", value))
+    return True
+
+
+def _parts(value: Any, part: dict[str, Any]) -> list[tuple[Any, Any]]:
+    """What is in a value, with what a schema asks of it."""
     if isinstance(value, list):
-        items = part.get("items", {})
-        return len(value) >= part.get("minItems", 0) and all(fits(item, items, root) for item in value)
+        return [(item, part.get("items", {})) for item in value]
     if isinstance(value, dict):
-        parts = [(below, rule) for key, below in value.items() for rule in _rules_of(key, part)]
-        missing = set(part.get("required", ())) - value.keys()
-        return not missing and all(rule is not False and fits(below, rule, root) for below, rule in parts)
-    if isinstance(value, str):
-        long = part.get("minLength", 0) <= len(value) <= part.get("maxLength", len(value))
-        return long and re.search(part.get("pattern", ""), value) is not None
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return not number or part.get("minimum", value) <= value <= part.get("maximum", value)
+        return [(item, rule) for key, item in value.items() for rule in _rules_of(key, part)]
+    return []
 
 
 def _rules_of(key: str, part: dict[str, Any]) -> list[Any]:
@@ -92,46 +111,95 @@ def _is(value: Any, kind: str) -> bool:
     return isinstance(value, _KINDS[kind])
 
 
-def _problems(error: ValidationError) -> Iterator[tuple[tuple[Key, ...], str]]:
-    """(path, problem; advice) of one schema error; an unknown key is the problem of that key, one each."""
-    path, rule, schema = tuple(error.absolute_path), error.validator, error.schema
-    value: Any = error.instance
-    rule_value: Any = error.validator_value
+@dataclass(frozen=True)
+class _Refusal:
+    """What one rule of the schema refuses."""
+
+    rule: str
+    value: Any
+    wanted: Any
+    """What the schema has for the rule: of `minimum`, the number."""
+    schema: dict[str, Any]
+    """The part that has the rule."""
+    message: str
+    """The validator's own."""
+
+    @property
+    def advice(self) -> str:
+        if self.schema.get("examples"):
+            return f"; write {plain(self.schema['examples'][0])}"
+        return f", as in {plain(self.schema['default'])}" if self.schema.get("default") else ""
+
+
+def _problems(error: ValidationError) -> Iterator[Problem]:
+    """All that one error of the validator says is wrong: of an unknown key it is that key's, one each."""
+    path, schema = tuple(error.absolute_path), error.schema
     assert isinstance(schema, dict)
-    advice = f"; write {plain(schema['examples'][0])}" if schema.get("examples") else ""
-    if not advice and schema.get("default"):
-        advice = f", as in {plain(schema['default'])}"
-    if "propertyNames" in error.schema_path:
-        yield (*path, value), f"not a name for it; {schema['description']}"
+    rule = "propertyNames" if "propertyNames" in error.schema_path else str(error.validator)
+    refusal = _Refusal(rule, error.instance, error.validator_value, schema, error.message)
+    if rule == "propertyNames":
+        yield (*path, refusal.value), f"not a name for it; {schema['description']}"
     elif rule == "additionalProperties":
-        known, patterns = list(schema.get("properties", {})), list(schema.get("patternProperties", {}))
-        for key in value:
-            if key not in known and not any(re.search(pattern, key) for pattern in patterns):
-                yield (*path, key), f"unknown key; {_hint(key, known, [f'what matches {one}' for one in patterns])}"
+        yield from (((*path, key), problem) for key, problem in _unknown_keys(refusal))
     elif rule == "required":
-        for key in rule_value:
-            if key not in value:
-                yield path, f"{key} is missing; write `{key}: {plain(_example(key, value, schema))}`"
-    elif rule == "type":
-        due = [KINDS[kind] for kind in ([rule_value] if isinstance(rule_value, str) else rule_value) if kind != "null"]
-        yield path, f"{describe(value)}, {', '.join(due[:-1])}{' or ' if due[1:] else ''}{due[-1]} is due{advice}"
-    elif rule == "enum":
-        words = [str(item) for item in rule_value]
-        near = [word for word in OTHER_VALUES.get(str(value), ()) if word.partition(",")[0] in words]
-        near = near or difflib.get_close_matches(str(value), words, 1)
-        hint = f"did you mean {near[0]}?" if near else "write one of them"
-        yield path, f"{_show(value)} is not one of {', '.join(map(str, rule_value))}; {hint}"
-    elif rule in ("minimum", "maximum", "exclusiveMinimum"):
-        word = {"minimum": "at least", "maximum": "at most", "exclusiveMinimum": "more than"}[str(rule)]
-        yield path, f"{_show(value)} is out of bounds; write {word} {rule_value}"
-    elif rule in ("minItems", "minLength", "minProperties"):
-        yield path, f"it is empty{advice or '; fill it'}"
-    elif rule == "not":
-        yield path, str(schema["description"])
-    elif rule == "pattern":
-        yield path, f"{_show(value)} does not match {rule_value}{advice or '; write what does'}"
+        for key in (key for key in refusal.wanted if key not in refusal.value):
+            yield path, f"{key} is missing; write `{key}: {plain(_example(key, refusal.value, schema))}`"
     else:
-        yield path, " ".join(error.message.split()) + advice
+        yield path, _WORDING.get(rule, _as_it_says)(refusal)
+
+
+def _unknown_keys(refusal: _Refusal) -> Iterator[tuple[Key, str]]:
+    known, patterns = list(refusal.schema.get("properties", {})), list(refusal.schema.get("patternProperties", {}))
+    for key in refusal.value:
+        if key not in known and not any(re.search(pattern, key) for pattern in patterns):
+            yield key, f"unknown key; {_hint(key, known, [f'what matches {pattern}' for pattern in patterns])}"
+
+
+def _wrong_kind(refusal: _Refusal) -> str:
+    kinds = [refusal.wanted] if isinstance(refusal.wanted, str) else refusal.wanted
+    due = [KINDS[kind] for kind in kinds if kind != "null"]
+    return (
+        f"{describe(refusal.value)}, {', '.join(due[:-1])}{' or ' if due[1:] else ''}{due[-1]} is due{refusal.advice}"
+    )
+
+
+def _not_in_list(refusal: _Refusal) -> str:
+    value, words = str(refusal.value), [str(item) for item in refusal.wanted]
+    near = [word for word in OTHER_VALUES.get(value, ()) if word.partition(",")[0] in words]
+    near = near or difflib.get_close_matches(value, words, 1)
+    hint = f"did you mean {near[0]}?" if near else "write one of them"
+    return f"{_show(refusal.value)} is not one of {', '.join(words)}; {hint}"
+
+
+def _out_of_bounds(refusal: _Refusal) -> str:
+    word = {"minimum": "at least", "maximum": "at most", "exclusiveMinimum": "more than"}[refusal.rule]
+    return f"{_show(refusal.value)} is out of bounds; write {word} {refusal.wanted}"
+
+
+def _empty(refusal: _Refusal) -> str:
+    return f"it is empty{refusal.advice or '; fill it'}"
+
+
+def _no_match(refusal: _Refusal) -> str:
+    return f"{_show(refusal.value)} does not match {refusal.wanted}{refusal.advice or '; write what does'}"
+
+
+def _forbidden(refusal: _Refusal) -> str:
+    return str(refusal.schema["description"])
+
+
+def _as_it_says(refusal: _Refusal) -> str:
+    return " ".join(refusal.message.split()) + refusal.advice
+
+
+_WORDING: dict[str, Callable[[_Refusal], str]] = {
+    "type": _wrong_kind,
+    "enum": _not_in_list,
+    **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum"), _out_of_bounds),
+    **dict.fromkeys(("minItems", "minLength", "minProperties"), _empty),
+    "pattern": _no_match,
+    "not": _forbidden,
+}
 
 
 def _hint(key: str, known: list[str], others: list[str]) -> str:
