@@ -60,7 +60,7 @@ class JobState(Protocol):
     """What an engine knows of a trial's Job."""
 
     @property
-    def condition(self) -> str: ...  # Pending | Running | Complete | Failed
+    def condition(self) -> str: ...  # Pending | Running | Complete | Failed; "" for no Job
     @property
     def reason(self) -> str: ...
     @property
@@ -73,17 +73,30 @@ class JobState(Protocol):
     def image_id(self) -> str: ...
 
 
+@dataclass(frozen=True)
+class NoJob:
+    """The state of a trial that has no Job, as far as is known."""
+
+    condition: str = ""
+    reason: str = ""
+    queued_s: float | None = None
+    attempts: int = 0
+    node: str = ""
+    image_id: str = ""
+
+
 def objectives(trials: Sequence[Trial]) -> list[Objective]:
     """The sweep's objectives, the one that ranks first. Raises BadInput when there is no trial."""
     if not trials:
         raise BadInput("trials: the sweep has none; run `make sweep`, or add one to its values.yaml")
-    told = trials[0].objective
-    return [Objective(one["metric"], one["direction"]) for one in (told if isinstance(told, list) else [told])]
+    given = trials[0].objective
+    each = given if isinstance(given, list) else [given]
+    return [Objective(objective["metric"], objective["direction"]) for objective in each]
 
 
 def objective_metrics(trials: Sequence[Trial]) -> list[str]:
     """Their names; none when there is no trial."""
-    return [one.metric for one in objectives(trials)] if trials else []
+    return [objective.metric for objective in objectives(trials)] if trials else []
 
 
 def merge(
@@ -102,7 +115,8 @@ def merge(
     rows = []
     for trial in trials:
         stored = snapshot.trials.get(trial.id, Stored())
-        row = _row(trial, stored, known.get(trial.id), states.get(trial.id), engine)
+        before = known.get(trial.id) or Row(trial.id, "missing", {})
+        row = _row(trial, stored, before, states.get(trial.id, NoJob()), engine)
         rows.append(_with_gpu_seconds(row, stored, trial.gpus))
     listed = {row.id for row in rows}
     points = {same.anywhere(row) for row in rows}
@@ -117,54 +131,56 @@ def merge(
     return sorted(rows + elsewhere, key=lambda row: row.id)
 
 
-def _row(trial: Trial, stored: Stored, old: Row | None, state: JobState | None, engine: str) -> Row:
+def _row(trial: Trial, stored: Stored, old: Row, job: JobState, engine: str) -> Row:
+    """`old`: the row that the table had, or an empty one."""
     identity = trial.identity
-    queued = next((one.queued_s for one in (state, old) if one and one.queued_s is not None), None)
     row = Row(
         id=trial.id,
         status="missing",
         hyperparameters=identity["hyperparameters"],
         seed=identity["seed"],
         engine=engine,
-        attempts=max(len(stored.attempts), state.attempts if state else 0) or (old.attempts if old else 0),
-        queued_s=queued,
-        **_remembered(old),
+        attempts=max(len(stored.attempts), job.attempts) or old.attempts,
+        queued_s=old.queued_s if job.queued_s is None else job.queued_s,
         code=identity["code"],
         image=identity["image"],
-        image_id=next((_text(one.image_id) for one in (state, old) if one and one.image_id), ""),
+        image_id=_text(job.image_id or old.image_id),
         data=identity["data"],
-        more=old.more if old else {},
+        more=old.more,
     )
+    row = replace(row, **{name: getattr(old, name) for name in GPU_SECONDS})
     if stored.result:
         return _with_result(row, stored.result, stored.attempts, trial)
-    if old and old.status in FINAL:
+    if old.status in FINAL:
         value = old.metrics.get(objectives([trial])[0].metric)
-        return replace(old, store="missing", objective=value, queued_s=queued)
-    if old and old.status == "failed" and not state and not stored.attempts:
+        return replace(old, store="missing", objective=value, queued_s=row.queued_s)
+    if old.status == "failed" and not job.condition and not stored.attempts:
         return old
     last = stored.attempts[-1].record if stored.attempts else {}
-    row = replace(
-        row, node=_text(last.get("node")) or _text(state and state.node), commit=_commit(last) if last else ""
-    )
-    if state and state.condition == "Complete":
-        return replace(row, reason="its Job is complete, but the store has no valid result of it")
-    if state and state.condition != "Failed":
-        return replace(row, status="running" if state.condition == "Running" else "pending")
-    if state or last.get("status") == "failed":
-        return replace(row, status="failed", reason=_reason(last, state))
-    return row
+    node = _text(last.get("node")) or _text(job.node)
+    status, reason = _standing(last, job)
+    return replace(row, status=status, reason=reason, node=node, commit=_commit(last) if last else "")
 
 
-def _reason(last: dict[str, Any], state: JobState | None) -> str:
+def _standing(last: dict[str, Any], job: JobState) -> tuple[str, str]:
+    """(status, reason) of a trial without a result, by its Job and the record of its last attempt."""
+    if job.condition == "Failed" or (not job.condition and last.get("status") == "failed"):
+        return "failed", _reason(last, job)
+    if job.condition == "Complete":
+        return "missing", "its Job is complete, but the store has no valid result of it"
+    return {"": "missing", "Running": "running"}.get(job.condition, "pending"), ""
+
+
+def _reason(last: dict[str, Any], job: JobState) -> str:
     """Why a trial failed: what its last attempt wrote down, or what the engine knows where that says more."""
-    written, told = _text(last.get("reason")), _text(state and state.reason)
-    return told if written in told else written
+    written, seen = _text(last.get("reason")), _text(job.reason)
+    return seen if written in seen else written
 
 
 def _with_result(row: Row, result: dict[str, Any], attempts: Sequence[Attempt], trial: Trial) -> Row:
     environment = result["environment"]
     metrics = {name: value for name, value in result["metrics"].items() if value is not None}
-    record = next((made.record for made in attempts if made.name == result["attempt"]), {})
+    record = next((attempt.record for attempt in attempts if attempt.name == result["attempt"]), {})
     return replace(
         row,
         status=result["status"],
@@ -189,27 +205,25 @@ def booked(row: Row | None, stored: Stored, gpus: int | None = None) -> list[Boo
     if stored.attempts or (stored.result and (row is None or gpus is not None)):
         over = row is not None and row.status == "failed" and row.attempts >= len(stored.attempts)
         return booking.book(stored, over=over, gpus=gpus or 0)
-    if row is None:
-        return []
+    return _remembered(row, stored) if row else []
+
+
+def _remembered(row: Row, stored: Stored) -> list[Booked]:
+    """What a row remembers of attempts whose records are gone."""
     spent = {cause: round(1000 * (getattr(row, f"gpu_seconds_{cause}") or 0)) for cause in booking.CAUSES}
     trained = (row.setup_s or 0) + (row.train_s or 0) if row.status in FINAL else 0.0
-    took = sum(one.milliseconds for one in booking.book(stored)) if stored.result else round(1000 * trained)
+    took = sum(booked.milliseconds for booked in booking.book(stored)) if stored.result else round(1000 * trained)
     useful = Booked("useful", took, spent.pop("useful"), row.attempts)
     return [useful, *(Booked(cause, 0, gpu_seconds, 0) for cause, gpu_seconds in spent.items() if gpu_seconds)]
-
-
-def _remembered(old: Row | None) -> dict[str, Any]:
-    """The columns GPU_SECONDS as they were."""
-    return {name: getattr(old, name, None) for name in GPU_SECONDS}
 
 
 def _with_gpu_seconds(row: Row, stored: Stored, gpus: int) -> Row:
     """The columns GPU_SECONDS, where there is more than the row remembers."""
     if not stored.attempts and not stored.result:
         return row
-    spent = booking.by_cause(booked(row, stored, gpus), lambda one: one.gpu_milliseconds)
-    told = zip(GPU_SECONDS, (sum(spent.values()), *spent.values()), strict=True)
-    columns: dict[str, Any] = {name: milliseconds / 1000 for name, milliseconds in told}
+    spent = booking.by_cause(booked(row, stored, gpus), lambda booked: booked.gpu_milliseconds)
+    totals = zip(GPU_SECONDS, (sum(spent.values()), *spent.values()), strict=True)
+    columns: dict[str, Any] = {name: milliseconds / 1000 for name, milliseconds in totals}
     return replace(row, **columns)
 
 
@@ -254,8 +268,8 @@ def _table(rows: Sequence[Row], metrics: Sequence[str], names: Sequence[str], lo
     """The table with these columns, and reasons of at most `longest` characters; nothing where it is too large."""
     header = [*(f"metric.{cells.name(name)}" for name in metrics), *(f"hp.{cells.name(name)}" for name in names)]
     more = sorted({name for row in rows for name in row.more})
-    made = io.BytesIO()
-    longest_line = made.write(cells.line([*BEFORE, *header, *NUMBERS, *TEXTS, *map(cells.name, more)]).encode())
+    table = io.BytesIO()
+    longest_line = table.write(cells.line([*BEFORE, *header, *NUMBERS, *TEXTS, *map(cells.name, more)]).encode())
     values = 0
     for row in rows:
         numbers = [row.objective, *map(row.metrics.get, metrics), *map(row.hyperparameters.get, names)]
@@ -265,10 +279,10 @@ def _table(rows: Sequence[Row], metrics: Sequence[str], names: Sequence[str], lo
         before, after = (map(cells.text, some) for some in ([row.id, row.status, row.store, row.engine], about))
         rest = (cells.text(row.more.get(name, "")) for name in more)
         line = cells.line([str(CSV_VERSION), *before, *map(cells.value, numbers), *after, *rest]).encode()
-        longest_line = max(longest_line, made.write(line))
-        if made.tell() > LARGEST_BYTES or values > MOST_VALUES or longest_line > LONGEST_ROW:
+        longest_line = max(longest_line, table.write(line))
+        if table.tell() > LARGEST_BYTES or values > MOST_VALUES or longest_line > LONGEST_ROW:
             return b""
-    return made.getvalue()
+    return table.getvalue()
 
 
 def left_out(rows: Iterable[Row], data: bytes) -> str:
@@ -334,5 +348,5 @@ def put(path: Path, data: bytes) -> bool:
 
 def counts(rows: Iterable[Row]) -> dict[str, int]:
     """Status -> number of trials, in the order of STATUSES, those that occur."""
-    found = [row.status for row in rows]
-    return {status: found.count(status) for status in STATUSES if status in found}
+    statuses = [row.status for row in rows]
+    return {status: statuses.count(status) for status in STATUSES if status in statuses}
