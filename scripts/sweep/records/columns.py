@@ -35,6 +35,7 @@ TEXTS = ("node", "gpu", "reason", "commit", "code", "image", "image_id", "data")
 TEXT_COLUMNS = ("id", "status", "store", "engine", *TEXTS)
 NEEDED = ("schema_version", "id", "status", "seed")
 """Columns without which a row says nothing. Others that an older helm-sweep did not write are unknown."""
+KNOWN = {*NEEDED, "objective", *TEXT_COLUMNS, *NUMBERS}
 
 
 @dataclass(frozen=True)
@@ -124,35 +125,43 @@ def columns(names: list[str]) -> Columns:
         raise ValueError(f"the header lacks {', '.join(missing)}")
     if twice := sorted(column for column, count in Counter(names).items() if count > 1):
         raise ValueError(f"the header has {', '.join(twice)} twice")
-    known = {*NEEDED, "objective", *TEXT_COLUMNS, *NUMBERS}
-    named = [(place, name) for place, name in enumerate(names) if name not in known]
+    named = [(place, name) for place, name in enumerate(names) if name not in KNOWN]
     more = [(place, cells.name_of(name)) for place, name in named if not name.startswith(("metric.", "hp."))]
     if len(more) > MOST_UNKNOWN:
         raise ValueError(f"{len(more):,} columns that are not known here, more than {MOST_UNKNOWN}")
-    metrics, hyperparameters = (
-        [(place, cells.name_of(name[len(prefix) :])) for place, name in named if name.startswith(prefix)]
-        for prefix in ("metric.", "hp.")
-    )
-    return Columns(names, metrics, hyperparameters, more)
+    return Columns(names, _below("metric.", named), _below("hp.", named), more)
+
+
+def _below(prefix: str, named: list[tuple[int, str]]) -> list[tuple[int, str]]:
+    return [(place, cells.name_of(name.removeprefix(prefix))) for place, name in named if name.startswith(prefix)]
 
 
 def row_of(header: Columns, line: list[str]) -> Row:
     if len(line) != len(header.all):
         raise ValueError(f"{len(line)} cells under a header of {len(header.all)}")
     given = dict(zip(header.all, line, strict=True))
-    version = given["schema_version"]
-    if not (version.isdecimal() and len(version) < 6 and int(version)):
-        raise ValueError(f"schema_version {version[:20]!r}, expected a number from 1")
-    if not ID.fullmatch(given["id"]):
-        raise ValueError(f"id {given['id'][:100]!r} is none")
-    if given["status"] not in STATUSES:
-        newer = f" (it is of a newer helm-sweep, {version})" if int(version) > CSV_VERSION else ""
-        raise ValueError(f"status {given['status'][:20]!r} is none of {', '.join(STATUSES)}{newer}")
-    made: dict[str, Any] = {name: sys.intern(cells.text_of(given[name])) for name in TEXT_COLUMNS if name in given}
+    _check(given)
+    texts: dict[str, Any] = {name: sys.intern(cells.text_of(given[name])) for name in TEXT_COLUMNS if name in given}
     numbers = {name: cells.value_of(given[name]) for name in ("objective", *NUMBERS) if given.get(name)}
-    metrics = {name: cells.value_of(line[place]) for place, name in header.metrics if line[place]}
+    metrics, hyperparameters = _values(header.metrics, line), _values(header.hyperparameters, line)
     if not all(is_number(value) for value in (*numbers.values(), *metrics.values())):
         raise ValueError("a number is due where there is none")
-    hyperparameters = {name: cells.value_of(line[place]) for place, name in header.hyperparameters if line[place]}
     more = {name: cells.text_of(line[place]) for place, name in header.more}
-    return Row(**made, **numbers, metrics=metrics, hyperparameters=hyperparameters, more=more)
+    return Row(**texts, **numbers, metrics=metrics, hyperparameters=hyperparameters, more=more)
+
+
+def _check(given: dict[str, str]) -> None:
+    """Raise ValueError for cells that would make no row."""
+    version, id, status = given["schema_version"], given["id"], given["status"]
+    if not (version.isdecimal() and len(version) < 6 and int(version)):
+        raise ValueError(f"schema_version {version[:20]!r}, expected a number from 1")
+    if not ID.fullmatch(id):
+        raise ValueError(f"id {id[:100]!r} is none")
+    if status not in STATUSES:
+        newer = f" (it is of a newer helm-sweep, {version})" if int(version) > CSV_VERSION else ""
+        raise ValueError(f"status {status[:20]!r} is none of {', '.join(STATUSES)}{newer}")
+
+
+def _values(columns: list[tuple[int, str]], line: list[str]) -> dict[str, Any]:
+    """What a row has of these columns."""
+    return {name: cells.value_of(line[place]) for place, name in columns if line[place]}
