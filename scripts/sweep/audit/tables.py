@@ -73,11 +73,16 @@ def everywhere(clone: Clone, sweep: str = "") -> Iterator[Table]:
         seen.add(key)
         yield Table(name, first.get(key, ""), data, True, age.get(key, -1))
     older = [key for key in dict.fromkeys((name, version.blob) for name, version in versions) if key not in seen]
-    for at in range(0, len(older), BATCH):
-        held = git.blobs(clone.root, (blob for _, blob in older[at : at + BATCH]))
-        for name, blob in older[at : at + BATCH]:
-            if blob in held:
-                yield Table(name, first[name, blob], held[blob], False, age[name, blob])
+    for (name, blob), data in _contents(clone, older):
+        yield Table(name, first[name, blob], data, False, age[name, blob])
+
+
+def _contents(clone: Clone, tables: list[tuple[str, str]]) -> Iterator[tuple[tuple[str, str], bytes]]:
+    """Those of (sweep, blob) that Git has, with their bytes."""
+    for at in range(0, len(tables), BATCH):
+        batch = tables[at : at + BATCH]
+        held = git.blobs(clone.root, (blob for _, blob in batch))
+        yield from (((name, blob), held[blob]) for name, blob in batch if blob in held)
 
 
 def find(clone: Clone, beginning: str, sweep: str = "") -> tuple[list[tuple[Table, Row]], list[str]]:
@@ -88,9 +93,9 @@ def find(clone: Clone, beginning: str, sweep: str = "") -> tuple[list[tuple[Tabl
     problems: list[str] = []
     found: dict[tuple[str, str], tuple[Table, Row]] = {}
     for table in everywhere(clone, sweep):
-        wanted = {one for one in table.ids if one.startswith(beginning)}
-        problems += [table.problem] if wanted and table.problem else []
-        for one in wanted - {id for name, id in found if name == table.sweep}:
-            if row := table.rows.get(one):
-                found[table.sweep, one] = (table, row)
+        ids = {id for id in table.ids if id.startswith(beginning)}
+        problems += [table.problem] if ids and table.problem else []
+        for id in ids - {id for name, id in found if name == table.sweep}:
+            if row := table.rows.get(id):
+                found[table.sweep, id] = (table, row)
     return list(found.values()), problems

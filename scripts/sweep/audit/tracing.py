@@ -12,6 +12,7 @@ from typing import Any
 
 from sweep import code, git, yamlfile
 from sweep.audit import storage, tables
+from sweep.audit.tables import Table
 from sweep.errors import BadInput
 from sweep.files import holds
 from sweep.layout import Clone, Kit
@@ -111,41 +112,78 @@ def _show(commit: str, path: str) -> str:
     return f"git show {shlex.quote(f'{commit}:{path}')}"
 
 
+@dataclass(frozen=True)
+class _Known:
+    """What tables and stores have of one trial."""
+
+    id: str
+    rows: list[tuple[Table, Row]]
+    """Of every sweep that has one, the newest first."""
+    stored: Stored
+    store: str
+
+    @property
+    def last(self) -> Row:
+        """Its newest row, an empty one for a trial that was never collected."""
+        return self.rows[0][1] if self.rows else Row(self.id, "missing", {})
+
+    @property
+    def record(self) -> Mapping[str, Any]:
+        """attempt.json of the attempt that made the result, else of the newest one."""
+        name = str((self.stored.result or {}).get("attempt", ""))
+        records = {attempt.name: attempt.record for attempt in self.stored.attempts}
+        return records.get(name) or next(reversed(records.values()), {})
+
+    @property
+    def commit(self) -> str:
+        """The one that it ran from, "" where none is recorded."""
+        commit = str(booking.provenance(self.record).get("commit") or self.last.commit or "")
+        return "" if commit == "unknown" else commit
+
+    @property
+    def sweeps(self) -> list[str]:
+        """All that may list it."""
+        names = dict.fromkeys([str(self.record.get("sweep") or ""), *(table.sweep for table, _ in self.rows)])
+        return [name for name in names if name]
+
+
 def of(clone: Clone, beginning: str, sweep: str = "") -> Trace:
     """Trace the one trial whose id begins so. Raises BadInput where it is none, or several."""
-    found, problems = tables.find(clone, beginning, sweep)
-    kept, where = _stored(clone, beginning, {row.id for _, row in found})
-    ids = {row.id for _, row in found} | kept.keys()
-    if len(ids) != 1:
-        raise BadInput(_not_one(beginning, sorted(ids), sweep, problems))
-    (trial,) = ids
-    table, row = found[0] if found else (None, None)
-    stored = kept.get(trial, Stored())
-    record = _record(stored)
-    told = booking.provenance(record)
-    commit = str(told.get("commit") or (row.commit if row else "") or "")
-    commit = "" if commit == "unknown" else commit
-    named = dict.fromkeys([str(record.get("sweep") or ""), *(made.sweep for made, _ in found)])
-    listed = [name for name in named if name]
-    source = _source(clone, row, listed, [commit, *(made.commit for made, _ in found)])
+    known, problems = _known(clone, beginning, sweep)
+    table, row = known.rows[0] if known.rows else (None, None)
+    commit, provenance = known.commit, booking.provenance(known.record)
+    source = _source(clone, row, known.sweeps, [commit, *(table.commit for table, _ in known.rows)])
     return Trace(
-        id=trial,
+        id=known.id,
         row=row,
         table=f"values/{table.sweep}/results.csv" if table else "",
         table_commit=table.commit if table else "",
-        sweeps=[made.sweep for made, _ in found] or listed,
+        sweeps=[table.sweep for table, _ in known.rows] or known.sweeps,
         commit=commit,
-        author=str(told.get("author") or _author(clone, commit)),
-        dirty=bool(told.get("dirty")),
-        round=told.get("round") or _round(source),
+        author=str(provenance.get("author") or _author(clone, commit)),
+        dirty=bool(provenance.get("dirty")),
+        round=provenance.get("round") or _round(source),
         source=source,
-        code=_code(clone, row.code if row else "", source),
-        engine=str(record.get("engine") or (row.engine if row else "")),
-        metrics=(stored.result or {}).get("metrics") or (row.metrics if row else {}),
-        store=str(where.get(trial, "")),
-        attempts=[_attempt(one.attempt, one.cause) for one in results.booked(row, stored) if one.attempt],
+        code=_code(clone, known.last.code, source),
+        engine=str(known.record.get("engine") or known.last.engine),
+        metrics=(known.stored.result or {}).get("metrics") or known.last.metrics,
+        store=known.store,
+        attempts=[
+            _attempt(booked.attempt, booked.cause) for booked in results.booked(row, known.stored) if booked.attempt
+        ],
         problems=problems,
     )
+
+
+def _known(clone: Clone, beginning: str, sweep: str) -> tuple[_Known, list[str]]:
+    """All of the one trial whose id begins so, and which tables cannot be read. Raises BadInput as `of` does."""
+    rows, problems = tables.find(clone, beginning, sweep)
+    stored, stores = _stored(clone, beginning, {row.id for _, row in rows})
+    ids = {row.id for _, row in rows} | stored.keys()
+    if len(ids) != 1:
+        raise BadInput(_not_one(beginning, sorted(ids), sweep, problems))
+    (id,) = ids
+    return _Known(id, rows, stored.get(id, Stored()), str(stores.get(id, ""))), problems
 
 
 def _round(source: Source | None) -> int | None:
@@ -185,13 +223,6 @@ def _stored(clone: Clone, beginning: str, known: set[str]) -> tuple[dict[str, St
             if (found.result or found.attempts) and trial not in kept:
                 kept[trial], where[trial] = found, folder
     return kept, where
-
-
-def _record(stored: Stored) -> Mapping[str, Any]:
-    """attempt.json of the attempt that made the result, else of the newest one."""
-    made = (stored.result or {}).get("attempt")
-    records = [attempt.record for attempt in stored.attempts]
-    return next((attempt.record for attempt in stored.attempts if attempt.name == made), records[-1] if records else {})
 
 
 def _attempt(attempt: Attempt, cause: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sweep.ranking import noise, stats
+from sweep.ranking.noise import Floats
 from sweep.records.results import Objective, Row
 
 
@@ -35,22 +36,29 @@ def front(rows: Iterable[Row], objectives: Sequence[Objective], engine: str, bud
     A point beats another that is no better in any objective and worse in one; equal points both stay. Replicates are
     pooled; a point that diverged with a seed, or lacks an objective, takes no part.
     """
-    found = stats.points(rows, objectives[0], engine, budget)
-    parted = []
-    for point in (point for point in found if point.budget == found[0].budget and not point.diverged):
-        if good := [row for row in point.rows if all(one.metric in row.metrics for one in objectives)]:
-            parted.append((point, good))
-    if not parted:
+    points = stats.points(rows, objectives[0], engine, budget)
+    named = [point for point in points if point.budget == points[0].budget and not point.diverged]
+    known = [(point, whole) for point in named if (whole := _with_all(point.rows, objectives))]
+    if not known:
         return Front(tuple(objectives), ())
     columns = [
-        noise.adjusted([{row.seed: row.metrics[one.metric] for row in good} for _, good in parted])
-        for one in objectives
+        noise.adjusted([{row.seed: row.metrics[objective.metric] for row in whole} for _, whole in known])
+        for objective in objectives
     ]
-    scores = np.array([[one.sign * value for value in column] for one, column in zip(objectives, columns, strict=True)])
-    scores = scores.T  # (points, objectives), more is better
-    kept: list[Best] = []
-    beaten: list[Best] = []
-    for (point, _), score, *values in zip(parted, scores, *columns, strict=True):
-        behind = ((scores >= score).all(1) & (scores > score).any(1)).any()
-        (beaten if behind else kept).append(Best(point, tuple(values)))
-    return Front(tuple(objectives), tuple(kept), tuple(beaten))
+    best = [Best(point, values) for (point, _), values in zip(known, zip(*columns, strict=True), strict=True)]
+    beaten = _beaten(np.array(columns).T * [objective.sign for objective in objectives])
+    return Front(
+        tuple(objectives),
+        tuple(point for point, behind in zip(best, beaten, strict=True) if not behind),
+        tuple(point for point, behind in zip(best, beaten, strict=True) if behind),
+    )
+
+
+def _with_all(rows: Iterable[Row], objectives: Sequence[Objective]) -> list[Row]:
+    """The rows that have a value of every objective."""
+    return [row for row in rows if all(objective.metric in row.metrics for objective in objectives)]
+
+
+def _beaten(scores: Floats) -> list[bool]:
+    """Of each row of (points, objectives), where more is better, whether another beats it."""
+    return [bool(((scores >= score).all(1) & (scores > score).any(1)).any()) for score in scores]
