@@ -100,9 +100,9 @@ def pooled(points: Sequence[Values]) -> Noise | None:
     if not df:
         return None
     power = exponent(value for values in points for value in values.values())
-    rest = [one for values in points for one in _deviations(values, power).values()]
+    rest = [value for values in points for value in _deviations(values, power).values()]
     finer = exponent(rest)
-    squares = math.fsum(scaled(one, -finer) ** 2 for one in rest)
+    squares = math.fsum(scaled(value, -finer) ** 2 for value in rest)
     return Noise(scaled(math.sqrt(squares / df), power + finer), df)
 
 
@@ -121,16 +121,11 @@ def layout(points: Sequence[Values]) -> Layout:
     so that seeds which do nothing, or that few points have, move nobody. Where all points have all seeds the rest is
     the residual of the balanced layout, and no point moves against another.
     """
-    replicated = [values for values in points if len(values) > 1]
-    seeds = shared_seeds(replicated)
-    known = set(seeds)
-    replicated = [kept for values in replicated if len(kept := {s: v for s, v in values.items() if s in known}) > 1]
+    seeds = shared_seeds(values for values in points if len(values) > 1)
+    replicated = _replicated(points, seeds)
     if len(replicated) < 2:
         return Layout()
-    power = exponent(value for values in replicated for value in values.values())
-    rest = [_deviations(values, power) for values in replicated]
-    finer = exponent(one for values in rest for one in values.values())
-    there, table = tabulated([{seed: scaled(one, -finer) for seed, one in values.items()} for values in rest], seeds)
+    there, table, power = _residuals(replicated, seeds)
     count = there.sum(1, keepdims=True)
     # The normal equations of the seeds, with the points taken out.
     matrix = np.diag(there.sum(0)) - (there / count).T @ there
@@ -145,12 +140,28 @@ def layout(points: Sequence[Values]) -> Layout:
         return Layout()
     variance = max(0.0, float((table**2).sum()) - reduction) / df
     common = max(0.0, (reduction - rank * variance) / float(np.trace(matrix)))
-    noise = Noise(scaled(math.sqrt(variance), power + finer), df)
+    noise = Noise(scaled(math.sqrt(variance), power), df)
     if not common:
         return Layout(noise)
     effects = axes @ (along / (sizes + variance / common))
-    by_seed = {seed: scaled(float(one), power + finer) for seed, one in zip(seeds, effects, strict=True)}
-    return Layout(noise, scaled(math.sqrt(common), power + finer), by_seed)
+    by_seed = {seed: scaled(float(effect), power) for seed, effect in zip(seeds, effects, strict=True)}
+    return Layout(noise, scaled(math.sqrt(common), power), by_seed)
+
+
+def _replicated(points: Iterable[Values], seeds: Collection[int]) -> list[Values]:
+    """The points that have several of these seeds, with no others."""
+    known = set(seeds)
+    kept = [{seed: value for seed, value in values.items() if seed in known} for values in points]
+    return [values for values in kept if len(values) > 1]
+
+
+def _residuals(points: Sequence[Values], seeds: Sequence[int]) -> tuple[Floats, Floats, int]:
+    """(points, seeds) twice: which there are, and their deviations from the points' means over 2^power; power."""
+    power = exponent(value for values in points for value in values.values())
+    rest = [_deviations(values, power) for values in points]
+    finer = exponent(value for values in rest for value in values.values())
+    small = [{seed: scaled(value, -finer) for seed, value in values.items()} for values in rest]
+    return *tabulated(small, seeds), power + finer
 
 
 def shared_seeds(points: Iterable[Values]) -> list[int]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sweep.ranking import noise, stats
 from sweep.ranking.noise import Floats
@@ -47,11 +49,7 @@ def front(rows: Iterable[Row], objectives: Sequence[Objective], engine: str, bud
     ]
     best = [Best(point, values) for (point, _), values in zip(known, zip(*columns, strict=True), strict=True)]
     beaten = _beaten(np.array(columns).T * [objective.sign for objective in objectives])
-    return Front(
-        tuple(objectives),
-        tuple(point for point, behind in zip(best, beaten, strict=True) if not behind),
-        tuple(point for point, behind in zip(best, beaten, strict=True) if behind),
-    )
+    return Front(tuple(objectives), tuple(compress(best, ~beaten)), tuple(compress(best, beaten)))
 
 
 def _with_all(rows: Iterable[Row], objectives: Sequence[Objective]) -> list[Row]:
@@ -59,6 +57,6 @@ def _with_all(rows: Iterable[Row], objectives: Sequence[Objective]) -> list[Row]
     return [row for row in rows if all(objective.metric in row.metrics for objective in objectives)]
 
 
-def _beaten(scores: Floats) -> list[bool]:
+def _beaten(scores: Floats) -> NDArray[np.bool_]:
     """Of each row of (points, objectives), where more is better, whether another beats it."""
-    return [bool(((scores >= score).all(1) & (scores > score).any(1)).any()) for score in scores]
+    return np.array([((scores >= score).all(1) & (scores > score).any(1)).any() for score in scores])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,6 +18,35 @@ LEAST_NOISE = 1e-9
 """Noise below this share of the spread is taken for as much: nothing can be told beyond."""
 
 
+@dataclass(frozen=True)
+class _Scale:
+    """What values are taken to before anything is squared, (value / 2^power - centre) / 2^finer, and back."""
+
+    power: int
+    centre: float
+    finer: int
+
+    @classmethod
+    def of(cls, points: Sequence[Values], sd: float) -> _Scale:
+        """One by which the points and their noise fit."""
+        power = noise.exponent([sd, *(value for values in points for value in values.values())])
+        small = [{seed: noise.scaled(value, -power) for seed, value in values.items()} for values in points]
+        centre = noise.mean(noise.mean(values.values()) for values in small)
+        apart = [value - centre for values in small for value in values.values()]
+        return cls(power, centre, noise.exponent([noise.scaled(sd, -power), *apart]))
+
+    def small(self, values: Values) -> dict[int, float]:
+        return {
+            seed: noise.scaled(noise.scaled(v, -self.power) - self.centre, -self.finer) for seed, v in values.items()
+        }
+
+    def spread(self, sd: float) -> float:
+        return noise.scaled(sd, -self.power - self.finer)
+
+    def back(self, value: float) -> float:
+        return noise.bounded(noise.scaled(self.centre + noise.scaled(value, self.finer), self.power))
+
+
 def simulate(
     points: Sequence[Values], rest: Noise, common: float = 0.0, draws: int = DRAWS
 ) -> tuple[Floats, list[float]]:
@@ -28,20 +58,16 @@ def simulate(
     Pulling the points towards each other takes the winner's curse out (Gelman, Hill and Yajima 2012).
     """
     draw = np.random.default_rng(0)  # the same results give the same report
-    power = noise.exponent([rest.sd, *(value for values in points for value in values.values())])
-    small = [{seed: noise.scaled(value, -power) for seed, value in values.items()} for values in points]
-    centre = noise.mean(noise.mean(values.values()) for values in small)
-    small = [{seed: value - centre for seed, value in values.items()} for values in small]
-    finer = noise.exponent([noise.scaled(rest.sd, -power), *(v for values in small for v in values.values())])
-    small = [{seed: noise.scaled(value, -finer) for seed, value in values.items()} for values in small]
+    scale = _Scale.of(points, rest.sd)
+    small = [scale.small(values) for values in points]
     n = np.array([len(values) for values in small])
     means = np.array([noise.mean(values.values()) for values in small])
-    sd = max(noise.scaled(rest.sd, -power - finer), LEAST_NOISE * float(means.std()), 1e-100)
+    sd = max(scale.spread(rest.sd), LEAST_NOISE * float(means.std()), 1e-100)
     spread = max(float(means.std()), math.sqrt(float((sd**2 / n).mean())))
     taus = spread * SPREADS
     seeds = noise.shared_seeds(small) if common else []
     there, table = noise.tabulated(small, seeds)
-    effect = min(max(noise.scaled(common, -power - finer), 1e-3 * sd), 1e5 * sd)
+    effect = min(max(scale.spread(common), 1e-3 * sd), 1e5 * sd)
     centres, roots, log_weight = _given_spread(means, n, there, table, sd, effect, taus)
     weight = np.exp(log_weight - log_weight.max()) * np.gradient(taus)
     chosen = draw.choice(len(taus), draws, p=weight / weight.sum())
@@ -57,7 +83,7 @@ def simulate(
     drawn = (sd**2 * rest.df / draw.chisquare(rest.df, draws))[:, None] / n
     keep = taus[chosen, None] ** 2 / (taus[chosen, None] ** 2 + drawn)
     true = mu + keep * (own - mu)
-    expected = [noise.bounded(noise.scaled(centre + noise.scaled(float(one), finer), power)) for one in true.mean(0)]
+    expected = [scale.back(float(value)) for value in true.mean(0)]
     true += np.sqrt(keep * drawn) * draw.standard_normal((draws, len(points)))
     return np.bincount(true.argmax(1), minlength=len(points)) / draws, expected
 

@@ -112,9 +112,9 @@ def points(rows: Iterable[Row], objective: Objective, engine: str, budget: str =
         if row.engine == engine and row.status in ("succeeded", "diverged"):
             rungs = pooled.setdefault(same.configuration(row, budget), {})
             rungs.setdefault(_budget(row, budget), []).append(row)
-    made = [point for rungs in pooled.values() for point in _at_every_budget(rungs, objective)]
-    made.sort(key=lambda point: -point.budget)
-    return [point for _, rung in groupby(made, lambda point: point.budget) for point in _ranked([*rung], objective)]
+    listed = [point for rungs in pooled.values() for point in _at_every_budget(rungs, objective)]
+    listed.sort(key=lambda point: -point.budget)
+    return [point for _, rung in groupby(listed, lambda point: point.budget) for point in _ranked([*rung], objective)]
 
 
 def _budget(row: Row, name: str) -> float:
@@ -172,36 +172,44 @@ def choose(rows: Iterable[Row], objective: Objective, engine: str, budget: str =
 
     Of a sweep with a `budget` only configurations at the longest one compete; the others stand behind, rung by rung.
     """
-    found = points(rows, objective, engine, budget)
-    standing = [point for point in found if not point.outgrown]
-    outgrown = tuple(point for point in found if point.outgrown)
-    varied = budget if len({point.budget for point in found}) > 1 else ""
-    rung = [point for point in standing if point.budget == standing[0].budget]
-    measured = noise_within(rung)
-    choice = Choice(objective, tuple(standing), measured, outgrown=outgrown, budget=varied)
-    if not measured or len(rung) < 2 or not measured.sd:
+    listed = points(rows, objective, engine, budget)
+    standing = tuple(point for point in listed if not point.outgrown)
+    outgrown = tuple(point for point in listed if point.outgrown)
+    varied = budget if len({point.budget for point in listed}) > 1 else ""
+    choice = Choice(objective, standing, outgrown=outgrown, budget=varied)
+    choice = replace(choice, noise=noise_within(choice.competitors))
+    if not choice.noise or len(choice.competitors) < 2 or not choice.noise.sd:
         return replace(choice, places=_places(standing, {}))
-    fitted = _layout(_quiet(rung))
+    return _with_odds(choice, choice.noise)
+
+
+def _with_odds(choice: Choice, measured: Noise) -> Choice:
+    """The choice with how probable it is, and its first points in the order of what each should give again."""
+    sign, fitted = choice.objective.sign, _layout(_quiet(choice.competitors))
     paired = fitted.noise if fitted.noise and fitted.noise.sd else measured
-    steady = [point for point in rung if not point.diverged] or rung
-    count = min(len(steady), max(LEAST_CONTENDERS, math.ceil(CONTENDERS * len(steady))), MOST_CONTENDERS)
-    contenders = _within_reach(steady[:count])
-    values = [{seed: objective.sign * value for seed, value in point.values.items()} for point in contenders]
-    common = fitted.common if noise.unequal(values) else 0.0
-    p_best, expected = posterior.simulate(values, paired, common)
-    # By what each should give again: a mean of one lucky seed does not stand above one of five.
+    contenders = _contenders(choice.competitors)
+    values = [{seed: sign * value for seed, value in point.values.items()} for point in contenders]
+    p_best, expected = posterior.simulate(values, paired, fitted.common if noise.unequal(values) else 0.0)
+    # A mean of one lucky seed does not stand above one of five.
     order = sorted(range(len(contenders)), key=lambda place: -expected[place])
-    standing[: len(contenders)] = [contenders[place] for place in order]
-    choice = replace(choice, points=tuple(standing))
+    first, second, *others = [*(contenders[place] for place in order), *choice.points[len(contenders) :]]
+    choice = replace(choice, points=(first, second, *others))
     needed = replicates_needed(abs(choice.gap or 0.0), paired.sd)
     return replace(
         choice,
         paired=paired,
         p_best=tuple(float(p_best[place]) for place in order),
-        expected=objective.sign * expected[order[0]],
-        more=None if needed is None else max(0, needed - min(standing[0].n, standing[1].n)),
-        places=_places(standing, {id(contenders[place]): expected[place] for place in order}),
+        expected=sign * expected[order[0]],
+        more=None if needed is None else max(0, needed - min(first.n, second.n)),
+        places=_places(choice.points, {id(contenders[place]): expected[place] for place in order}),
     )
+
+
+def _contenders(rung: Sequence[Point]) -> Sequence[Point]:
+    """Those of the points, best first, that may be the best."""
+    steady = [point for point in rung if not point.diverged] or rung
+    count = max(LEAST_CONTENDERS, math.ceil(CONTENDERS * len(steady)))
+    return _within_reach(steady[: min(count, MOST_CONTENDERS)])
 
 
 def _places(standing: Sequence[Point], expected: Mapping[int, float]) -> tuple[int, ...]:
