@@ -210,9 +210,11 @@ verify: docs ## nothing generated is out of date
 	@git diff --exit-code -- chart schemas docs/search.md || { echo "error: generated files are out of date; commit what \`make docs\` wrote" >&2; exit 1; }
 
 .PHONY: lock
-lock: .venv/.dev ## make the lock files again from requirements/*.in
-	@for name in launcher dev trainer trainer-test sklearn; do .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
-	  --generate-hashes --no-annotate --no-header --no-emit-index-url requirements/$$name.in -o requirements/$$name.lock; done
+lock: .venv/.dev ## make the lock files again from pyproject.toml and requirements/*.in
+	@lock() { .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
+	    --generate-hashes --no-annotate --no-header --no-emit-index-url "$${@:2}" -o requirements/$$1.lock; }; \
+	  lock launcher pyproject.toml; lock dev pyproject.toml requirements/dev.in; \
+	  for name in trainer trainer-test sklearn; do lock $$name requirements/$$name.in; done
 
 .PHONY: help
 help: ## this list

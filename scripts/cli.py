@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import guard
 from guard import say as say  # the same for last words and all others
 
 import argparse
 import json
+import os
 import re
 import sys
 from collections.abc import Iterable
@@ -15,7 +17,7 @@ from typing import Any, NoReturn
 
 from sweep import commits, git, words
 from sweep.errors import BadInput
-from sweep.layout import Clone
+from sweep.layout import Clone, look_from
 from sweep.session import Session, Target
 from sweep.session import open_sweep as open_session
 
@@ -28,18 +30,40 @@ FLAGS = {
 """Of a submission; each is a variable of make too."""
 
 
+class Project(argparse.Action):
+    """`--project DIR`, known to layout.py from then on."""
+
+    def __call__(self, _parser: Any, _namespace: Any, value: Any, _option: str | None = None) -> None:
+        look_from(Path(value))
+
+
+def names_of_sweeps(**_: Any) -> list[str]:
+    """For completion."""
+    return Clone.here().sweeps
+
+
 class Parser(argparse.ArgumentParser):
     """A parser whose complaints are errors like all others: one line."""
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        if "_ARGCOMPLETE" in os.environ:  # a shell asks what may follow, and wants no more
+            import argcomplete
+
+            argcomplete.autocomplete(self)
+        return super().parse_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         raise BadInput(f"{self.prog}: {message}; --help shows what it takes")
 
 
-def parser(doc: str | None, *, sweep: bool = True) -> argparse.ArgumentParser:
+def parser(doc: str | None, *, sweep: bool = True, prog: str = "") -> argparse.ArgumentParser:
     """A parser that shows the verb's docstring; `sweep` adds the sweep's name as the positional argument."""
-    made = Parser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    prog = prog or Path(sys.argv[0]).name
+    made = Parser(prog, description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--project", metavar="DIR", action=Project, help="the project: DIR, or the nearest folder above")
     if sweep:
-        made.add_argument("sweep", help="name of the sweep: the folder values/<sweep>")
+        name = made.add_argument("sweep", help="name of the sweep: the folder values/<sweep>")
+        name.completer = names_of_sweeps  # type: ignore[attr-defined]
     return made
 
 
@@ -124,12 +148,12 @@ def put(data: Any) -> None:
 
 def show(text: str) -> None:
     """Data, for people: one line on stdout."""
-    print(words.line(text))
+    print(words.line(guard.spell(text)))
 
 
 def show_page(text: str) -> None:
     """Data, for people: some lines on stdout, the last one ended."""
-    print(words.shown(text), end="")
+    print(words.shown(guard.spell(text)), end="")
 
 
 def pass_on(lines: Iterable[bytes]) -> None:

@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 
+def as_it_is(text: str) -> str:
+    return text
+
+
+spell: Callable[[str], str] = as_it_is
+"""How commands in messages are spelled: as for make, unless the program has set its own way."""
+
+
 class Channel(io.FileIO):
     """A standard stream whose reader may be gone. What nobody reads is no reason to stop half-way.
 
@@ -139,6 +147,7 @@ def last_words(error: BaseException) -> int:
 
 def say(text: str) -> None:
     """Talk, for people: one line on stderr."""
+    text = spell(text)
     if not text.isprintable():
         from sweep import words
 

@@ -68,6 +68,11 @@ class Kit:
         return self.root / "deploy" / "role.yaml"
 
     @property
+    def commit(self) -> Path:
+        """In a wheel: which commit it was built from."""
+        return self.root / "COMMIT"
+
+    @property
     def web(self) -> Path:
         """Where the report's chart library is pinned; in a wheel it is built in there too."""
         return self.root / "web"
