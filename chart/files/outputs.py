@@ -1,15 +1,23 @@
 """What a trial leaves in OUTPUT_DIR: listed file by file, with sizes and hashes, so that whoever fetches it can tell.
 
-Beside trial.py, which imports it once a command has ended. Standard library only, Python >= 3.9.
+Beside trial.py, which imports it once a command has ended. And the program of a Pod that scripts fetch outputs through:
+
+    python3 -I -S -c "$(cat outputs.py)" STORE
+
+answers requests, a line of JSON each, until its standard input ends: {"read": path, "offset": bytes} by the rest of a
+file in lines of base64, {"remove": path of an attempt's outputs or of their list} by removing it; then a line `.`, or
+`!` and why not. Standard library only, Python >= 3.9.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import re
 import stat
+import sys
 from contextlib import contextmanager, suppress
 
 TYPE_CHECKING = False
@@ -18,7 +26,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 MOST_FILES, DEEPEST = 10_000, 32
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES, LINE_BYTES = 1 << 20, 48 << 10
+OF_AN_ATTEMPT = re.compile(
+    "(trials/[0-9a-f]{2}/[0-9a-f]{4,64}/attempts/[A-Za-z0-9][A-Za-z0-9._-]{0,254})/(outputs|outputs[.]json)"
+)
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
@@ -148,3 +159,78 @@ def copy_file(source: int, name: str, target: int, most: int, beat: Callable[[],
                 beat()
     finally:
         os.close(out)
+
+
+# ---- as the program of a Pod -----------------------------------------------------------------------------------------
+
+
+def serve(store: str) -> None:
+    """Answer requests until there are no more."""
+    top = os.open(store, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    for line in sys.stdin.buffer:
+        wanted = json.loads(line)
+        try:
+            if "remove" in wanted:
+                remove(top, wanted["remove"])
+            else:
+                send(top, wanted["read"], wanted["offset"])
+            answer(b".")
+        except OSError as error:
+            answer(f"!{error.strerror}".encode())
+
+
+def answer(line: bytes) -> None:
+    sys.stdout.buffer.write(line + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def send(top: int, path: str, offset: int) -> None:
+    """The rest of a plain file. Raises OSError."""
+    import base64
+
+    above, _, name = path.rpartition("/")
+    with entered(top, above) as folder, opened(folder, name) as handle:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "is no file")
+        os.lseek(handle, offset, os.SEEK_SET)
+        while chunk := os.read(handle, LINE_BYTES):
+            answer(base64.b64encode(chunk))
+
+
+def remove(top: int, path: str) -> None:
+    """Remove the outputs of an attempt or their list, which may be gone. Raises OSError for any other path."""
+    found = OF_AN_ATTEMPT.fullmatch(path)
+    if not found:
+        raise OSError(errno.EINVAL, "is no outputs of an attempt; nothing else is removed")
+    with entered(top, found[1]) as folder:
+        remove_all(folder, found[2])
+
+
+def remove_all(folder: int, name: str) -> None:
+    """A file, or a folder with all that is in it; of a link the link alone."""
+    with suppress(FileNotFoundError):
+        if not stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+            os.unlink(name, dir_fd=folder)
+            return
+        with entered(folder, name) as below:
+            for inner in os.listdir(below):
+                remove_all(below, inner)
+        os.rmdir(name, dir_fd=folder)
+
+
+@contextmanager
+def entered(above: int, path: str) -> Iterator[int]:
+    """A handle of the folder at `path`, each opened in the one above and through no link."""
+    handle = os.dup(above)
+    try:
+        for part in path.split("/"):
+            below = os.open(part, FOLDER, dir_fd=handle)
+            os.close(handle)
+            handle = below
+        yield handle
+    finally:
+        os.close(handle)
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1])

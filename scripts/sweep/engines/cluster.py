@@ -165,6 +165,34 @@ class Cluster:
         except (OSError, WebSocketException) as error:
             raise Unreachable(f"cluster: Pod {pod} took no more data: {_short(error)}; try again") from error
 
+    @contextmanager
+    def talk(self, pod: str, container: str) -> Iterator[tuple[Callable[[bytes], None], Callable[[], bytes]]]:
+        """(send bytes to a container's standard input, the next line of its output); its input ends with the context.
+
+        Raises Refused, Unreachable.
+        """
+        from kubernetes import client, stream
+        from websocket import WebSocketException
+
+        words = {"container": container, "stdin": True, "stdout": True, "stderr": False, "tty": False}
+        cut = Unreachable(f"cluster: the connection to Pod {pod} was cut; type the same again")
+        try:
+            call = client.CoreV1Api(self._api).connect_get_namespaced_pod_attach
+            socket = stream.stream(call, pod, self.namespace, **words, _preload_content=False)
+
+            def line() -> bytes:
+                text: str | None = socket.readline_stdout(timeout=TIMEOUT_SECONDS[1])
+                if text is None:
+                    raise cut
+                return text.encode()
+
+            yield lambda data: socket.write_stdin(data), line
+            socket.close()
+        except client.ApiException as error:
+            raise _failure(error.status or 500, str(error.body or error.reason)) from error
+        except (OSError, WebSocketException) as error:
+            raise cut from error
+
     def _path(self, kind: str, name: str = "") -> str:
         path = _PATHS[kind].format(namespace=self.namespace)
         return f"{path}/{name}" if name else path
