@@ -36,6 +36,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 SCHEMA_VERSION = 1
 FINAL = ("succeeded", "diverged", "pruned")
 BAD_INPUT, TIME_LIMIT, GPU_MEMORY, INTERNAL, TRY_AGAIN, TERMINATED = 64, 66, 67, 70, 75, 143
+USAGE = 2  # of the command: it was called in a way that it does not take
 HEARTBEAT_SECONDS = 10
 ALIVE_SECONDS = 60  # without a heartbeat for this long an attempt is dead
 LIMIT_PATIENCE_SECONDS = 5  # between SIGTERM and SIGKILL at the time limit
@@ -1062,6 +1063,9 @@ def judge(command: Command, code: int, options: argparse.Namespace, trial: dict[
     if code == GPU_MEMORY:
         # A shared GPU may have room again; on an exclusive one the same trial fails the same way.
         raise Stop(TRY_AGAIN if options.gpu_shared else code, "gpu out of memory", ended=code)
+    if code == USAGE and re.search(rb"^usage: ", command.tail, re.IGNORECASE | re.MULTILINE):
+        # What argparse, click, getopt's users … say to words that they do not take: the same words fail the same way.
+        raise Stop(BAD_INPUT, f"usage: {command.last_line()}; mend `command` or the hyperparameters", ended=code)
     if code:
         said = "killed (out of memory?)" if shown == 128 + signal.SIGKILL else command.last_line()
         raise Stop(shown, f"signal {-code}: {said}" if code < 0 else f"exit {code}: {said}", ended=shown)

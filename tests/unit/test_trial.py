@@ -706,6 +706,22 @@ def test_what_a_result_cannot_hold_is_left_out_and_said(bench: Bench) -> None:
         ("printf 'a\\rlast'; exit 1", {"gpu_shared": True}, 1, 1, "exit 1: last"),
         ("kill -9 $$", {}, 137, 137, "signal 9: killed (out of memory?)"),
         ("exit 137", {}, 137, 137, "exit 137: killed (out of memory?)"),
+        (
+            "echo 'usage: train.py [-h]'; echo 'train.py: error: no such option: --lrr'; exit 2",
+            {},
+            64,
+            2,
+            "usage: train.py: error: no such option: --lrr; mend `command` or the hyperparameters",
+        ),
+        (
+            "echo 'Usage: train [OPTIONS]'; echo 'Error: No such option: --lrr'; exit 2",
+            {},
+            64,
+            2,
+            "usage: Error: No such option: --lrr; mend `command` or the hyperparameters",
+        ),
+        ("echo 'disk usage: 3'; echo gone; exit 2", {}, 2, 2, "exit 2: gone"),
+        ("echo 'usage: train.py'; echo gone; exit 1", {}, 1, 1, "exit 1: gone"),
         ("echo oh; kill -11 $$", {}, 139, 139, "signal 11: oh"),
     ],
 )
