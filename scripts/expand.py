@@ -121,8 +121,9 @@ def main(argv: list[str] | None = None, clone: Clone | None = None) -> int:
     began = git.position(clone.root)
     new = draft(args, clone)
     most = search.most_trials(new.domain) if new.domain else 0
-    cli.say(f"{args.sweep}: {new.summary}{expansion.limits(read_settings(clone, new.values), new.trials, most)}")
-    for line in filter(None, (new.note, new.code_note)):
+    given = read_settings(clone, new.values)
+    cli.say(f"{args.sweep}: {new.summary}{expansion.limits(given, new.trials, most)}")
+    for line in filter(None, (new.note, new.code_note, *expansion.passing_notes(given, new.values))):
         cli.say(f"{args.sweep}: {line}")
     commit = None
     if args.dry_run or args.no_commit:

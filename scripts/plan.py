@@ -8,9 +8,9 @@ import dataclasses
 from collections.abc import Mapping
 
 import cli
-from sweep import helm, plan
+from sweep import helm, passing, plan
 from sweep.engines import environments, release
-from sweep.errors import Unreachable
+from sweep.errors import BadInput, Unreachable
 from sweep.records import results, store
 from sweep.session import JobState, Session
 from sweep.words import counted
@@ -39,6 +39,14 @@ def make_plan(session: Session, read_store: bool) -> plan.Plan:
     return plan.make(trials, done, jobs, size)
 
 
+def passed(session: Session, wanted: str | None) -> passing.Passed:
+    """What the trial whose id begins so is started with; None: the first."""
+    found = [trial for trial in session.rendered.trials if trial.id.startswith(wanted or "")]
+    if not found:
+        raise BadInput(f"--trial {wanted}: no trial of {session.name} begins so; `make status` lists them")
+    return passing.passed(found[0])
+
+
 def show(session: Session, made: plan.Plan) -> None:
     listed = len(session.rendered.trials)
     cli.say(f"{session.name}: {counted(listed, 'trial')} on the {session.engine} engine")
@@ -65,14 +73,20 @@ def main(argv: list[str] | None = None) -> int:
     parser = cli.parser(__doc__)
     cli.engine_argument(parser)
     parser.add_argument("--store", action="store_true", help="read the result store too, not only results.csv")
+    parser.add_argument("--trial", type=cli.hex_digits, metavar="ID", help="show what this one is started with")
     parser.add_argument("--json", action="store_true", help="the plan as JSON on stdout")
     args = parser.parse_args(argv)
     session = cli.open_sweep(args)
-    made = make_plan(session, args.store)
+    made, start = make_plan(session, args.store), passed(session, args.trial)
+    notes = passing.notes_of(session.rendered.trials)
     if args.json:
-        cli.put(dataclasses.asdict(made) | {"engine": session.engine, "why": session.why})
+        more = {"engine": session.engine, "why": session.why, "passed": dataclasses.asdict(start), "notes": notes}
+        cli.put(dataclasses.asdict(made) | more)
     else:
         show(session, made)
+        shown = start.lines if args.trial or "passing" in session.rendered.trials[0].identity else ()
+        for line in (*shown, *notes):
+            cli.say(f"  {line}")
     plan.check_budget(made, session.settings.budget_gpu_hours)
     return 0
 

@@ -82,6 +82,8 @@ class Settings:
 
     sweep: str = ""
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
+    command: Sequence[str] = ()
+    passing: Mapping[str, Any] | None = None
     env: Mapping[str, Any] = field(default_factory=dict)
     limit_seconds: int = 3600
     shards: int = 1

@@ -28,6 +28,7 @@ from tests.chart.mistakes import CHART, KINDS, OFF, PLACES, SCHEMA, Path_, put
 
 BASE: dict[str, Any] = yaml.safe_load((CHART / "ci" / "everything-values.yaml").read_text())
 BASE |= {"sweep": "demo", "shards": 1, "retries": {}, "provenance": {}}
+BASE["passing"] = yaml.safe_load((CHART / "ci" / "passing-values.yaml").read_text())["passing"]
 HEAD = {"sweep": "demo", "trials": BASE["trials"]}
 LINE = re.compile(r"values/(demo/(values|code|space)|base)\.yaml:\d+: .*[a-z].*")
 

@@ -18,6 +18,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
+from sweep import passing as sweep_passing
 from tests.unit.trial_support import REPOSITORY, Bench, make_trial
 
 sys.path.append(str(REPOSITORY / "chart" / "files"))
@@ -447,3 +448,30 @@ def test_a_file_without_a_path_lies_in_the_scratch(tmp_path: Path) -> None:
     command = ["sh", "-c", 'cat "$1" > told; echo \'{"accuracy": 1}\' > "$METRICS_FILE"', "sh", "{file}"]
     assert bench.run(passed_trial(command, {"file": {"format": "yaml"}}, lr=1)).code == 0
     assert (tmp_path / "told").read_text() == '"lr": 1\n'
+
+
+# ---- what the scripts say ----
+
+
+@pytest.mark.parametrize(
+    ("command", "settings", "expected"),
+    [
+        (["p"], None, ""),
+        (["p", "{lr}", "{a.b}"], None, ""),
+        (["p", "{lr}", ALL], None, ""),
+        (["p", "{lr}"], None, "a.b: the program is not passed it, but by HYPERPARAMETERS_FILE; "),
+        (["p"], {}, "lr, a.b: the program is not passed it, but by HYPERPARAMETERS_FILE; "),
+        (["p"], {"environment": ""}, ""),
+        (["p"], {"file": {"format": "json"}}, ""),
+        (["awk", "{print}"], None, "command: {print} in `{print}` names no hyperparameter and is passed as it stands"),
+        (
+            ["p", "{seed}"],
+            None,
+            "command: {seed} in `{seed}` names no hyperparameter and is passed as it stands; `",
+        ),
+    ],
+)
+def test_what_may_not_be_meant_is_said(command: list[str], settings: dict[str, Any] | None, expected: str) -> None:
+    said = sweep_passing.notes(command, settings, ["lr", "a.b"])
+    assert len(said) == bool(expected)
+    assert "".join(said).startswith(expected)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sweep import git, secrets, words
+from sweep import git, passing, secrets, words
 from sweep.errors import BadInput
 from sweep.layout import SweepFiles
 from sweep.settings import Settings
@@ -173,6 +173,12 @@ def evidence(files: SweepFiles, space: Space | None, final: ValuesFile, before: 
                 made = source.at(files, section.blob, section.engine)
                 lines += search.evidence(space, section.what, block.sections[:index], made)
     return lines
+
+
+def passing_notes(given: Settings, values: ValuesFile) -> list[str]:
+    """What a person may not have meant by how hyperparameters are passed, a line each."""
+    own = (name for _, trial in values.trials() for name in trial if name not in ("seed", "resources", "gpu"))
+    return passing.notes(given.command, given.passing, dict.fromkeys((*given.hyperparameters, *own)))
 
 
 def limits(given: Settings, trials: int, most: int) -> str:

@@ -1,0 +1,108 @@
+"""What a trial's program is started with, before it is: by the module that passes it on in the Pod, the kit's own."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import re
+import shlex
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+from sweep.errors import BadInput
+from sweep.layout import Kit
+from sweep.render import Trial
+
+
+@dataclass(frozen=True)
+class Passed:
+    """What the command of a trial gets."""
+
+    trial: str
+    argv: list[str]
+    """The folders of the Pod stand there by their variables: `$DATA_DIR/train`."""
+    environment: dict[str, str]
+    """Variables beside the usual ones."""
+    file: str = ""
+    """Path of the file that is written for it; "" for none."""
+    into: str = ""
+    """The file of the program's own that it is merged into."""
+    text: str = ""
+    """What is written, or merged."""
+
+    @property
+    def lines(self) -> Iterator[str]:
+        """For people."""
+        yield f"trial {self.trial}: {shlex.join(self.argv)}"
+        if self.environment:
+            yield "  with " + " ".join(f"{name}={shlex.quote(value)}" for name, value in self.environment.items())
+        if self.file:
+            yield f"  with {self.file}: " + (f"{self.into}, and over it" if self.into else "")
+            yield from (f"    {line}" for line in self.text.splitlines())
+
+
+@cache
+def runner_module() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("runner_passing", Kit.here().chart / "files" / "passing.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def passed(trial: Trial) -> Passed:
+    """Raises BadInput where the runner would refuse to start it."""
+    identity = trial.identity
+    if "passing" not in identity:
+        return Passed(trial.id, list(identity["command"]), {})
+    module, told = runner_module(), identity["passing"].get("file") or {}
+    path = module.file_path(identity, "", "/tmp")
+    places = {name: f"${name.upper()}" for name in module.DIRECTORIES}
+    places |= {"seed": str(identity["seed"]), "trial": trial.id, "file": path}
+    try:
+        argv, environment = module.argv(identity, places), module.environment(identity)
+        text = module.file_text(identity) if path else ""
+    except module.Refused as error:
+        raise BadInput(f"passing: trial {trial.id}: {error}") from None
+    return Passed(trial.id, argv, environment, path or "", told.get("merge", ""), text)
+
+
+def notes(command: Sequence[str], settings: Mapping[str, Any] | None, names: Collection[str]) -> list[str]:
+    """What a person may not have meant, a line each. `settings` is the value `passing`, `names` are hyperparameters."""
+    module = runner_module()
+    found = {name: word for word in command for name, _ in module.placeholders(word)}
+    if settings is None and module.ALL not in command and not set(found) & set(names):
+        return [_as_it_stands(name, word, names) for name, word in found.items()]
+    given = settings or {}
+    if module.ALL in command or given.get("environment") is not None or given.get("file"):
+        return []
+    idle = [name for name in names if name not in found]
+    if not idle:
+        return []
+    return [
+        f"{', '.join(idle)}: the program is not passed it, but by HYPERPARAMETERS_FILE; "
+        f"put {{{idle[0]}}} or {module.ALL} into `command`"
+    ]
+
+
+def notes_of(trials: Sequence[Trial]) -> list[str]:
+    """The same of rendered trials, which have one command and one `passing`. Raises BadInput as `passed` does."""
+    for trial in trials:
+        passed(trial)
+    names = dict.fromkeys(name for trial in trials for name in trial.identity["hyperparameters"])
+    first = trials[0].identity
+    return notes(first["command"], first.get("passing"), names)
+
+
+def _as_it_stands(name: str, word: str, names: Collection[str]) -> str:
+    near = difflib.get_close_matches(name, names, 1, 0.3)
+    cure = f"; did you mean {{{near[0]}}}?" if near else "; `passing: {}` has it replaced" if _is_ours(name) else ""
+    return f"command: {{{name}}} in `{word}` names no hyperparameter and is passed as it stands{cure}"
+
+
+def _is_ours(name: str) -> bool:
+    return re.fullmatch("seed|trial|file|(data|checkpoint|output)_dir", name) is not None
