@@ -28,7 +28,9 @@ from datetime import datetime, timezone
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Any, NoReturn
+    from typing import Any, BinaryIO, NoReturn
+
+    from reading import Reading
 
 # Its own folder, which `-I` leaves out: what stands beside it is imported where it is used.
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -47,6 +49,7 @@ LARGEST_BUNDLE_BYTES = 16 << 20  # a ConfigMap has 1 MiB, and lies here as JSON
 MOST_METRICS, LONGEST_NAME = 1000, 200
 DEEPEST, MOST_DIGITS = 100, 1000  # of JSON: levels, and digits of a whole number; the largest float has 309
 SHOWN_NAMES, SHOWN_CHARACTERS = 8, 60  # of metrics that are no result, in the one line about them
+SHOWN_LINES, SHOWN_WIDTH = 20, 300  # of the output, where the metrics were not found in it
 TERMINATION_LOG, TERMINATION_LOG_BYTES = "/dev/termination-log", 4096
 LONGEST_REASON = 500
 SHORTEST_SECRET = 6
@@ -122,15 +125,9 @@ def read_file(path: str, most: int, folder: int | None = None) -> tuple[bytes, f
     `folder` is the handle of the folder that `path` is relative to. Raises ValueError for anything else than a plain
     file of at most `most` bytes, and OSError.
     """
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
-    except OSError as error:
-        if error.errno not in (errno.ELOOP, errno.ENXIO):
-            raise
-        raise ValueError("is no file but a " + ("link" if error.errno == errno.ELOOP else "socket")) from None
+    handle = open_file(path, folder)
     try:
         found, data = os.fstat(handle), b""
-        need(stat.S_ISREG(found.st_mode), f"is no file but a {stat.filemode(found.st_mode)}")
         while len(data) <= most:
             chunk = os.read(handle, most + 1 - len(data))
             if not chunk:
@@ -139,6 +136,23 @@ def read_file(path: str, most: int, folder: int | None = None) -> tuple[bytes, f
         raise ValueError(f"has {found.st_size} bytes, more than {most} bytes")
     finally:
         os.close(handle)
+
+
+def open_file(path: str, folder: int | None = None) -> int:
+    """A handle of a plain file, as read_file() opens it. Raises ValueError for anything else, and OSError."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENXIO):
+            raise
+        raise ValueError("is no file but a " + ("link" if error.errno == errno.ELOOP else "socket")) from None
+    try:
+        found = os.fstat(handle)
+        need(stat.S_ISREG(found.st_mode), f"is no file but a {stat.filemode(found.st_mode)}")
+        return handle
+    except ValueError:
+        os.close(handle)
+        raise
 
 
 class Folder:
@@ -183,6 +197,11 @@ class Folder:
                     raise
         raise AssertionError("the last round returns or raises")
 
+    def open(self, name: str) -> BinaryIO:
+        """A plain file to read. Raises ValueError for anything else."""
+        with self.handle() as handle:
+            return os.fdopen(open_file(name, handle), "rb")
+
     def names(self) -> list[str]:
         """What is in it, sorted; nothing where it is missing."""
         try:
@@ -207,7 +226,7 @@ class Folder:
             return time.time()
 
     def write_new(self, name: str, value: object) -> None:
-        """JSON into a file that is not there yet, on disk when this returns."""
+        """JSON, or bytes, into a file that is not there yet, on disk when this returns."""
         with self.handle() as handle:
             write_in(handle, name, value)
 
@@ -270,10 +289,11 @@ def create(name: str, folder: int, flags: int = 0) -> int:
 
 
 def write_in(folder: int, name: str, value: object) -> None:
-    """JSON into a file that was not there, on disk when this returns."""
+    """JSON, or bytes, into a file that was not there, on disk when this returns."""
+    data = value if isinstance(value, bytes) else json.dumps(value, indent=2, allow_nan=False).encode() + b"\n"
     handle = create(name, folder)
     try:
-        write_all(handle, json.dumps(value, indent=2, allow_nan=False).encode() + b"\n", name)
+        write_all(handle, data, name)
         os.fsync(handle)
     finally:
         os.close(handle)
@@ -402,6 +422,8 @@ def parse_trial(text: str | None) -> dict[str, Any]:
         command = trial["identity"]["command"]
         need(command and all(isinstance(word, str) for word in command), "identity.command: not a list of words")
         need(isinstance(identity.get("passing", {}), dict), "identity.passing: not an object")  # type: ignore[union-attr]
+        for told in (trial["identity"].get("metrics", []), trial.get("steps", [])):
+            need(isinstance(told, list), "metrics: not a list")
         return trial
     except ValueError as error:
         raise Stop(BAD_INPUT, f"TRIAL: {error}; render the chart again") from None
@@ -569,6 +591,7 @@ class Attempt:
             name = f"a{next_number(os.listdir(handle)):06}-{stamp}-{pod_name}"
             self.name = next(new for new in (name, *(f"{name}-{n}" for n in range(2, 99))) if is_new(new, handle))
         self.folder = self.siblings.below(self.name)
+        self.history: tuple[int, ...] | None = ()  # what tells that history.jsonl is ours; None: it is the command's
         self.record: dict[str, Any] = {
             "schema_version": SCHEMA_VERSION, "id": trial["id"], "attempt": self.name, "sweep": trial.get("sweep", ""),
             "status": "running", "exit_code": None, "reason": "", "started_at": utc(now), "finished_at": None,
@@ -603,6 +626,24 @@ class Attempt:
         """Keep a file beside attempt.json for people to look at, as far as it can be."""
         with suppress(OSError), self.folder.handle() as handle, open(create(name, handle), "wb") as opened:
             opened.write(data)
+
+    def keep_history(self, data: bytes) -> None:
+        """Have the learning curve so far in history.jsonl, unless the command writes that itself."""
+        name = "history.jsonl"
+
+        def sign() -> tuple[int, ...]:
+            try:
+                with self.folder.handle() as handle:
+                    found = os.stat(name, dir_fd=handle, follow_symlinks=False)
+            except FileNotFoundError:
+                return ()
+            return found.st_ino, found.st_size, found.st_mtime_ns
+
+        with suppress(OSError):
+            self.history = self.history if sign() == self.history else None
+            if data and self.history is not None:
+                self.folder.write_atomic(name, data)
+                self.history = sign()
 
     def used_before(self, grace: float) -> tuple[float, int]:
         """Seconds that earlier attempts ran, and how many they were; one without an end ran to its last sign of life.
@@ -908,9 +949,15 @@ class Command:
     """The user's command: a process group of its own, its output teed to ours and to the attempt's output.log."""
 
     def __init__(
-        self, words: list[str], env: dict[str, str], cwd: str | None, folder: Folder, secret: list[bytes]
+        self,
+        words: list[str],
+        env: dict[str, str],
+        cwd: str | None,
+        folder: Folder,
+        secret: list[bytes],
+        hear: Callable[[bytes], None] | None = None,
     ) -> None:
-        """`secret`: what is `***` wherever the command prints it.
+        """`secret`: what is `***` wherever the command prints it. `hear` is given what it prints, less that.
 
         Raises Stop with a shell's exit code when there is no such program, OSError where none can be started now.
         """
@@ -918,7 +965,7 @@ class Command:
 
         self.tail, self.ending, self.kill_at, self.stdout_open, self.output_open = b"", "", math.inf, True, True
         self.log_path = f"{folder}/output.log"
-        self.secret, self.held = secret, b""
+        self.secret, self.held, self.hear = secret, b"", hear
         self.printed = self.logged = 0  # bytes of the command, and of output.log
         with folder.handle() as handle:
             self.log = create("output.log", handle, os.O_APPEND)
@@ -990,6 +1037,12 @@ class Command:
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         return re.sub(r"[\x00-\x1f\x7f-\x9f]+", " ", lines[-1])[:300] if lines else "no output"
 
+    def last_lines(self) -> list[str]:
+        """The last lines of the output, of a progress bar its last state."""
+        lines = self.tail.decode(errors="replace").replace("\r\n", "\n").split("\n")
+        shown = [re.sub(r"[\x00-\x1f\x7f-\x9f]+", " ", line.rstrip("\r").rpartition("\r")[2]) for line in lines]
+        return [line[:SHOWN_WIDTH] for line in shown if line.strip()][-SHOWN_LINES:]
+
     def _is_over(self) -> bool:
         """Whether the command is gone. It stays a zombie for now, so that its process group keeps its number."""
         while True:
@@ -1017,6 +1070,8 @@ class Command:
         data, self.held = data[: len(data) - kept], data[len(data) - kept :]
         self.tail = (self.tail + data)[-LOG_TAIL_BYTES:]
         self.printed += len(data)
+        if data and self.hear:
+            self.hear(data)
         try:
             write_all(1, data if self.stdout_open else b"", "stdout")
             if self.stdout_open and self.printed > LOG_HEAD_BYTES and stat.S_ISREG(os.fstat(1).st_mode):
@@ -1081,8 +1136,9 @@ def read_told(path: str) -> bytes:
         raise ValueError(f"is no file that can be read: {error.strerror}") from None
 
 
-def read_metrics(data: bytes, wanted: list[str]) -> dict[str, Any]:
-    """What the command tells, as it stands in result.json; `wanted` are the objectives.
+def read_metrics(data: bytes, wanted: list[str], read: dict[str, Any] | None = None) -> dict[str, Any]:
+    """What the command tells, as it stands in result.json; `wanted` are the objectives, `read` what was read of it
+    elsewhere, over which METRICS_FILE wins.
 
     Raises ValueError with the reason when it cannot.
     """
@@ -1100,6 +1156,7 @@ def read_metrics(data: bytes, wanted: list[str]) -> dict[str, Any]:
     environment, durations = told.pop("environment", {}), told.pop("durations", {})
     need(status in FINAL, f"status {str(status)[:SHOWN_CHARACTERS]!r} is none of {', '.join(FINAL)}")
     need(isinstance(environment, dict) and isinstance(durations, dict), "environment and durations must be objects")
+    told = {**(read or {}), **told}
     # null is how a writer that keeps to the letter of JSON, as result.json does, spells a number that is not finite.
     metrics = {name: value for name, value in told.items() if value is None or is_number(value)}
     named = sorted(metrics, key=lambda name: name not in wanted)  # the objectives first
@@ -1118,12 +1175,12 @@ def read_metrics(data: bytes, wanted: list[str]) -> dict[str, Any]:
     return {"status": status, "metrics": finite, **kept, "other": other}
 
 
-def lack(told: dict[str, Any], wanted: list[str]) -> str:
+def lack(told: dict[str, Any], wanted: list[str], mend: str = "mend the trainer") -> str:
     """Why what the command tells is no result, with the names that come nearest; "" if it is one."""
     for name in wanted:
         if name in told["other"]:
             found = json.dumps(told["other"][name])[:SHOWN_CHARACTERS]
-            return f"the objective {name!r} is not a number but {found}; mend the trainer"
+            return f"the objective {name!r} is not a number but {found}; {mend}"
         if name not in told["metrics"]:
             from difflib import SequenceMatcher
 
@@ -1131,7 +1188,7 @@ def lack(told: dict[str, Any], wanted: list[str]) -> str:
             shown = ", ".join(repr(one[:SHOWN_CHARACTERS]) for one in names[:SHOWN_NAMES]) or "no metric"
             more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
             cure = "; name one of those in `objective` and submit again: they are kept, nothing trains anew"
-            return f"lacks the objective {name!r}; it has {shown}{more}{cure if names else '; mend the trainer'}"
+            return f"lacks the objective {name!r}; it has {shown}{more}{cure if names else f'; {mend}'}"
     return ""
 
 
@@ -1255,6 +1312,44 @@ def remove_empty(folder: Folder) -> None:
 # ---- all of it -------------------------------------------------------------------------------------------------------
 
 
+def reading_of(trial: dict[str, Any], folder: Folder) -> Reading | None:
+    """What reads the metrics where the values say how; None where the command writes METRICS_FILE. Raises Stop."""
+    sources = trial["identity"].get("metrics")
+    if not sources:
+        return None
+    import reading
+
+    try:
+        return reading.Reading(sources, trial.get("steps", []), folder)
+    except ValueError as error:
+        raise Stop(BAD_INPUT, f"{error}; mend it in the values", ended=None) from None
+
+
+def read_all(
+    reading: Reading, trial: dict[str, Any], attempt: Attempt, signals: int, secret: list[bytes]
+) -> tuple[dict[str, Any], str]:
+    """(metrics that the values say how to read, what was not found) of a command that has ended. Raises Stop."""
+
+    def tick() -> None:
+        with suppress(BlockingIOError):
+            if {signal.SIGTERM, signal.SIGINT} & set(os.read(signals, 512)):
+                raise Stop(TERMINATED, "SIGTERM", status="preempted", ended=0)
+        if attempt.used_s() - attempt.record["used_s"] >= HEARTBEAT_SECONDS:
+            attempt.heartbeat()
+
+    def masked(text: str) -> str:
+        for value in secret:
+            text = text.replace(value.decode(errors="replace"), "***")
+        return text
+
+    reading.hear(b"")
+    reading.look(tick)
+    attempt.keep_history(reading.history())
+    for line in reading.told():
+        say(f"{trial['id']}: {masked(line)}")
+    return reading.metrics(), masked("".join(f"{one}; " for one in reading.lacks()))
+
+
 def train(options: argparse.Namespace, trial: dict[str, Any], attempt: Attempt, signals: int) -> dict[str, Any]:
     """Run the command; returns its result. Raises Stop."""
     used, count = attempt.used_before(options.grace)
@@ -1270,14 +1365,25 @@ def train(options: argparse.Namespace, trial: dict[str, Any], attempt: Attempt, 
         place_data(os.path.abspath(options.data), code_folder or os.getcwd(), options.data_at)
     identity, scratch = trial["identity"], os.path.abspath(options.scratch)
     words = words_of(identity, trial["id"], env, code_folder or os.getcwd(), scratch)
-    command = Command(words, env, code_folder, attempt.folder, secret_values(identity["env"]))
-    code = command.run(signals, attempt.began + left, max(options.grace - 5, options.grace / 2), attempt.heartbeat)
+    secret = secret_values(identity["env"])
+    reading = reading_of(trial, Folder(code_folder or os.getcwd(), "."))
+
+    def beat() -> None:
+        attempt.heartbeat()
+        if reading:
+            reading.look(live=True)
+            attempt.keep_history(reading.history())
+
+    command = Command(words, env, code_folder, attempt.folder, secret, reading.hear if reading else None)
+    code = command.run(signals, attempt.began + left, max(options.grace - 5, options.grace / 2), beat)
     judge(command, code, options, trial)
     # The same command would write the same again: what is no result now is none at the next start either.
-    data = b""
+    data, read, lacks = b"", None, ""
+    if reading:
+        read, lacks = read_all(reading, trial, attempt, signals, secret)
     try:
-        data = read_told(env["METRICS_FILE"])
-        told = read_metrics(data, objectives(trial))
+        data = b"{}" if reading and not os.path.lexists(env["METRICS_FILE"]) else read_told(env["METRICS_FILE"])
+        told = read_metrics(data, objectives(trial), read)
     except ValueError as error:
         attempt.keep("metrics.txt", data)
         raise Stop(BAD_INPUT, f"METRICS_FILE: {error}", ended=0) from None
@@ -1290,9 +1396,11 @@ def train(options: argparse.Namespace, trial: dict[str, Any], attempt: Attempt, 
         "environment": {**told["environment"], "engine": record["engine"], "node": record["node"]},
         **keep_outputs(options, trial, attempt),
     }  # fmt: skip
-    flaw = lack(told, objectives(trial))
+    flaw = lack(told, objectives(trial), "mend `metrics`" if reading else "mend the trainer")
     if flaw:
-        stop = Stop(BAD_INPUT, f"METRICS_FILE: {flaw}", ended=0)
+        for line in command.last_lines() if reading else ():
+            say(f"  | {line}")
+        stop = Stop(BAD_INPUT, f"{'metrics' if reading else 'METRICS_FILE'}: {lacks}{flaw}", ended=0)
         stop.kept = result
         raise stop
     return {**result, "status": status_of(result, trial)}

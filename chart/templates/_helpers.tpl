@@ -36,7 +36,8 @@ helm-sweep/sweep: {{ toJson .Values.sweep }}
 passwd entry. JSON: file name -> text. */}}
 {{- define "helm-sweep.runner.files" -}}
 {{- $files := dict -}}
-{{- range $name := list "trial.py" "outputs.py" "passing.py" }}{{ $_ := set $files $name ($.Files.Get (printf "files/%s" $name)) }}{{ end -}}
+{{- $reading := empty .Values.metrics | ternary list (list "reading.py") -}}
+{{- range $name := concat (list "trial.py" "outputs.py" "passing.py") $reading }}{{ $_ := set $files $name ($.Files.Get (printf "files/%s" $name)) }}{{ end -}}
 {{- if eq .Values.code.source "git" -}}
   {{- $_ := set $files "clone.sh" (.Files.Get "files/clone.sh") -}}
   {{- $_ := set $files "passwd" (printf "trial:x:%d:%d::/tmp:/bin/sh\n" (int .Values.security.runAsUser) (int .Values.security.runAsGroup)) -}}
@@ -62,6 +63,30 @@ passwd entry. JSON: file name -> text. */}}
 {{- with .Values.image }}{{ .repository }}{{ if .digest }}@{{ .digest }}{{ else }}:{{ .tag }}{{ end }}{{ end -}}
 {{- end }}
 
+{{/* How metrics are read, as far as it changes the result: `take: last` is the default, and which column is the epoch only
+matters where it tells what is one row. Empty where the command writes METRICS_FILE. JSON. */}}
+{{- define "helm-sweep.metrics.identity" -}}
+{{- $sources := list -}}
+{{- range .Values.metrics -}}
+  {{- $source := deepCopy . -}}
+  {{- if eq (toString $source.take) "last" }}{{ $_ := unset $source "take" }}{{ end -}}
+  {{- if not (kindIs "map" $source.take) }}{{ $_ := unset $source "step" }}{{ end -}}
+  {{- $sources = append $sources $source -}}
+{{- end -}}
+{{- toJson $sources -}}
+{{- end }}
+
+{{/* The epoch of each source, null where it is not named; empty where none is. JSON. */}}
+{{- define "helm-sweep.metrics.steps" -}}
+{{- $steps := list -}}
+{{- $named := false -}}
+{{- range .Values.metrics -}}
+  {{- $steps = append $steps (get . "step" | default nil) -}}
+  {{- if .step }}{{ $named = true }}{{ end -}}
+{{- end -}}
+{{- $named | ternary (toJson $steps) "[]" -}}
+{{- end }}
+
 {{/* ---- checks that the schema cannot say in words ---- */}}
 
 {{/* What YAML spoils on its way here or from here: a bare `n` as a key, and characters that are written raw but cannot be
@@ -85,7 +110,30 @@ read (NUL: no process can be given it). Hyperparameters have the schema for it. 
 {{- end -}}
 {{- end }}
 
+{{- define "helm-sweep.metrics.check" -}}
+{{- $formats := dict "output" (list "name=value" "name: value" "json") "file" (list "csv" "jsonl" "json") -}}
+{{- $named := dict -}}
+{{- range $place, $source := .Values.metrics -}}
+  {{- $key := printf "metrics[%d]" $place -}}
+  {{- $known := get (dict "output" (list "pattern" "format" "step") "file" (list "path" "format" "step")) $source.from | default (list "path") -}}
+  {{- range $name, $_ := $source -}}
+    {{- if not (has $name (concat $known (list "from" "take" "names"))) }}{{ fail (printf "%s.%s: is not for `from: %s`, which has %s, take and names; remove it" $key $name $source.from (join ", " $known)) }}{{ end -}}
+  {{- end -}}
+  {{- if and (eq $source.from "output") (eq (hasKey $source "pattern") (hasKey $source "format")) }}{{ fail (printf "%s: needs either a pattern or a format, as in `{from: output, format: 'name=value'}`" $key) }}{{ end -}}
+  {{- if and (ne $source.from "output") (not $source.path) }}{{ fail (printf "%s.path: is missing; name the file in the working folder, as in `path: 'runs/*/metrics.csv'`" $key) }}{{ end -}}
+  {{- if and (eq $source.from "file") (not $source.format) }}{{ fail (printf "%s.format: is missing; write csv, jsonl or json" $key) }}{{ end -}}
+  {{- if and $source.format (not (has $source.format (get $formats $source.from))) }}{{ fail (printf "%s.format: %s is not for `from: %s`; write %s" $key $source.format $source.from (join ", " (get $formats $source.from))) }}{{ end -}}
+  {{- if has ".." (splitList "/" ($source.path | default "")) }}{{ fail (printf "%s.path: leads out of the working folder; write a path in it" $key) }}{{ end -}}
+  {{- if and (kindIs "map" $source.take) (ne (len $source.take) 1) }}{{ fail (printf "%s.take: needs one of max and min, as in `take: {max: accuracy}`" $key) }}{{ end -}}
+  {{- range $name, $_ := $source.names -}}
+    {{- if hasKey $named $name }}{{ fail (printf "%s.names.%s: %s names this metric too; take another name" $key $name (get $named $name)) }}{{ end -}}
+    {{- $_ := set $named $name $key -}}
+  {{- end -}}
+{{- end -}}
+{{- end }}
+
 {{- define "helm-sweep.check" -}}
+{{- include "helm-sweep.metrics.check" . -}}
 {{- include "helm-sweep.secrets.check" . -}}
 {{- $checked := set (omit .Values "trials" "code") "code" (omit .Values.code "files") -}}
 {{- include "helm-sweep.check.spelling" (dict "value" $checked "key" "" "depth" 0) -}}

@@ -110,6 +110,7 @@ def read(chart: Path, *documents: Document) -> Settings:
     values = laid(defaults(schema), *({**document.data, "trials": []} for document in documents))
     if not schemas.fits(values, schema, schema):
         check(values, schema, documents)
+    _check_patterns(values, documents)
     return of(values)
 
 
@@ -198,9 +199,21 @@ def check(values: Mapping[str, Any], schema: dict[str, Any], documents: Sequence
         raise document.bad(path, problem)
 
 
+def _check_patterns(values: Mapping[str, Any], documents: Sequence[Document]) -> None:
+    """Raise BadInput about a pattern of `metrics` that is none by the rules of Python, which no schema has."""
+    for place, source in enumerate(values.get("metrics") or ()):
+        try:
+            re.compile(source.get("pattern", ""))
+        except (re.error, RecursionError, OverflowError) as error:
+            path = ("metrics", place, "pattern")
+            document, _ = _place(path, documents)
+            raise document.bad(path, f"is no regular expression of Python's: {error}; mend it") from None
+
+
 def locate(message: str, documents: Sequence[Document]) -> str:
     """Put `file:line` before a reason of helm's that names a key, where the uppermost document has it."""
-    document, path = _place(re.split(r"[: ]", message, maxsplit=1)[0].split("."), documents)
+    key = re.split(r"[: ]", message, maxsplit=1)[0]
+    document, path = _place(re.findall(r"[^.\[\]]+", key), documents)
     return f"{document.where(*path) if path else document.shown}: {message}"
 
 

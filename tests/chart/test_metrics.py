@@ -1,0 +1,131 @@
+"""How metrics are read: what the chart makes of it, what it refuses, and what of it is part of a trial's identity."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweep import render, settings, yamlfile
+from sweep.errors import BadInput
+from sweep.render import Trial
+from tests.chart.minimal import CHART, VALUES, refusal
+
+OUTPUT = {"from": "output", "format": "name=value"}
+CSV = {"from": "file", "path": "m.csv", "format": "csv"}
+
+
+def rendered(folder: Path, **changes: Any) -> render.Rendered:
+    path = folder / "values.yaml"
+    path.write_text(json.dumps(VALUES | changes))
+    return render.render(CHART, "demo", [path])
+
+
+def trial(folder: Path, *sources: dict[str, Any]) -> Trial:
+    (made,) = rendered(folder, metrics=list(sources)).trials
+    return made
+
+
+def told(folder: Path, *sources: dict[str, Any]) -> dict[str, Any]:
+    """The variable TRIAL."""
+    (job,) = rendered(folder, metrics=list(sources)).jobs
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    made: dict[str, Any] = json.loads(container["env"][0]["value"].replace("$$", "$"))
+    return made
+
+
+def test_what_is_not_set_is_in_no_identity(tmp_path: Path) -> None:
+    without = rendered(tmp_path).trials[0]
+    assert "metrics" not in without.identity
+    for nothing in (None, []):
+        made = rendered(tmp_path, metrics=nothing)
+        assert made.trials[0].id == without.id
+        assert not any("reading.py" in files for files in made.config_maps.values())
+
+
+def test_what_changes_the_result_is_part_of_the_identity(tmp_path: Path) -> None:
+    best = CSV | {"take": {"max": "acc"}}
+    sources = [
+        [OUTPUT], [OUTPUT | {"format": "json"}], [OUTPUT | {"take": "first"}], [OUTPUT, CSV], [CSV, OUTPUT], [best],
+        [best | {"take": {"min": "acc"}}], [best | {"step": "round"}], [OUTPUT | {"names": {"a": "b"}}],
+        [{"from": "output", "pattern": "(?P<a>.)$(X)"}], [{"from": "mlflow", "path": "a"}],
+        [{"from": "tensorboard", "path": "a"}],
+    ]  # fmt: skip
+    made = [trial(tmp_path, *one) for one in sources]
+    assert len({one.id for one in made}) == len(sources)
+    assert [one.identity["metrics"] for one in made] == sources
+
+
+def test_what_changes_the_curve_alone_or_nothing_is_none(tmp_path: Path) -> None:
+    plain = trial(tmp_path, OUTPUT, CSV)
+    for one in (OUTPUT | {"take": "last"}, OUTPUT | {"step": "iteration"}):
+        made = trial(tmp_path, one, CSV)
+        assert (made.id, made.lineage) == (plain.id, plain.lineage)
+    assert "steps" not in told(tmp_path, OUTPUT, CSV)
+    assert told(tmp_path, OUTPUT, CSV | {"step": "Round"})["steps"] == [None, "Round"]
+
+
+def test_the_program_that_reads_is_shipped_to_the_letter(tmp_path: Path) -> None:
+    maps = rendered(tmp_path, metrics=[OUTPUT]).config_maps
+    (files,) = (files for files in maps.values() if "trial.py" in files)
+    assert files["reading.py"] == (CHART / "files" / "reading.py").read_text()
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ({"from": "output"}, "metrics[0]: needs either a pattern or a format, as in"),
+        (OUTPUT | {"pattern": "(?P<a>.)"}, "metrics[0]: needs either a pattern or a format, as in"),
+        (
+            OUTPUT | {"path": "x"},
+            "metrics[0].path: is not for `from: output`, which has pattern, format, step, take and",
+        ),
+        (OUTPUT | {"format": "csv"}, "metrics[0].format: csv is not for `from: output`; write name=value, name: value"),
+        (
+            CSV | {"format": "name=value"},
+            "metrics[0].format: name=value is not for `from: file`; write csv, jsonl, json",
+        ),
+        ({"from": "file", "path": "x"}, "metrics[0].format: is missing; write csv, jsonl or json"),
+        ({"from": "file", "format": "csv"}, "metrics[0].path: is missing; name the file in the working folder"),
+        (CSV | {"path": "a/../../x"}, "metrics[0].path: leads out of the working folder; write a path in it"),
+        (
+            {"from": "mlflow", "path": "x", "step": "a"},
+            "metrics[0].step: is not for `from: mlflow`, which has path, take",
+        ),
+        (CSV | {"take": {}}, "metrics[0].take: needs one of max and min, as in `take: {max: accuracy}`"),
+        (CSV | {"take": {"max": "a", "min": "b"}}, "metrics[0].take: needs one of max and min"),
+    ],
+)
+def test_what_makes_no_source_is_refused_by_the_chart(tmp_path: Path, source: dict[str, Any], said: str) -> None:
+    assert said in refusal(tmp_path, metrics=[source])
+
+
+def test_a_name_is_given_once(tmp_path: Path) -> None:
+    sources = [OUTPUT | {"names": {"acc": "a"}}, CSV | {"names": {"acc": "b"}}]
+    said = "metrics[1].names.acc: metrics[0] names this metric too; take another name"
+    assert said in refusal(tmp_path, metrics=sources)
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("{from: output, pattern: '(?P<a>[0-9+)'}", "pattern: is no regular expression of Python's: unterminated"),
+        ("{from: output, pattern: '(?P<a>1)(?P<a>2)'}", "pattern: is no regular expression of Python's: redefinition"),
+        (
+            "{from: output, pattern: 'acc: (.*)'}",
+            "pattern: 'acc: (.*)' does not match [(][?]P<[A-Za-z_]; write \"Accu",
+        ),
+        ("{from: outputs, format: json}", "from: 'outputs' is not one of output, file, tensorboard, mlflow; did you"),
+        ("{from: file, path: /abs, format: csv}", "path: '/abs' does not match ^[^/]; write \"runs"),
+        ("{from: mlflow, path: x, take: best}", "take: 'best' does not match ^(last|first)$; write last"),
+        ("{form: output}", "form: unknown key; did you mean format?"),
+    ],
+)
+def test_the_scripts_say_it_with_file_and_line(source: str, said: str) -> None:
+    text = f"sweep: demo\nmetrics:\n  - {{from: output, format: json}}\n  - {source}\n"
+    base = yamlfile.parse(json.dumps(VALUES), "base.yaml")
+    with pytest.raises(BadInput) as caught:
+        settings.read(CHART, base, yamlfile.parse(text, "values.yaml"))
+    assert str(caught.value).startswith(f"values.yaml:4: metrics[1].{said}")

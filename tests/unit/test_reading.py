@@ -1,0 +1,767 @@
+"""Metrics of programs that know nothing of us: what they print and write is read back, whatever it is."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import math
+import os
+import signal
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from sweep.records import outputs
+from tests.unit.trial_support import RUNNER, Bench, Ended, Fifo, load, make_trial, wait_until
+
+TRIAL = load()
+
+
+def load_reading() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("reading_of_the_runner", RUNNER.with_name("reading.py"))
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+READING = load_reading()
+NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_/.]{0,20}", fullmatch=True).filter(lambda name: "." not in name[-1])
+NUMBERS = st.one_of(st.integers(-(10**15), 10**15), st.floats())
+
+
+def alike(one: Any, other: Any) -> bool:
+    """Equal, with NaN equal to itself."""
+    return {name: repr(float(value)) for name, value in one.items()} == {
+        name: repr(float(value)) for name, value in other.items()
+    }
+
+
+def of_output(text: str | bytes, *sources: dict[str, Any], folder: Path | None = None) -> Any:
+    """A Reading that has heard a whole output."""
+    made = READING.Reading([{"from": "output", **one} for one in sources], [], folder)
+    made.hear(text.encode() if isinstance(text, str) else text)
+    made.hear(b"")
+    return made
+
+
+def history(made: Any) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in made.history().splitlines()]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "work"
+    made.mkdir()
+    return made
+
+
+def of_files(folder: Path, *sources: dict[str, Any], before: Any = None) -> Any:
+    """A Reading of what `before()` leaves there, begun in what was there already."""
+    made = READING.Reading(list(sources), [], TRIAL.Folder(str(folder), "."))
+    if before:
+        before()
+    made.look()
+    return made
+
+
+# ---- numbers and lines -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("3", 3), ("-1", -1), ("+2.5", 2.5), (".5", 0.5), ("5.", 5.0), ("1e-3", 0.001), ("1E+5", 1e5),
+        (" 93.1% ", 93.1),
+        ("1,234", 1234), ("1,234,567.5", 1234567.5), ("nan", math.nan), ("NaN", math.nan), ("-inf", -math.inf),
+        ("Infinity", math.inf),
+    ],
+)  # fmt: skip
+def test_a_number_is_read_as_programs_print_it(text: str, value: float) -> None:
+    assert repr(READING.number(text)) == repr(value)
+    assert alike(of_output(f"epoch done, x={text} rest", {"format": "name=value"}).metrics(), {"x": value})
+
+
+@pytest.mark.parametrize(
+    "text", ["2024-01-02", "12:30:11", "1.2.3", "0,5", "0x1f", "3rd", "", "-", "e5", "None", "1_000", "12,34"]
+)
+def test_what_is_no_number_is_none(text: str) -> None:
+    assert READING.number(text) is None
+    assert of_output(f"x={text}\n", {"format": "name=value"}).metrics() == {}
+
+
+@given(NUMBERS)
+def test_a_number_is_what_was_printed(value: float) -> None:
+    assert repr(float(READING.number(repr(value)))) == repr(float(value))
+    if isinstance(value, int):
+        assert READING.number(f"{value:,}") == value
+
+
+@given(st.dictionaries(NAMES, NUMBERS, min_size=1, max_size=5), st.sampled_from(["=", " = ", ": ", ":"]))
+def test_what_is_printed_by_name_is_read_back(told: dict[str, float], mark: str) -> None:
+    line = ", ".join(f"{name}{mark}{value!r}" for name, value in told.items())
+    made = of_output(line, {"format": "name=value" if "=" in mark else "name: value"})
+    assert alike(made.metrics(), told)
+    assert alike(of_output(f"INFO {json.dumps(told)}\n", {"format": "json"}).metrics(), told)
+
+
+def test_a_dictionary_as_python_prints_it_is_read() -> None:
+    made = of_output("{'loss': 0.69, 'eval_acc': nan, 'epoch': 1.0}\n", {"format": "name: value"})
+    assert alike(made.metrics(), {"loss": 0.69, "eval_acc": math.nan, "epoch": 1.0})
+
+
+def test_flags_of_a_command_are_no_metrics() -> None:
+    assert of_output("python train.py --lr=0.1 --epochs 3\n", {"format": "name=value"}).metrics() == {}
+
+
+@given(st.lists(st.binary(max_size=30)), st.data())
+def test_lines_do_not_depend_on_how_they_come(parts: list[bytes], data: st.DataObject) -> None:
+    text = b"".join(parts)
+    at = data.draw(st.integers(0, len(text)))
+    whole, halves = READING.Lines(), READING.Lines()
+    lines = [*whole.feed(text), *whole.feed(b"")] if text else []
+    chunks = [chunk for chunk in (text[:at], text[at:]) if chunk]
+    assert [line for chunk in chunks for line in halves.feed(chunk)] + (halves.feed(b"") if chunks else []) == lines
+
+
+def test_a_progress_bar_has_many_states_and_colours_are_no_text() -> None:
+    bar = "\r 10%|#  | 1/9 [00:01<00:09, 1.0it/s, loss=2.5]\r 99%|## | 9/9 [00:09<00:00, 1.1it/s, loss=0.25]\n"
+    green = "\x1b[1;32mval_acc\x1b[0m = \x1b[4m93.1%\x1b[m \x1b]8;;http://x\x07link\x1b]8;;\x07\n"
+    made = of_output(bar + green, {"format": "name=value", "take": "first"}, {"format": "name=value"})
+    assert made.metrics() == {"loss": 0.25, "val_acc": 93.1}
+    assert made.sources[0].rows.metrics()["loss"] == 2.5
+
+
+def test_of_a_line_without_an_end_the_beginning_is_read_in_bounded_memory() -> None:
+    made = READING.Reading([{"from": "output", "format": "name=value"}], [], None)
+    made.hear(b"loss=0.5 ")
+    for _ in range(100):
+        made.hear(b"x" * 65536)
+    assert len(made.lines.begun) == READING.LONGEST_LINE
+    made.hear(b" acc=1\nacc=0.75")
+    made.hear(b"")
+    assert made.metrics() == {"loss": 0.5, "acc": 0.75}
+
+
+# ---- what is taken ---------------------------------------------------------------------------------------------------
+
+MNIST = """\
+Train Epoch: 1 [0/60000 (0%)]\tLoss: 2.300000
+Train Epoch: 1 [640/60000 (1%)]\tLoss: 1.500000
+
+Test set: Average loss: 0.0567, Accuracy: 9813/10000 (98%)
+
+Train Epoch: 2 [0/60000 (0%)]\tLoss: 0.100000
+
+Test set: Average loss: 0.0333, Accuracy: 9891/10000 (99%)
+
+Train Epoch: 3 [0/60000 (0%)]\tLoss: 0.050000
+
+Test set: Average loss: 0.0400, Accuracy: 9880/10000 (98%)
+
+"""
+TRAINED = {"pattern": r"Train Epoch: (?P<epoch>\d+) .*Loss: (?P<loss>[\d.]+)"}
+TESTED = {"pattern": r"Average loss: (?P<test_loss>[\d.]+), Accuracy: (?P<correct>\d+)/\d+"}
+
+
+def test_the_last_the_first_or_the_best_is_taken() -> None:
+    take = lambda how: of_output(MNIST, TESTED | {"take": how}).metrics()  # noqa: E731
+    assert take("last") == {"test_loss": 0.04, "correct": 9880}
+    assert take("first") == {"test_loss": 0.0567, "correct": 9813}
+    assert take({"max": "correct"}) == take({"min": "test_loss"}) == {"test_loss": 0.0333, "correct": 9891}
+
+
+def test_a_line_without_a_step_belongs_to_the_last_one_printed() -> None:
+    made = of_output(MNIST, TRAINED, TESTED)
+    assert history(made) == [
+        {"epoch": 1, "loss": 1.5, "test_loss": 0.0567, "correct": 9813},
+        {"epoch": 2, "loss": 0.1, "test_loss": 0.0333, "correct": 9891},
+        {"epoch": 3, "loss": 0.05, "test_loss": 0.04, "correct": 9880},
+    ]
+    assert made.metrics() == {"epoch": 3, "loss": 0.05, "test_loss": 0.04, "correct": 9880}
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=5))
+def test_the_curve_does_not_depend_on_how_the_output_comes(sizes: list[int]) -> None:
+    made, text = READING.Reading([{"from": "output", **one} for one in (TRAINED, TESTED)], [], None), MNIST.encode()
+    while text:
+        for size in sizes:
+            if text[:size]:
+                made.hear(text[:size])
+            text = text[size:]
+    made.hear(b"")
+    assert made.history() == of_output(MNIST, TRAINED, TESTED).history()
+
+
+def test_lines_of_one_step_are_one_row_and_a_metric_that_comes_again_begins_the_next() -> None:
+    text = "step=1 loss=3\nstep=1 acc=0.5\nstep=2 loss=1\nstep=2 loss=2\nstep=2 acc=0.9\n"
+    best = lambda name, how: of_output(text, {"format": "name=value", "take": {how: name}}).metrics()  # noqa: E731
+    assert best("acc", "max") == {"step": 2, "loss": 2, "acc": 0.9}
+    assert best("loss", "min") == {"step": 2, "loss": 1}
+
+
+def test_names_take_some_and_rename_them() -> None:
+    made = of_output("epoch=1 a=1 b=2\nepoch=2 a=5 b=4\n", {"format": "name=value", "names": {"x": "a", "y": "a"}})
+    assert made.metrics() == {"x": 5, "y": 5}
+    assert history(made) == [{"x": 1, "y": 1, "epoch": 1}, {"x": 5, "y": 5, "epoch": 2}]
+    for name in ("x", "a"):
+        take = {"take": {"min": name}, "names": {"x": "a"}}
+        assert of_output("a=3\na=1\na=2\n", {"format": "name=value", **take}).metrics() == {"x": 1}
+
+
+def test_any_name_can_be_the_step() -> None:
+    text = "iter 10: loss 2.5\niter 20: loss 1.5\n"
+    made = of_output(text, {"pattern": r"iter (?P<iter>\d+): loss (?P<loss>[\d.]+)", "step": "iter"})
+    assert history(made) == [{"loss": 2.5, "epoch": 10}, {"loss": 1.5, "epoch": 20}]
+
+
+def test_without_a_step_there_is_no_curve() -> None:
+    assert of_output("loss=1\nloss=2\n", {"format": "name=value"}).history() == b""
+
+
+def test_not_a_number_is_never_best_but_better_than_nothing() -> None:
+    best = {"format": "name=value", "take": {"max": "a"}}
+    assert of_output("a=nan b=1\na=2 b=2\na=nan b=3\n", best).metrics() == {"a": 2, "b": 2}
+    assert alike(of_output("a=nan b=1\n", best).metrics(), {"a": math.nan, "b": 1})
+
+
+def test_later_sources_win() -> None:
+    assert of_output("x=1\nx: 2\n", {"format": "name=value"}, {"format": "name: value"}).metrics() == {"x": 2}
+
+
+def test_a_curve_keeps_a_bounded_number_of_points_and_the_last() -> None:
+    made = of_output("".join(f"epoch={n} loss={n / 2}\n" for n in range(12345)), {"format": "name=value"})
+    rows = history(made)
+    assert READING.POINTS <= len(rows) <= 2 * READING.POINTS + 1
+    assert (rows[0], rows[-1]) == ({"epoch": 0, "loss": 0.0}, {"epoch": 12344, "loss": 6172.0})
+    assert made.metrics() == {"epoch": 12344, "loss": 6172.0}
+
+
+def test_names_without_number_are_kept_within_bounds_and_what_is_wanted_among_them() -> None:
+    text = "".join(f"m{n}=1\n" for n in range(5000)) + "wanted=7\n"
+    assert len(of_output(text, {"format": "name=value"}).metrics()) == READING.MOST_NAMES
+    assert of_output(text, {"format": "name=value", "names": {"x": "wanted"}}).metrics() == {"x": 7}
+
+
+# ---- patterns --------------------------------------------------------------------------------------------------------
+
+
+def test_a_pattern_without_an_end_is_given_up_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(READING, "PATTERN_SECONDS", 0.05)
+    line = "a" * 60
+    made = of_output(f"acc=1\n{line}\nacc=2\n", {"pattern": "(a+)+(?P<x>b)"}, {"format": "name=value"})
+    made.hear(b"acc=3\n" + line.encode() + b"\n")
+    assert made.metrics() == {"acc": 3}
+    (lack,) = made.lacks()
+    assert lack.startswith("metrics[0]: pattern '(a+)+(?P<x>b)' takes more than 0.05 s on the line 'aaaa")
+    assert signal.getitimer(signal.ITIMER_VIRTUAL) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("pattern", ["(?P<a>[0-9+)", "(?P<a>1)(?P<a>2)", "(?P<a>*)"])
+def test_a_pattern_that_is_none_is_named(pattern: str) -> None:
+    with pytest.raises(ValueError, match=r"^metrics\[0\]\.pattern: is no regular expression of Python's: "):
+        of_output("", {"pattern": pattern})
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "said"),
+    [
+        (
+            {"pattern": r"Accuracy: (?P<accuracy>\d+)%"},
+            "epoch 1\n" * 500 + "Test accuracy = 93 %\n" + "bye now\n" * 500,
+            r"pattern 'Accuracy: (?P<accuracy>\d+)%' matches none of 1001 lines; nearest: 'Test accuracy = 93 %'",
+        ),
+        (
+            {"format": "name=value"},
+            "begin\nloss: 0.5\nend\n",
+            "name=value is in none of 3 lines, but format 'name: value' is: 'loss: 0.5'",
+        ),
+        (
+            {"format": "name=value", "names": {"accuracy": "val_accuracy"}},
+            "loss=1 val_acc=0.5 epoch=1\n",
+            "there is no 'val_accuracy'; it has 'val_acc', 'loss', 'epoch'",
+        ),
+        ({"pattern": "=(?P<x>.*)"}, "a=b\n", "pattern '=(?P<x>.*)': it matches, but its groups hold no number"),
+        ({"format": "name: value"}, "", "name: value: nothing was printed"),
+    ],
+)
+def test_the_nearest_miss_is_told(source: dict[str, Any], text: str, said: str) -> None:
+    made = of_output(text, source)
+    assert made.lacks() == [f"metrics[0]: {said}"]
+    assert said in made.told()[0]
+
+
+# ---- files -----------------------------------------------------------------------------------------------------------
+
+CSV = {"from": "file", "path": "runs/*/metrics.csv", "format": "csv"}
+
+
+def write(folder: Path, path: str, text: str | bytes) -> Path:
+    made = folder / path
+    made.parent.mkdir(parents=True, exist_ok=True)
+    made.write_bytes(text.encode() if isinstance(text, str) else text)
+    return made
+
+
+def test_csv_with_rows_of_training_and_validation(folder: Path) -> None:
+    """As Lightning's CSVLogger writes it."""
+    text = "epoch,step,train_loss,val_acc\n0,49,1.5,\n0,49,,0.5\n1,99,0.5,\n1,99,,0.75\n2,149,0.25,\n2,149,,0.7\n"
+    made = of_files(
+        folder, CSV | {"take": {"max": "val_acc"}}, before=lambda: write(folder, "runs/0/metrics.csv", text)
+    )
+    assert made.metrics() == {"epoch": 1, "step": 99, "train_loss": 0.5, "val_acc": 0.75}
+    assert history(made)[1] == {"epoch": 1, "train_loss": 0.5, "val_acc": 0.75}
+    assert made.told() == [
+        "metrics[0] (file): epoch=1, step=99, train_loss=0.5, val_acc=0.75 in 6 rows of runs/0/metrics.csv"
+    ]
+
+
+@given(st.lists(st.dictionaries(NAMES, st.floats(), min_size=1, max_size=4), min_size=1, max_size=8))
+@settings(max_examples=30)
+def test_rows_that_are_written_are_read_back(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, float]]
+) -> None:
+    folder = tmp_path_factory.mktemp("rows")
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    cells = [[repr(row[name]) if name in row else "" for name in columns] for row in rows]
+    files = {
+        "csv": "\n".join(",".join(line) for line in [columns, *cells]),
+        "jsonl": "\n".join(map(json.dumps, rows)),
+        "json": json.dumps(rows),
+    }
+    last = {name: value for row in rows for name, value in row.items()}
+    for form, text in files.items():
+        source = {"from": "file", "path": f"m.{form}", "format": form}
+        made = of_files(folder, source, before=lambda form=form, text=text: write(folder, f"m.{form}", text))
+        assert alike(made.metrics(), last), form
+        assert made.sources[0].rows.count == len(rows)
+
+
+def test_other_spellings_of_csv(folder: Path) -> None:
+    written = '\ufeffepoch; val acc ;name\n1;0.5;"a;b"\n2;93.1%;x\n'
+    made = of_files(folder, CSV, before=lambda: write(folder, "runs/0/metrics.csv", written))
+    assert made.metrics() == {"epoch": 2, "val acc": 93.1}
+
+
+def test_json_objects_are_flat_and_lists_in_them_are_rows(folder: Path) -> None:
+    told = {"loss": [3.0, 1.0, 2.0], "val": {"acc": 0.5, "deep": {"x": True, "y": 1}}, "names": ["a"]}
+    source = {"from": "file", "path": "history.json", "format": "json"}
+    made = of_files(folder, source, before=lambda: write(folder, "history.json", json.dumps(told)))
+    assert made.metrics() == {"epoch": 3, "loss": 2.0, "val.acc": 0.5, "val.deep.y": 1}
+    assert history(made)[0] == {"epoch": 1, "loss": 3.0}
+
+
+def test_a_file_of_before_is_not_read_and_said(folder: Path) -> None:
+    old = write(folder, "runs/old/metrics.csv", "acc\n1\n")
+    made = of_files(folder, CSV)
+    assert made.metrics() == {}
+    what = "runs/*/metrics.csv: 'runs/old/metrics.csv' was there before the program, which did not write to it"
+    assert made.lacks() == [f"metrics[0]: {what}"]
+    old.write_text("acc\n1\n2\n")
+    made.look()
+    assert made.metrics() == {"acc": 2}
+
+
+def test_of_several_files_the_one_written_last_is_read(folder: Path) -> None:
+    def both() -> None:
+        for name, when in (("b", 2000), ("a", 3000)):
+            os.utime(write(folder, f"runs/{name}/metrics.csv", f"acc\n{when}\n"), (when, when))
+
+    assert of_files(folder, CSV, before=both).metrics() == {"acc": 3000}
+
+
+def test_what_was_looked_for_and_not_found_is_told_with_what_comes_nearest(folder: Path) -> None:
+    def near() -> None:
+        write(folder, "logs/1/metrics.csv", "acc\n1\n")
+        write(folder, "train.py", "")
+        write(folder, "runs/1/other.csv", "epoch,val_accuracy,loss\n1,2,3\n")
+        write(folder, "runs/1/text.csv", "a text\n")
+
+    sources = [CSV, CSV | {"path": "runs/1/other.csv", "take": {"max": "val_acc"}}, CSV | {"path": "runs/1/text.csv"}]
+    made = of_files(folder, *sources, before=near)
+    assert made.lacks() == [
+        "metrics[0]: no file of the working folder is runs/*/metrics.csv; nearest: 'logs/1/metrics.csv'",
+        "metrics[1]: there is no 'val_acc'; it has 'val_accuracy', 'loss', 'epoch'",
+        "metrics[2]: runs/1/text.csv: 'runs/1/text.csv' is there, but no numbers in it as csv",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("**/m.csv", ["a/b/m.csv", "a/m.csv", "m.csv"]), ("*/m.csv", ["a/m.csv"]), ("a/**", ["a/b/m.csv", "a/m.csv"]),
+        ("./m.c?v", ["m.csv"]), ("[a-b]/[!m]/m.csv", ["a/b/m.csv"]), (".h/*", [".h/m.csv"]), ("nothing/*", []),
+        ("m.csv/x", []), ("a", []),
+    ],
+)  # fmt: skip
+def test_paths_lead_to_plain_files_through_no_link(folder: Path, pattern: str, found: list[str]) -> None:
+    for path in ("m.csv", "a/m.csv", "a/b/m.csv", ".h/m.csv"):
+        write(folder, path, "acc\n1\n")
+    outside = write(folder.parent, "outside/m.csv", "acc\n1\n")
+    (folder / "link").symlink_to(outside.parent)
+    (folder / "l.csv").symlink_to(outside)
+    os.mkfifo(folder / "p.csv")
+    assert list(READING.Finder(TRIAL.Folder(str(folder), ".")).find(pattern)) == found
+
+
+def test_links_and_special_files_are_not_opened(folder: Path) -> None:
+    outside = write(folder.parent, "m.csv", "acc\n1\n")
+
+    def odd() -> None:
+        (folder / "m.csv").symlink_to(outside)
+        os.mkfifo(folder / "p.csv")
+
+    made = of_files(folder, *(CSV | {"path": path} for path in ("m.csv", "p.csv", "*.csv")), before=odd)
+    assert made.metrics() == {}
+
+
+def test_live_a_large_file_waits_for_the_end(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(READING, "LIVE_BYTES", 8)
+    made = of_files(folder, CSV)
+    path = write(folder, "runs/0/metrics.csv", "acc\n1\n")
+    made.look(live=True)
+    assert made.metrics() == {"acc": 1}
+    path.write_text("acc\n1\n2\n3\n4\n")
+    made.look(live=True)
+    assert made.metrics() == {"acc": 1}
+    made.look()
+    assert made.metrics() == {"acc": 4}
+
+
+def test_reading_can_be_ended(folder: Path) -> None:
+    made = of_files(folder, CSV)
+    write(folder, "runs/0/metrics.csv", "acc\n" + "1\n" * 5000)
+    ticks: list[int] = []
+
+    def tick() -> None:
+        ticks.append(1)
+        if len(ticks) == 3:
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        made.look(tick)
+
+
+# ---- TensorBoard -----------------------------------------------------------------------------------------------------
+
+
+def varint(value: int) -> bytes:
+    value &= 0xFFFFFFFFFFFFFFFF
+    made = b""
+    while value > 0x7F:
+        made, value = made + bytes([value & 0x7F | 0x80]), value >> 7
+    return made + bytes([value])
+
+
+def field(number: int, value: bytes | int) -> bytes:
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def event(tag: str, step: int, value: bytes) -> bytes:
+    """`value` is the rest of a Summary.Value."""
+    return b"\x09" + struct.pack("<d", 1.0) + field(2, step) + field(5, field(1, field(1, tag.encode()) + value))
+
+
+def simple(value: float) -> bytes:
+    return b"\x15" + struct.pack("<f", value)
+
+
+def record(data: bytes) -> bytes:
+    length = struct.pack("<Q", len(data))
+    return b"".join(
+        [length, struct.pack("<I", READING.checksum(length)), data, struct.pack("<I", READING.checksum(data))]
+    )
+
+
+POINTS = st.lists(st.tuples(NAMES, st.integers(-(2**62), 2**62), st.floats(width=32)), max_size=8)
+
+
+def read_events(tmp_path: Path, data: bytes) -> list[Any]:
+    path = write(tmp_path, "events.out.tfevents.1", data)
+    with path.open("rb") as opened:
+        return list(READING.points_of_events(opened))
+
+
+def as_written(points: list[Any]) -> list[Any]:
+    """With values as the file has them."""
+    return [(tag, step, struct.pack("<f", value)) for tag, step, value in points]
+
+
+def test_checksum_is_crc32c() -> None:
+    """RFC 3720, B.4: of 32 zeros; masked as the TFRecord format has it."""
+    crc = 0x8A9136AA
+    assert READING.checksum(bytes(32)) == ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+@given(POINTS, st.integers(0, 10**6))
+def test_events_are_read_back_and_those_before_the_cut_of_a_file(
+    tmp_path_factory: pytest.TempPathFactory, points: list[Any], cut: int
+) -> None:
+    folder = tmp_path_factory.getbasetemp()
+    whole = [record(event(tag, step, simple(value))) for tag, step, value in points]
+    data = record(b"\x09" + struct.pack("<d", 1.0) + field(3, b"brain.Event:2")) + b"".join(whole)
+    assert as_written(read_events(folder, data)) == as_written(points)
+    found = as_written(read_events(folder, data[: cut % (len(data) + 1)]))
+    assert found == as_written(points)[: len(found)]
+
+
+@given(POINTS.filter(bool), st.data())
+def test_no_damaged_event_is_taken_for_another(
+    tmp_path_factory: pytest.TempPathFactory, points: list[Any], data: st.DataObject
+) -> None:
+    written = bytearray(b"".join(record(event(tag, step, simple(value))) for tag, step, value in points))
+    written[data.draw(st.integers(0, len(written) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    for one in as_written(read_events(tmp_path_factory.getbasetemp(), bytes(written))):
+        assert one in as_written(points)
+
+
+@pytest.mark.parametrize(
+    ("tensor", "value"),
+    [
+        (field(1, 1) + field(4, struct.pack("<f", 0.9)), 0.9),
+        (field(1, 1) + field(2, b"") + field(5, struct.pack("<f", 1.5)), 1.5),
+        (field(1, 2) + field(4, struct.pack("<d", 0.1)), 0.1),
+        (field(1, 2) + field(6, struct.pack("<d", -2.5)), -2.5),
+        (field(1, 9) + field(10, varint(-3)), -3),
+        (field(1, 3) + field(7, 12), 12),
+        (field(1, 19) + field(13, struct.unpack("<H", struct.pack("<e", 0.5))[0]), 0.5),
+        (field(1, 7) + field(8, b"text"), None),
+        (field(1, 1) + field(2, field(2, field(1, 2))) + field(4, struct.pack("<ff", 1, 2)), None),
+    ],
+)
+def test_scalars_in_tensors_are_read(tmp_path: Path, tensor: bytes, value: float | None) -> None:
+    found = read_events(tmp_path, record(event("x", 3, field(8, tensor))))
+    assert found == ([] if value is None else [("x", 3, value)])
+
+
+def test_long_records_are_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(READING, "LARGEST_EVENT", 100)
+    data = [record(event("a", 1, simple(1))), record(bytes(1000)), record(event("b", 2, simple(2)))]
+    assert read_events(tmp_path, b"".join(data)) == [("a", 1, 1.0), ("b", 2, 2.0)]
+
+
+def test_runs_in_several_folders_have_their_folder_in_the_name(folder: Path) -> None:
+    def runs() -> None:
+        for run, values in (("train", (0.5, 0.9)), ("validation", (0.4, 0.3))):
+            data = b"".join(record(event("epoch_accuracy", step, simple(one))) for step, one in enumerate(values))
+            write(folder, f"logs/{run}/events.out.tfevents.1.host", data)
+
+    source = {"from": "tensorboard", "path": "logs", "take": {"max": "validation/epoch_accuracy"}}
+    made = of_files(folder, source, before=runs)
+    assert made.metrics() == {"train/epoch_accuracy": 0.5, "validation/epoch_accuracy": 0.4}
+    assert len(history(made)) == 2
+
+
+# ---- MLflow ----------------------------------------------------------------------------------------------------------
+
+
+def test_of_nested_runs_of_mlflow_the_outermost_is_read(folder: Path) -> None:
+    def runs() -> None:
+        for run, lines, ended in (("outer", "1 0.5 0\n2 0.25 1\n", 3000), ("inner", "1 9 0\n", 2000)):
+            write(folder, f"mlruns/1/{run}/metrics/val/rmse", lines)
+            os.utime(write(folder, f"mlruns/1/{run}/meta.yaml", "status: 3\n"), (ended, ended))
+        write(folder, "mlruns/1/outer/metrics/old", "1 7\n")
+        write(folder, "mlruns/1/outer/metrics/none", "1 nan 0\nnonsense\n\n1\n")
+
+    made = of_files(folder, {"from": "mlflow", "path": "mlruns"}, before=runs)
+    assert alike(made.metrics(), {"val/rmse": 0.25, "old": 7, "none": math.nan})
+    assert [row["epoch"] for row in history(made)] == [0, 1]
+
+
+# ---- any bytes -------------------------------------------------------------------------------------------------------
+
+SOURCES: list[dict[str, Any]] = [
+    {"from": "output", "format": form} for form in ("name=value", "name: value", "json")
+] + [
+    {"from": "output", "pattern": "(?P<epoch>.) (?P<x>.*)", "take": {"max": "x"}},
+    *({"from": "file", "path": "f", "format": form, "take": {"min": "a"}} for form in ("csv", "json", "jsonl")),
+    {"from": "tensorboard", "path": "**/*", "take": {"max": "a"}},
+    {"from": "mlflow", "path": "mlruns", "names": {"a": "b"}},
+]
+ODD = st.one_of(
+    st.binary(max_size=200),
+    st.text(max_size=100).map(str.encode),
+    st.lists(st.sampled_from([*(bytes([one]) for one in b'a=1{}[":,\n\r\x1b\0'), b"nan"])).map(b"".join),
+    st.binary(max_size=60).map(record),
+    st.binary(max_size=60).map(lambda data: record(field(5, field(1, data)))),
+)  # fmt: skip
+
+
+@given(st.lists(ODD, max_size=3))
+@example([b'{"a": ' + b"[" * 5000])
+@example([b'{"a": ' + b'{"a": ' * 500 + b"1" + b"}" * 501])
+@example([b"a=" + b"9" * 5000, b'{"a": ' + b"9" * 5000 + b"}"])
+@example([b'a,a\n1,2\n"', b"\n1,2"])
+@example([record(field(5, field(1, field(8, b"\x10"))))])
+@settings(max_examples=150)
+def test_whatever_a_program_writes_raises_nothing(tmp_path_factory: pytest.TempPathFactory, parts: list[bytes]) -> None:
+    folder = tmp_path_factory.mktemp("odd")
+    made = READING.Reading(SOURCES, [], TRIAL.Folder(str(folder), "."))
+    for path in ("f", "x.tfevents.1", "mlruns/1/2/metrics/b", "mlruns/1/2/meta.yaml"):
+        write(folder, path, b"".join(parts))
+    for part in parts:
+        if part:
+            made.hear(part)
+    made.hear(b"")
+    made.look(live=True)
+    made.look()
+    metrics = made.metrics()
+    assert all(READING.is_number(value) for value in metrics.values())
+    assert all(math.isfinite(row["epoch"]) for row in history(made))
+    assert len(made.told()) == len(SOURCES)
+    assert made.lacks()
+    told = TRIAL.read_metrics(b"{}", [], metrics)
+    assert all(value is None or math.isfinite(value) for value in told["metrics"].values())
+
+
+# ---- in the runner ---------------------------------------------------------------------------------------------------
+
+ACCURACY = {"from": "output", "format": "name=value"}
+
+
+def run(bench: Bench, script: str, *sources: dict[str, Any], **options: Any) -> tuple[dict[str, Any], Ended]:
+    trial = make_trial(script, identity_metrics=list(sources))
+    return trial, bench.run(trial, **options)
+
+
+def curve(bench: Bench, trial: dict[str, Any]) -> list[dict[str, Any]]:
+    return outputs.history(bench.results, trial["id"], bench.attempt(trial)["attempt"])
+
+
+def test_a_program_that_prints_has_a_result_and_a_curve(bench: Bench) -> None:
+    script = "for e in 1 2; do echo epoch=$e accuracy=0.$e; done; echo test_loss=nan"
+    trial, ended = run(bench, script, ACCURACY)
+    assert ended.code == 0, ended.err
+    assert bench.result(trial)["metrics"] == {"epoch": 2, "accuracy": 0.2, "test_loss": None}
+    assert [row["accuracy"] for row in curve(bench, trial)] == [0.1, 0.2]
+    assert ended.err.splitlines()[0] == (
+        f"trial.py: {trial['id']}: metrics[0] (output): epoch=2, accuracy=0.2, test_loss=nan in 3 of 3 lines"
+    )
+
+
+def test_what_the_command_writes_itself_wins(bench: Bench) -> None:
+    script = """echo accuracy=0.25 loss=1; echo '{"accuracy": 0.5, "status": "pruned"}' >$METRICS_FILE
+        echo '{"epoch": 9}' >$HISTORY_FILE; echo epoch=1 loss=2"""
+    trial, ended = run(bench, script, ACCURACY)
+    assert ended.code == 0, ended.err
+    result = bench.result(trial)
+    assert (result["status"], result["metrics"]) == ("pruned", {"accuracy": 0.5, "loss": 2, "epoch": 1})
+    assert curve(bench, trial) == [{"epoch": 9}]
+
+
+def test_a_metrics_file_that_is_none_fails_beside_what_was_read(bench: Bench) -> None:
+    _, ended = run(bench, "echo accuracy=1; echo '[]' >$METRICS_FILE", ACCURACY)
+    assert (ended.code, ended.err.splitlines()[-1].partition(": failed: ")[2]) == (
+        64,
+        'METRICS_FILE: not a JSON object; it begins with "[]\\n"',
+    )
+
+
+def test_what_lacks_the_objective_tells_the_nearest_miss_and_the_last_lines(bench: Bench) -> None:
+    script = "for n in 1 2 3; do echo step $n; done; seq 30; printf '10%%\\r90%%\\n'; echo acc=0.5"
+    pattern = {"from": "output", "pattern": "accuracy=(?P<accuracy>.*)"}
+    trial, ended = run(bench, script, pattern, ACCURACY)
+    assert ended.code == 64
+    attempt = bench.attempt(trial)
+    assert attempt["reason"] == (
+        "metrics: metrics[0]: pattern 'accuracy=(?P<accuracy>.*)' matches none of 36 lines; nearest: 'acc=0.5'; "
+        "lacks the objective 'accuracy'; it has 'acc'; name one of those in `objective` and submit again: they are "
+        "kept, nothing trains anew"
+    )
+    lines = ended.err.splitlines()
+    assert lines[2:-1] == [f"trial.py:   | {line}" for line in [*range(13, 31), "90%", "acc=0.5"]]
+    assert attempt["kept"]["metrics"] == {"acc": 0.5}
+    renamed = trial | {"objective": {"metric": "acc", "direction": "maximize"}}
+    assert bench.run(renamed).code == 0
+    assert bench.result(trial)["metrics"] == {"acc": 0.5}
+
+
+def test_nothing_found_at_all_says_what_to_mend(bench: Bench) -> None:
+    trial, ended = run(bench, "echo hello", {"from": "file", "path": "m.csv", "format": "csv"})
+    assert ended.code == 64
+    assert bench.attempt(trial)["reason"].startswith("metrics: metrics[0]: no file of the working folder is m.csv")
+    assert bench.attempt(trial)["reason"].endswith("it has no metric; mend `metrics`")
+
+
+def test_a_pattern_that_is_none_fails_before_the_command_starts(bench: Bench) -> None:
+    _, ended = run(bench, "touch started", {"from": "output", "pattern": "(?P<a>"})
+    assert ended.code == 64
+    assert "metrics[0].pattern: is no regular expression of Python's: " in ended.said
+    assert not (bench.root / "started").exists()
+
+
+def test_files_are_read_in_the_folder_of_the_code_and_those_of_the_code_are_not(bench: Bench) -> None:
+    bundle = bench.root / "files.json"
+    bundle.write_text(json.dumps({"runs/old/metrics.csv": "accuracy\n1\n", "train.sh": "exit 0\n"}))
+    source = CSV | {"take": {"max": "accuracy"}}
+    script = "mkdir runs/new; printf 'epoch,accuracy\\n1,0.75\\n2,0.5\\n' >runs/new/metrics.csv"
+    trial, ended = run(bench, script, source, code=bundle)
+    assert ended.code == 0, ended.err
+    assert bench.result(trial)["metrics"] == {"epoch": 1, "accuracy": 0.75}
+    other = make_trial("true", identity_metrics=[source])
+    assert bench.run(other, code=bundle).code == 64
+
+
+def test_secrets_are_not_told_in_what_was_looked_for(bench: Bench) -> None:
+    secret = {"identity_env": {"TOKEN": {"secret": "s", "key": "k"}}}
+    script = 'echo accurate: $TOKEN; echo "$TOKEN;loss" >m.csv; echo "1;2" >>m.csv'
+    sources = [
+        {"from": "output", "pattern": "accurate (?P<accuracy>.*)"},
+        {"from": "file", "path": "m.csv", "format": "csv", "names": {"accuracy": "acc"}},
+    ]
+    trial = make_trial(script, identity_metrics=sources, **secret)
+    ended = bench.run(trial, env={"TOKEN": "hunter2-hunter2"})
+    assert ended.code == 64
+    assert "nearest: 'accurate: ***'" in bench.attempt(trial)["reason"]
+    assert "hunter2" not in ended.err + json.dumps(bench.attempt(trial))
+
+
+def test_a_curve_is_there_while_the_trial_runs(bench: Bench) -> None:
+    fifo = Fifo(bench.root / "go")
+    trial = make_trial(f"echo epoch=1 accuracy=0.5; read go <{fifo}", identity_metrics=[ACCURACY])
+    running = bench.start(trial, patch="trial.HEARTBEAT_SECONDS = 0.05")
+    try:
+        path = bench.folder(trial) / "attempts"
+        wait_until(lambda: [*path.glob("*/history.jsonl")] and curve(bench, trial), "no history")
+        assert curve(bench, trial) == [{"accuracy": 0.5, "epoch": 1}]
+        fifo.say("go")
+        assert running.end().code == 0
+    finally:
+        fifo.close()
+
+
+def test_a_pattern_without_an_end_keeps_nobody_from_ending_the_trial(bench: Bench) -> None:
+    fifo = Fifo(bench.root / "up")
+    script = f"trap 'exit 3' TERM; printf 'accuracy=1 %060d\\n' 0; echo up >{fifo}; while :; do sleep 0.05; done"
+    sources = [{"from": "output", "pattern": "(0+)+(?P<x>b)"}, ACCURACY]
+    running = bench.start(make_trial(script, identity_metrics=sources), grace=10)
+    try:
+        assert fifo.line() == "up"
+        running.child.send_signal(signal.SIGTERM)
+        assert running.end().code == 143
+    finally:
+        fifo.close()
+
+
+def test_a_trial_without_such_sources_does_not_import_what_reads_them(bench: Bench) -> None:
+    script = "echo '{\"accuracy\": 1}' >$METRICS_FILE"
+    patch = "import atexit; atexit.register(lambda: print('reading' in sys.modules))"
+    for sources, imported in (([], "False"), ([ACCURACY], "True")):
+        trial = make_trial(script, **({"identity_metrics": sources} if sources else {}))
+        assert bench.run(trial, patch=patch).out.splitlines()[-1] == imported
