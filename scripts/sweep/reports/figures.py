@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sweep.ranking.pareto import Front
-from sweep.ranking.stats import Choice
+from sweep.ranking.stats import Choice, Point
 from sweep.records.results import Row
 from sweep.records.same import settings
 from sweep.reports import importance as forest
@@ -65,22 +65,24 @@ def rungs(rows: Sequence[Row], choice: Choice, engine: str, budget: str) -> dict
     steps = sorted({row.hyperparameters[budget] for row in own})
     if len(steps) < 2:
         return None
-    seen: list[set[str]] = [
-        {settings(row.hyperparameters, budget) for row in own if row.hyperparameters[budget] == step} for step in steps
-    ]
+    there = [{settings(row.hyperparameters, budget) for row in own if row.hyperparameters[budget] == s} for s in steps]
     points = [*choice.points, *choice.outgrown]
+    lines = _lines(points, budget, steps)
+    rungs = []
+    for rung, (step, lived, next_lived) in enumerate(zip(steps, there, [*there[1:], set()], strict=True)):
+        places = [line[rung] for line in lines]
+        means = [points[place].mean for place in places if place is not None]
+        best = max(means, key=lambda mean: choice.objective.sign * mean, default=None)
+        survivors = len(lived & next_lived)
+        rungs.append({"budget": step, "points": len(lived), "ended": len(means), "survivors": survivors, "best": best})
+    return {"budget": budget, "rungs": rungs, "lines": lines}
+
+
+def _lines(points: Sequence[Point], budget: str, steps: Sequence[float]) -> list[list[int | None]]:
+    """The places of points that differ in the budget alone, by step."""
     lines: dict[str, list[int | None]] = {}
     for place, point in enumerate(points):
         if point.hyperparameters.get(budget) in steps:
             line = lines.setdefault(settings(point.hyperparameters, budget), [None] * len(steps))
             line[steps.index(point.hyperparameters[budget])] = place
-    made = []
-    for rung, step in enumerate(steps):
-        ranked = [line[rung] for line in lines.values()]
-        means = [points[place].mean for place in ranked if place is not None]
-        best = max(means, key=lambda mean: choice.objective.sign * mean, default=None)
-        went_on = len(seen[rung] & seen[rung + 1]) if rung + 1 < len(steps) else 0
-        made.append(
-            {"budget": step, "points": len(seen[rung]), "ended": len(means), "survivors": went_on, "best": best}
-        )
-    return {"budget": budget, "rungs": made, "lines": list(lines.values())}
+    return list(lines.values())

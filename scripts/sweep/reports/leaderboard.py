@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -82,24 +82,32 @@ def _front(front: Front, names: Sequence[str], width: int) -> Table:
 def _table(choice: Choice, names: Sequence[str], top: int, width: int) -> tuple[Table, list[str]]:
     """The table, and what it leaves out."""
     shown = choice.points[:top]
-    metric = plain(choice.objective.metric) + (" (test set!)" if is_test_metric(choice.objective.metric) else "")
-    columns = [
-        ("#", [str(place) for place in choice.places[:top]]),
-        (metric, [verdict.value(choice, point) for point in shown]),
-    ]
+    columns, hidden = _with_hyperparameters([*_columns(choice, shown)], shown, names, width)
+    left = len(choice.points) - len(shown)
+    notes = [f"(no room for {', '.join(hidden)})" if hidden else "", f"({left} more)" if left else ""]
+    return _grid(columns), [note for note in notes if note]
+
+
+def _columns(choice: Choice, shown: Sequence[Point]) -> Iterator[Column]:
+    """What is known of the points, without columns that would say nothing."""
+    yield "#", [str(place) for place in choice.places[: len(shown)]]
+    yield _header(choice.objective.metric), [verdict.value(choice, point) for point in shown]
     if verdict.is_adjusted(choice, shown):
-        columns.append(("adjusted", [number(point.adjusted, verdict.places(choice)) for point in shown]))
+        yield "adjusted", [number(point.adjusted, verdict.places(choice)) for point in shown]
     if any(point.n > 1 or point.diverged for point in shown):
-        diverged = [f" ({point.diverged} diverged)" if point.diverged else "" for point in shown]
-        columns.append(("seeds", [f"{point.n}{note}" for point, note in zip(shown, diverged, strict=True)]))
+        yield "seeds", [_seeds(point) for point in shown]
     if choice.p_best:
         chances = [verdict.probability(choice, place) for place in range(len(shown))]
-        columns.append(("best?", ["" if one is None else verdict.chance(one) for one in chances]))
-    columns.append(("trial", [point.trial.id for point in shown]))
-    columns, hidden = _with_hyperparameters(columns, shown, names, width)
-    notes = [f"(no room for {', '.join(hidden)})"] if hidden else []
-    left = len(choice.points) - len(shown)
-    return _grid(columns), [*notes, *([f"({left} more)"] if left else [])]
+        yield "best?", ["" if chance is None else verdict.chance(chance) for chance in chances]
+    yield "trial", [point.trial.id for point in shown]
+
+
+def _header(metric: str) -> str:
+    return plain(metric) + (" (test set!)" if is_test_metric(metric) else "")
+
+
+def _seeds(point: Point) -> str:
+    return f"{point.n} ({point.diverged} diverged)" if point.diverged else str(point.n)
 
 
 def _with_hyperparameters(

@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -152,8 +153,8 @@ def _fixed(rows: Sequence[Row], names: Sequence[str]) -> dict[str, Any]:
 
 def embedded(material: Material) -> dict[str, Any]:
     """What charts.js draws, all its text shown: trials as arrays in the order of `fields`, points by their index."""
-    made: dict[str, Any] = words.everywhere(_embedded(material))
-    return made
+    shown: dict[str, Any] = words.everywhere(_embedded(material))
+    return shown
 
 
 def _embedded(material: Material) -> dict[str, Any]:
@@ -176,29 +177,33 @@ def _embedded(material: Material) -> dict[str, Any]:
         "trials": [[getattr(row, field) for field in fields] for row in rows],
         "hyperparameters": [[row.hyperparameters.get(name) for name in names] for row in rows],
         "values": [[row.metrics.get(name) for name in metrics] for row in rows],
-        "points": [
-            {
-                "rank": choice.places[place] if place < len(choice.places) else None,
-                "mean": point.mean,
-                "adjusted": point.adjusted,
-                "half": verdict.half_width(choice, point),
-                "p": verdict.probability(choice, place),
-                "diverged": point.diverged,
-                "trials": [index[row.id] for row in point.rows],
-            }
-            for place, point in enumerate([*choice.points, *choice.outgrown])
-        ],
+        "points": _points(choice, index),
         "adjusted": verdict.is_adjusted(choice, choice.points),
         "importance": figures.importance(choice, names),
         "front": figures.front(choice, material.front),
         "rungs": figures.rungs(rows, choice, material.engine, material.budget),
         "curves": _curves(material, index),
         "attempts": [
-            [index[trial], made.text("started_at"), round(made.seconds, 1), made.status, made.text("node")]
-            for trial, made in _attempts(material)
+            [index[trial], attempt.text("started_at"), round(attempt.seconds, 1), attempt.status, attempt.text("node")]
+            for trial, attempt in _attempts(material)
             if trial in index
         ],
     }
+
+
+def _points(choice: Choice, index: dict[str, int]) -> list[dict[str, Any]]:
+    return [
+        {
+            "rank": choice.places[place] if place < len(choice.places) else None,
+            "mean": point.mean,
+            "adjusted": point.adjusted,
+            "half": verdict.half_width(choice, point),
+            "p": verdict.probability(choice, place),
+            "diverged": point.diverged,
+            "trials": [index[row.id] for row in point.rows],
+        }
+        for place, point in enumerate([*choice.points, *choice.outgrown])
+    ]
 
 
 def _attempts(material: Material) -> Iterator[tuple[str, Attempt]]:
@@ -209,30 +214,34 @@ def _attempts(material: Material) -> Iterator[tuple[str, Attempt]]:
 
 def _curves(material: Material, index: dict[str, int]) -> dict[str, Any]:
     """Histories of the best trials, and of those that have no value to rank by after them: {metrics, x, trials}."""
-    ranked = [row for point in material.choice.points for row in point.rows]
-    known = {row.id for row in ranked}
-    objective = material.choice.objective.metric
-    made: dict[str, Any] = {"metrics": [], "trials": []}
-    for row in [*ranked, *(row for row in material.rows if row.id not in known)]:
-        stored = material.snapshot.trials.get(row.id, Stored())
-        if len(made["trials"]) == CURVES:
-            break
-        attempt = stored.result["attempt"] if stored.result else stored.attempts[-1].name if stored.attempts else ""
-        entries = outputs.history(material.store, row.id, attempt) if attempt else []
-        if not entries:
-            continue
-        if not made["metrics"]:
-            found = [name for name in dict.fromkeys(name for entry in entries for name in entry) if name != "epoch"]
-            usable = [
-                name for name in found if not is_test_metric(name) and any(is_number(e.get(name)) for e in entries)
-            ]
-            made["metrics"] = sorted(usable, key=lambda name: name != objective)[:CURVE_METRICS]
+    metrics: list[str] = []
+    trials = []
+    for trial, entries in islice(_histories(material), CURVES):
+        metrics = metrics or _curve_metrics(entries, material.choice.objective.metric)
         step = -(-len(entries) // CURVE_STEPS)
         kept = entries[::-step][::-1]  # the last epoch is always among them
         x = [_finite(entry.get("epoch", place)) for place, entry in enumerate(kept, 1)]
-        lines = [[_finite(entry.get(name)) for entry in kept] for name in made["metrics"]]
-        made["trials"].append([index[row.id], x, *lines])
-    return made
+        trials.append([index[trial], x, *([_finite(entry.get(name)) for entry in kept] for name in metrics)])
+    return {"metrics": metrics, "trials": trials}
+
+
+def _histories(material: Material) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """(trial, its entries) of those that have any, the best first."""
+    ranked = [row.id for point in material.choice.points for row in point.rows]
+    for trial in dict.fromkeys([*ranked, *(row.id for row in material.rows)]):
+        stored = material.snapshot.trials.get(trial, Stored())
+        attempts = [attempt.name for attempt in stored.attempts]
+        attempt = stored.result["attempt"] if stored.result else next(reversed(attempts), "")
+        entries = outputs.history(material.store, trial, attempt) if attempt else []
+        if entries:
+            yield trial, entries
+
+
+def _curve_metrics(entries: list[dict[str, Any]], objective: str) -> list[str]:
+    """Those with numbers that are no test metrics, the objective first."""
+    names = dict.fromkeys(name for entry in entries for name in entry if name != "epoch" and not is_test_metric(name))
+    usable = [name for name in names if any(is_number(entry.get(name)) for entry in entries)]
+    return sorted(usable, key=lambda name: name != objective)[:CURVE_METRICS]
 
 
 def _finite(value: Any) -> float | None:
