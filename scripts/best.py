@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import guard
 
+import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,7 @@ def keep_best(session: Session, choice: stats.Choice, rows: list[results.Row]) -
         cli.say(f"{session.name}: removed the outputs of {trials} ({size / 1e6:.1f} MB), as `{keep}` says")
 
 
-def main(argv: list[str] | None = None) -> int:
+def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = cli.parser(__doc__)
     cli.engine_argument(parser)
     parser.add_argument("--top", type=int, default=1, metavar="K", help="the K best points instead of one")
@@ -64,21 +65,32 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.top < 1:
         raise BadInput(f"--top {args.top}: ask for at least 1")
+    return args
+
+
+def describe(session: Session, choice: stats.Choice, rows: list[results.Row], chosen: list[results.Row]) -> str:
+    """The text of best.yaml."""
+    from sweep.reports import best, verdict
+
+    sentences = verdict.sentences(choice, verdict.varied(rows)) if chosen[0] == choice.points[0].trial else []
+    stored = store.read(session.store_folder, [row.id for row in chosen]).trials
+    left = [trial for trial, found in stored.items() if artifacts.count(found.result)]
+    return best.values(valuesfile.load(session.files).head.data, chosen, sentences, left)
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = arguments(argv)
     from sweep.ranking import stats
-    from sweep.reports import best, verdict  # with numpy and scipy, which take a second to import
+    from sweep.reports import best  # with numpy and scipy, which take a second to import
 
     began = git.position(Clone.here().root)
     session = cli.open_sweep(args)
     trials = session.rendered.trials
     listed = {trial.id for trial in trials}
     rows = [row for row in results.read(session.files.results) if row.id in listed]
-    budget = session.settings.budget
-    choice = stats.choose(rows, results.objectives(trials)[0], session.engine, budget)
+    choice = stats.choose(rows, results.objectives(trials)[0], session.engine, session.settings.budget)
     chosen = [point.trial for point in best.winners(choice, args.top, args.max_cost)]
-    said = verdict.sentences(choice, verdict.varied(rows)) if chosen[0] == choice.points[0].trial else []
-    stored = store.read(session.store_folder, [row.id for row in chosen]).trials
-    left = [trial for trial, found in stored.items() if artifacts.count(found.result)]
-    text = best.values(valuesfile.load(session.files).head.data, chosen, said, left)
+    text = describe(session, choice, rows, chosen)
     if args.dry_run:
         cli.show_page(text)
         return 0

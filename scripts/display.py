@@ -6,7 +6,7 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +87,15 @@ class Watcher:
             self.live.stop()
 
     def __call__(self, known: Mapping[str, JobState]) -> None:
+        self._tell_ends(known)
+        waits = watching.waits(known)
+        if self.live:
+            self.live.update(self._picture(known, waits))
+        elif waits:
+            self._remind(known, waits)
+
+    def _tell_ends(self, known: Mapping[str, JobState]) -> None:
+        """A line for each trial that has ended since the last time."""
         finished = [state for state in known.values() if state.finished]
         if self.told is None:
             self.told = {state.name for state in finished}
@@ -94,24 +103,27 @@ class Watcher:
             if state.name not in self.told:
                 self.told.add(state.name)
                 self.say(f"{len(finished)}/{len(known)}  {state.trial}  {self._outcome(state)}")
-        waits = watching.waits(known)
-        if self.live:
-            running = [state for state in known.values() if state.condition == "Running"]
-            failed = sum(state.condition == "Failed" for state in known.values())
-            counts = f"{len(running)} running" + (f", {failed} failed" if failed else "")
-            self.bar.update(self.task, completed=len(finished), words=counts)
-            told = [
-                Text(words.line(f"{count} {reason}"), overflow="ellipsis", no_wrap=True)
-                for _, count, reason in waits[:5]
-            ]
-            self.live.update(Group(self._table(running[: self.console.height // 2]), *told, self.bar))
-        elif waits:
-            causes = sorted(cause for cause, _, _ in waits)
-            before, when = self.waits
-            if causes != before or time.monotonic() - when > REMIND_SECONDS:
-                self.waits = causes, time.monotonic()
-                for _, count, reason in waits:
-                    self.say(f"{len(finished)}/{len(known)}  {count} {reason}")
+
+    def _picture(self, known: Mapping[str, JobState], waits: Sequence[tuple[str, int, str]]) -> Group:
+        """What stands on a terminal now: what runs, what the others wait for, and the bar."""
+        running = [state for state in known.values() if state.condition == "Running"]
+        failed = sum(state.condition == "Failed" for state in known.values())
+        counts = f"{len(running)} running" + (f", {failed} failed" if failed else "")
+        self.bar.update(self.task, completed=sum(state.finished for state in known.values()), words=counts)
+        lines = [
+            Text(words.line(f"{count} {reason}"), overflow="ellipsis", no_wrap=True) for _, count, reason in waits[:5]
+        ]
+        return Group(self._table(running[: self.console.height // 2]), *lines, self.bar)
+
+    def _remind(self, known: Mapping[str, JobState], waits: Sequence[tuple[str, int, str]]) -> None:
+        """What is waited for, where it has changed or was last said long ago."""
+        causes = sorted(cause for cause, _, _ in waits)
+        before, when = self.waits
+        if causes != before or time.monotonic() - when > REMIND_SECONDS:
+            self.waits = causes, time.monotonic()
+            finished = sum(state.finished for state in known.values())
+            for _, count, reason in waits:
+                self.say(f"{finished}/{len(known)}  {count} {reason}")
 
     def say(self, text: str) -> None:
         self.console.print(words.line(text), soft_wrap=not self.live)

@@ -14,53 +14,64 @@ from sweep.records.results import Row
 from sweep.words import short
 
 
-def facts(made: tracing.Trace) -> Iterator[tuple[str, str]]:
+def facts(trace: tracing.Trace) -> Iterator[tuple[str, str]]:
     """(what, its value), in the order of the way back."""
-    row, source, code = made.row, made.source, made.code
+    row, code = trace.row, trace.code
     if row:
-        yield "table", f"{made.table}{f' of {made.table_commit[:12]}' if made.table_commit else ' (not committed)'}"
+        yield "table", f"{trace.table}{f' of {trace.table_commit[:12]}' if trace.table_commit else ' (not committed)'}"
         yield "point", f"{short(row.hyperparameters)} seed={row.seed}"
         for name, value in row.metrics.items():
             yield name, repr(value)
-    yield "commit", f"{made.commit[:12]} by {made.author}" if made.commit else "not recorded: submitted by plain helm"
-    if made.dirty:
+    yield (
+        "commit",
+        f"{trace.commit[:12]} by {trace.author}" if trace.commit else "not recorded: submitted by plain helm",
+    )
+    if trace.dirty:
         yield "", "and uncommitted changes: what ran may differ from what the commit holds"
+    yield from _listed(trace)
+    if code:
+        yield "code", f"{code.told}{f' of {code.commit[:12]}' if code.commit else ''} {code.hash[:19]}".strip()
+    yield from _where(row, trace.store)
+
+
+def _listed(trace: tracing.Trace) -> Iterator[tuple[str, str]]:
+    """The line that lists the trial, and how it came about."""
+    source = trace.source
     if source:
-        shown = "" if source.commit == made.commit else f" of {source.commit[:12]}"
+        shown = "" if source.commit == trace.commit else f" of {source.commit[:12]}"
         yield "line", f"{source.path}:{source.line}{shown} ({source.now} since)"
         yield "", source.text
         yield "made", f"{source.made}{f' from {source.space} sha256:{source.space_digest}' if source.space else ''}"
     else:
         yield "line", "in no values file that this clone has; `git fetch` its history"
-    if made.round:
-        yield "round", str(made.round)
-    if len(made.sweeps) > 1:
-        yield "also in", " ".join(name for name in made.sweeps if not source or name != source.sweep)
-    if code:
-        yield "code", f"{code.told}{f' of {code.commit[:12]}' if code.commit else ''} {code.hash[:19]}".strip()
-    yield from _where(row, made.store)
+    if trace.round:
+        yield "round", str(trace.round)
+    if len(trace.sweeps) > 1:
+        yield "also in", " ".join(name for name in trace.sweeps if not source or name != source.sweep)
 
 
 def _where(row: Row | None, store: str) -> Iterator[tuple[str, str]]:
     if row:
-        told = {"image": row.image, "pulled": row.image_id, "data": row.data, "node": row.node, "gpu": row.gpu}
-        yield from ((what, value) for what, value in told.items() if value)
+        known = {"image": row.image, "pulled": row.image_id, "data": row.data, "node": row.node, "gpu": row.gpu}
+        yield from ((what, value) for what, value in known.items() if value)
     yield "store", store or "none that this machine sees has it"
 
 
-def show(made: tracing.Trace) -> None:
-    row = made.row
+def show(trace: tracing.Trace) -> None:
+    row = trace.row
     objective = f": {row.objective!r}" if row and row.objective is not None else ""
-    cli.show(f"{made.id}  {f'{row.status} on {row.engine}{objective}' if row else 'never collected'}")
-    for what, value in facts(made):
+    cli.show(f"{trace.id}  {f'{row.status} on {row.engine}{objective}' if row else 'never collected'}")
+    for what, value in facts(trace):
         cli.show(f"  {what:9} {value}")
-    for one in made.attempts:
-        node = f" on {one['node']}" if one["node"] else ""
-        cli.show(f"  attempt   {one['attempt']}: {one['status']}, {one['seconds']:g} s{node}; {one['cause']}")
-        if one["reason"]:
-            cli.show(f"            {one['reason']}")
-    width = max((len(command) for command in made.commands.values()), default=0)
-    for what, command in made.commands.items():
+    for attempt in trace.attempts:
+        node = f" on {attempt['node']}" if attempt["node"] else ""
+        cli.show(
+            f"  attempt   {attempt['attempt']}: {attempt['status']}, {attempt['seconds']:g} s{node}; {attempt['cause']}"
+        )
+        if attempt["reason"]:
+            cli.show(f"            {attempt['reason']}")
+    width = max((len(command) for command in trace.commands.values()), default=0)
+    for what, command in trace.commands.items():
         cli.show(f"  {command:{width}}  # {what}")
 
 
@@ -70,12 +81,12 @@ def main() -> int:
     parser.add_argument("--sweep", default="", help="look only there; default: everywhere, then in Git's history")
     parser.add_argument("--json", action="store_true", help="all of it as JSON on stdout")
     args = parser.parse_args()
-    made = tracing.of(Clone.here(), args.trial, args.sweep)
+    trace = tracing.of(Clone.here(), args.trial, args.sweep)
     if args.json:
-        cli.put(dataclasses.asdict(made) | {"commands": made.commands})
+        cli.put(dataclasses.asdict(trace) | {"commands": trace.commands})
     else:
-        show(made)
-    for problem in made.problems:
+        show(trace)
+    for problem in trace.problems:
         cli.say(f"set aside: {problem}")
     return 0
 

@@ -72,18 +72,27 @@ def of_machine(error: BaseException) -> SweepError | None:
         return error
     if isinstance(error, MemoryError):
         return MachineFault(f"memory: there is no more of it; end other programs, {AGAIN}")
-    if isinstance(error, ConnectionError | TimeoutError) and not error.filename:
-        return Unreachable(f"connection: {error.strerror or error}; look at the network, {AGAIN}")
     if not isinstance(error, OSError):
         return None
+    if error.filename:
+        return _of_system(error, str(error.filename))
+    return _without_file(error)
+
+
+def _without_file(error: OSError) -> SweepError | None:
+    """The same of an error that names no file."""
     name = errno.errorcode.get(error.errno or 0, "")
-    if name == "ENOENT" and not error.filename and "temporary directory" in (error.strerror or ""):  # of tempfile
+    if isinstance(error, ConnectionError | TimeoutError):
+        return Unreachable(f"connection: {error.strerror or error}; look at the network, {AGAIN}")
+    if name == "ENOENT" and "temporary directory" in (error.strerror or ""):  # of tempfile
         return MachineFault(f"TMPDIR: {error.strerror}; free space there, or set TMPDIR to a folder that has some")
-    cure = _cure(name) or (f"mend that, {AGAIN}" if name else "")
-    if not cure or (name in ("ENOENT", "EEXIST") and not error.filename):
-        return None
-    where = str(error.filename) if error.filename else "this machine"
-    return MachineFault(f"{where}: {error.strerror} ({name}); {cure}")
+    return None if name in ("ENOENT", "EEXIST") else _of_system(error, "this machine")
+
+
+def _of_system(error: OSError, where: str) -> MachineFault | None:
+    name = errno.errorcode.get(error.errno or 0, "")
+    cure = _cure(name) or f"mend that, {AGAIN}"
+    return MachineFault(f"{where}: {error.strerror} ({name}); {cure}") if name else None
 
 
 def _cure(name: str) -> str:

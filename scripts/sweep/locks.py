@@ -87,12 +87,16 @@ def _holds(process: Path, folders: Sequence[Path], path: Path | None, verbs: Seq
         return shown
     if name != "git" and not name.startswith("git-"):
         return ""
-    words = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")[1:]
-    verb = next((word for last, word in pairwise(["", *words]) if word[:1] not in "-" and last not in ("-c", "-C")), "")
-    if verb in READERS or verb.endswith("daemon") or verb == "daemon" or (verbs and verb not in verbs):
+    verb = _verb((process / "cmdline").read_bytes().decode(errors="replace").split("\0")[1:])
+    if verb in READERS or verb.endswith("daemon") or (verbs and verb not in verbs):
         return ""
     place = (process / "cwd").readlink()
-    return f"`git {verb}` (process {process.name})" if any(place.is_relative_to(one) for one in folders) else ""
+    return f"`git {verb}` (process {process.name})" if any(map(place.is_relative_to, folders)) else ""
+
+
+def _verb(words: Sequence[str]) -> str:
+    """What git is called to do; "" where it does nothing."""
+    return next((word for last, word in pairwise(["", *words]) if word[:1] not in "-" and last not in ("-c", "-C")), "")
 
 
 def _links_to(handle: Path, path: Path) -> bool:

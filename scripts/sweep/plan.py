@@ -50,20 +50,13 @@ class Plan:
 
 def make(trials: Sequence[Trial], done: Collection[str], jobs: Mapping[str, tuple[str, str]], size: int) -> Plan:
     """Compare. `done` are ids with a valid result; `jobs` maps the names of known Jobs to (trial id, condition)."""
-    listed = {trial.id for trial in trials}
     with_job = {trial for trial, _ in jobs.values()}
-    actions = {}
-    for trial in trials:
-        _, condition = jobs.get(trial.job, ("", ""))
-        if trial.id in done:
-            actions[trial.id] = "done"
-        elif condition == "Failed":
-            actions[trial.id] = "failed"
-        elif condition and condition != "Complete":
-            actions[trial.id] = "unchanged"
-        else:
-            actions[trial.id] = "new" if condition or trial.id not in with_job else "replaced"
-    actions |= dict.fromkeys(sorted(with_job - listed), "removed")
+    conditions = {name: condition for name, (_, condition) in jobs.items()}
+    actions = {
+        trial.id: _action(conditions.get(trial.job, ""), done=trial.id in done, known=trial.id in with_job)
+        for trial in trials
+    }
+    actions |= dict.fromkeys(sorted(with_job - actions.keys()), "removed")
     run = [trial for trial in trials if actions[trial.id] in ("new", "unchanged", "replaced")]
     return Plan(
         actions,
@@ -72,6 +65,19 @@ def make(trials: Sequence[Trial], done: Collection[str], jobs: Mapping[str, tupl
         to_run_hours=sum(trial.limit_seconds for trial in run) / 3600,
         release_bytes=size,
     )
+
+
+def _action(condition: str, *, done: bool, known: bool) -> str:
+    """Of a trial by the condition of its Job, "" where there is none; `known`: it has a Job of some spec."""
+    if done:
+        return "done"
+    if condition == "Failed":
+        return "failed"
+    if condition == "Complete":
+        return "new"
+    if condition:
+        return "unchanged"
+    return "replaced" if known else "new"
 
 
 def check_budget(plan: Plan, budget_gpu_hours: float | None) -> None:

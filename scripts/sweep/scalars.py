@@ -48,17 +48,25 @@ def value(text: str, kind: str, *, plain: bool) -> Any:
     if kind == "bool" and text.lower() in ("true", "false"):
         return text.lower() == "true"
     if kind == "int" and _INTEGER.fullmatch(text):
-        if len(text) > len(str(LIMIT)) + 1 or abs(int(text)) > LIMIT:
-            raise Disagreement(f'{shown(text)} is beyond 2^53, where numbers lose digits; write "{shown(text)}"')
-        return int(text)
+        return _whole(text)
     if kind == "float" and "_" not in text:
-        number = float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
-        if not math.isfinite(number):
-            raise Disagreement(f"{shown(text)} is not a finite number, JSON has no word for it; write a number")
-        return number + 0.0  # -0.0 is 0 to Helm
+        return _finite(text)
     if kind.startswith("!"):
         raise Disagreement(f"the tag {shown(kind)} is not known here; remove it")
     raise _disagreement(text)
+
+
+def _whole(text: str) -> int:
+    if len(text) > len(str(LIMIT)) + 1 or abs(int(text)) > LIMIT:
+        raise Disagreement(f'{shown(text)} is beyond 2^53, where numbers lose digits; write "{shown(text)}"')
+    return int(text)
+
+
+def _finite(text: str) -> float:
+    number = float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
+    if not math.isfinite(number):
+        raise Disagreement(f"{shown(text)} is not a finite number, JSON has no word for it; write a number")
+    return number + 0.0  # -0.0 is 0 to Helm
 
 
 def key(text: str, kind: str, *, plain: bool, helm: bool) -> str:

@@ -18,6 +18,8 @@ from sweep.yamlfile import Document, Key
 
 MASK = "***"
 LONGEST_NAME = 256
+Problem = tuple[tuple[Key, ...], str]
+"""Where it is, and what it is with what to do."""
 NAMED = "named like a secret"
 WAY_ENV = "write `{secret: NAME, key: KEY}` there, with the value in that Secret (docs/cluster.md: Secrets)"
 WAY_URL = "leave it out; Pods get a deploy key by code.secret, and you have git's credential helper"
@@ -91,23 +93,13 @@ def _mask(found: re.Match[str]) -> str:
     return MASK
 
 
-def find(value: Any, key: str = "", path: tuple[Key, ...] = ()) -> Iterator[tuple[tuple[Key, ...], str]]:
-    """(path, problem; what to do) of all that looks like a secret below `value`; no path shows one."""
+def find(value: Any, key: str = "", path: tuple[Key, ...] = ()) -> Iterator[Problem]:
+    """All that looks like a secret below `value`; no path shows one."""
     if isinstance(value, dict):
-        if _named(value.get("name"), value.get("value")):
-            yield (*path, "value"), f"{NAMED}; {_way(key, NAMED)}"
-        for name, below in value.items():
-            if what := in_text(name):
-                yield path, f"a key of it holds {what}; {WAY}"
-                continue
-            inner = f"{key}.{name}" if key else name
-            texts = below if isinstance(below, list) else [below]
-            if not REFERENCES.fullmatch(inner) and any(_named(name, text) for text in texts):
-                yield (*path, name), f"{NAMED}; {_way(inner, NAMED)}"
-            else:
-                yield from find(below, inner, (*path, name))
+        yield from _find_in_map(value, key, path)
     elif isinstance(value, list):
-        if value and all(isinstance(word, str) for word in value) and (what := in_text(" ".join(value))):
+        words = " ".join(value) if all(isinstance(word, str) for word in value) else ""
+        if what := in_text(words):
             yield path, f"holds {what}; {_way(key, what)}"
             return
         for index, below in enumerate(value):
@@ -116,6 +108,20 @@ def find(value: Any, key: str = "", path: tuple[Key, ...] = ()) -> Iterator[tupl
         what = in_text(value) or ("a user before the @" if key == "code.url" and _USER.search(value) else "")
         if what:
             yield path, f"holds {what}; {_way(key, what)}"
+
+
+def _find_in_map(value: dict[str, Any], key: str, path: tuple[Key, ...]) -> Iterator[Problem]:
+    if _named(value.get("name"), value.get("value")):
+        yield (*path, "value"), f"{NAMED}; {_way(key, NAMED)}"
+    for name, below in value.items():
+        inner = f"{key}.{name}" if key else name
+        texts = below if isinstance(below, list) else [below]
+        if what := in_text(name):
+            yield path, f"a key of it holds {what}; {WAY}"
+        elif not REFERENCES.fullmatch(inner) and any(_named(name, text) for text in texts):
+            yield (*path, name), f"{NAMED}; {_way(inner, NAMED)}"
+        else:
+            yield from find(below, inner, (*path, name))
 
 
 def _named(name: Any, value: Any) -> bool:

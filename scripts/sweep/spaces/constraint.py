@@ -11,7 +11,7 @@ import ast
 import itertools
 import operator
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,26 +98,29 @@ def _check(node: ast.AST, known: Mapping[str, Any], names: set[str], depth: int 
                 raise Unclear(f"{name} is no hyperparameter; known here: {', '.join(known)}")
             names.add(name)
         return
-    children: list[ast.AST]
-    if isinstance(node, ast.Constant) and isinstance(node.value, bool | int | float | str):
-        children = []
-    elif isinstance(node, ast.BinOp) and type(node.op) in ARITHMETIC:
-        children = [node.left, node.right]
-    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd | ast.Not):
-        children = [node.operand]
-    elif isinstance(node, ast.BoolOp):
-        children = [*node.values]
-    elif isinstance(node, ast.Compare) and not any(isinstance(op, ast.Is | ast.IsNot) for op in node.ops):
-        children = [node.left, *node.comparators]
-    elif isinstance(node, ast.List | ast.Tuple):
-        children = [*node.elts]
-    else:
+    children = _children(node)
+    if children is None:
         raise Unclear(
             f"`{ast.unparse(node)}` is not known here; there are + - * / // %, comparisons, and, or, not; "
             "no calls and no powers"
         )
     for child in children:
         _check(child, known, names, depth + 1)
+
+
+def _children(node: ast.AST) -> Sequence[ast.AST] | None:
+    """What stands in a node, None for one that is not known here."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, bool | int | float | str):
+        return []
+    if isinstance(node, ast.BinOp) and type(node.op) in ARITHMETIC:
+        return [node.left, node.right]
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd | ast.Not):
+        return [node.operand]
+    if isinstance(node, ast.BoolOp):
+        return node.values
+    if isinstance(node, ast.Compare) and not any(isinstance(op, ast.Is | ast.IsNot) for op in node.ops):
+        return [node.left, *node.comparators]
+    return node.elts if isinstance(node, ast.List | ast.Tuple) else None
 
 
 def _value(node: ast.AST, point: Mapping[str, Any]) -> Any:
@@ -131,14 +134,24 @@ def _value(node: ast.AST, point: Mapping[str, Any]) -> Any:
         left, right = (_number(side, point) for side in (node.left, node.right))
         return ARITHMETIC[type(node.op)](left, right)
     if isinstance(node, ast.UnaryOp):
-        if isinstance(node.op, ast.Not):
-            return not _truth(node.operand, point)
-        number = _number(node.operand, point)
-        return -number if isinstance(node.op, ast.USub) else number
+        return _with_sign(node, point)
     if isinstance(node, ast.BoolOp):
-        told = (_truth(side, point) for side in node.values)
-        return all(told) if isinstance(node.op, ast.And) else any(told)
+        sides = (_truth(side, point) for side in node.values)
+        return all(sides) if isinstance(node.op, ast.And) else any(sides)
     assert isinstance(node, ast.Compare)
+    return _holds(node, point)
+
+
+def _with_sign(node: ast.UnaryOp, point: Mapping[str, Any]) -> Any:
+    """Of `-`, `+` and `not`."""
+    if isinstance(node.op, ast.Not):
+        return not _truth(node.operand, point)
+    number = _number(node.operand, point)
+    return -number if isinstance(node.op, ast.USub) else number
+
+
+def _holds(node: ast.Compare, point: Mapping[str, Any]) -> bool:
+    """Of `a < b <= c`: each pair of neighbours."""
     sides = [_value(side, point) for side in (node.left, *node.comparators)]
     return all(_compare(op, *pair) for op, pair in zip(node.ops, itertools.pairwise(sides), strict=True))
 

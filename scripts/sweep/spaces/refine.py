@@ -35,25 +35,34 @@ def around(space: Space, rows: Sequence[Row], engine: str, which: str, shrink: f
 
     A sobol sequence over a share `shrink` of every range; what is neither a number nor ordered keeps its value.
     """
-    if which == "best":
-        row = choose(space, rows, engine).points[0].trial
-    else:
-        found = [row for row in rows if row.id == which]
-        if not found:
-            raise BadInput(f"--around {which}: no such trial in results.csv; write `best` or an id that is there")
-        row = found[0]
-    given = own(space, row)
-    extra = {name: value for name, value in given.items() if name not in {one.name for one in space.parameters}}
-    point = {name: value for name, value in given.items() if name not in extra}
+    row = _row(space, rows, engine, which)
+    names = {parameter.name for parameter in space.parameters}
+    point = {name: value for name, value in own(space, row).items() if name in names}
+    extra = {name: value for name, value in own(space, row).items() if name not in names}
     if space.fit(point) is None:
         raise BadInput(f"--around {which}: trial {row.id} is no point of space.yaml; write an id of one that is")
-    parameters = tuple(one.around(point[one.name], shrink) for one in space.parameters if one.name in point)
-    free = tuple(replace(one, when=()) for one in parameters)  # the values they depend on may no longer be listed
-    near = replace(space, parameters=free, points=())
-    seen = _listed(rows)
-    fixed = space.hyperparameters
-    fresh = (trial for made in sobol.ask(near) if same.of_line(fixed, trial := {**made, **extra}) not in seen)
+    near, listed = _shrunk(space, point, shrink), _listed(rows)
+    trials: Iterator[Trial] = ({**new, **extra} for new in sobol.ask(near))
+    fresh = (trial for trial in trials if same.of_line(space.hyperparameters, trial) not in listed)
     return list(itertools.islice(fresh, n))
+
+
+def _row(space: Space, rows: Sequence[Row], engine: str, which: str) -> Row:
+    """The best row, or the one with the id `which`. Raises BadInput."""
+    if which == "best":
+        return choose(space, rows, engine).points[0].trial
+    for row in rows:
+        if row.id == which:
+            return row
+    raise BadInput(f"--around {which}: no such trial in results.csv; write `best` or an id that is there")
+
+
+def _shrunk(space: Space, point: Trial, shrink: float) -> Space:
+    """The space around a point, over a share `shrink` of every range."""
+    there = [parameter for parameter in space.parameters if parameter.name in point]
+    around = (parameter.around(point[parameter.name], shrink) for parameter in there)
+    free = tuple(replace(parameter, when=()) for parameter in around)  # what they depend on may no longer be listed
+    return replace(space, parameters=free, points=())
 
 
 def top(space: Space, rows: Sequence[Row], engine: str, count: int, replicates: int) -> list[Trial]:

@@ -144,19 +144,25 @@ def _size(parameters: tuple[Parameter, ...], index: int, given: Point, known: di
     parents = {name for later in parameters[index:] for name, _ in later.when}
     memory = json.dumps([index, {name: value for name, value in given.items() if name in parents}])
     if memory not in known:
-        parameter = parameters[index]
-        if not is_active(parameter, given):
-            known[memory] = _size(parameters, index + 1, given, known)
-        elif parameter.size is None:
-            known[memory] = None
-        elif parameter.name in parents:
-            values = [{**given, parameter.name: parameter.value(place)} for place in range(parameter.size)]
-            sizes = [_size(parameters, index + 1, longer, known) for longer in values]
-            known[memory] = None if None in sizes else sum(size or 0 for size in sizes)
-        else:
-            rest = _size(parameters, index + 1, given, known)
-            known[memory] = None if rest is None else parameter.size * rest
+        known[memory] = _size_with(parameters, index, given, known, parents)
     return known[memory]
+
+
+def _size_with(
+    parameters: tuple[Parameter, ...], index: int, given: Point, known: dict[str, int | None], parents: set[str]
+) -> int | None:
+    """The same, of a parameter that is there; the later ones depend on `parents`."""
+    parameter = parameters[index]
+    if not is_active(parameter, given):
+        return _size(parameters, index + 1, given, known)
+    if parameter.size is None:
+        return None
+    if parameter.name not in parents:
+        rest = _size(parameters, index + 1, given, known)
+        return None if rest is None else parameter.size * rest
+    values = [{**given, parameter.name: parameter.value(place)} for place in range(parameter.size)]
+    sizes = [_size(parameters, index + 1, longer, known) for longer in values]
+    return None if None in sizes else sum(size or 0 for size in sizes)
 
 
 def too_many(space: Space, trials: int) -> BadInput:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -44,26 +44,14 @@ def read(doc: Document, schema: dict[str, Any]) -> Space:
     sampler = SAMPLERS[data["sampler"]["name"]]
     if "space" not in data and sampler.takes_space:
         raise doc.bad((), "space is missing; write `space: {lr: {type: float, low: 0.01, high: 1.0, log: true}}`")
-    for section, names in (("hyperparameters", fixed), ("space", searched)):
-        if "seed" in names:
-            raise doc.bad((section, "seed"), "a seed belongs to a trial; remove it; `replicates` repeats trials")
-        for name in ("resources", "gpu"):
-            if name in names:
-                raise doc.bad((section, name), "says in a trial what it asks of the cluster; give it another name")
-    for name in searched:
-        if name in fixed:
-            line = doc.where("hyperparameters", name)
-            raise doc.bad(("space", name), f"it is fixed as well ({line}); remove one of them")
+    _check_names(doc, fixed, searched)
+    _check_metrics(doc)
     parameters: dict[str, Parameter] = {}
     for name, raw in searched.items():
         parameters[name] = domain.read(doc, name, raw, _when(doc, name, raw.get("when", {}), parameters))
     meaning = {**data, "sampler": {key: value for key, value in data["sampler"].items() if key != "rounds"}}
     digest = hashlib.sha256(json.dumps(meaning, separators=(",", ":")).encode()).hexdigest()[:16]
     rules = (*_constraints(doc, {**fixed, **parameters}), *_exclusions(doc, parameters))
-    metrics = [one["metric"] for one in data["objective"]] if isinstance(data["objective"], list) else []
-    for index, metric in enumerate(metrics):
-        if metric in metrics[:index]:
-            raise doc.bad(("objective", index, "metric"), f"{metric} stands already above; remove one")
     options, replicates = _options(doc, sampler), int(data["sampler"].get("replicates", 1))
     space = Space(
         objective=data["objective"],
@@ -82,6 +70,29 @@ def read(doc: Document, schema: dict[str, Any]) -> Space:
     sampler.check(space)
     _check_size(space, sampler)
     return replace(space, points=tuple(_points(space)))
+
+
+def _check_names(doc: Document, fixed: Collection[str], searched: Collection[str]) -> None:
+    """Raise BadInput for a hyperparameter that is called like something else, or set twice."""
+    for section, names in (("hyperparameters", fixed), ("space", searched)):
+        if "seed" in names:
+            raise doc.bad((section, "seed"), "a seed belongs to a trial; remove it; `replicates` repeats trials")
+        for name in ("resources", "gpu"):
+            if name in names:
+                raise doc.bad((section, name), "says in a trial what it asks of the cluster; give it another name")
+    for name in searched:
+        if name in fixed:
+            line = doc.where("hyperparameters", name)
+            raise doc.bad(("space", name), f"it is fixed as well ({line}); remove one of them")
+
+
+def _check_metrics(doc: Document) -> None:
+    """Raise BadInput where two of several objectives are the same metric."""
+    objective = doc.data["objective"]
+    metrics = [each["metric"] for each in objective] if isinstance(objective, list) else []
+    for index, metric in enumerate(metrics):
+        if metric in metrics[:index]:
+            raise doc.bad(("objective", index, "metric"), f"{metric} stands already above; remove one")
 
 
 def _when(doc: Document, name: str, raw: dict[str, Any], above: Mapping[str, Parameter]) -> domain.When:
