@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import guard
 
-import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,14 +46,63 @@ def keep_best(session: Session, choice: stats.Choice, rows: list[results.Row]) -
 
     removed = retention.beyond(session, choice, rows)
     for outputs in removed:
-        artifacts.remove(session.store_folder, outputs)
+        artifacts.remove(session.engine.store_folder, outputs)
     if removed:
         size = sum(outputs.size for outputs in removed)
         trials, keep = counted(len(removed), "trial"), f"outputs: {{keep: {session.settings.outputs.keep}}}"
         cli.say(f"{session.name}: removed the outputs of {trials} ({size / 1e6:.1f} MB), as `{keep}` says")
 
 
-def arguments(argv: list[str] | None) -> argparse.Namespace:
+def describe(session: Session, choice: stats.Choice, rows: list[results.Row], chosen: list[results.Row]) -> str:
+    """The text of best.yaml."""
+    from sweep.reports import best, verdict
+
+    sentences = verdict.sentences(choice, verdict.varied(rows)) if chosen[0] == choice.points[0].trial else []
+    stored = store.read(session.engine.store_folder, [row.id for row in chosen]).trials
+    left = [trial for trial, found in stored.items() if artifacts.count(found.result)]
+    return best.values(valuesfile.load(session.files).head.data, chosen, sentences, left)
+
+
+def run(
+    session: Session,
+    began: git.Position,
+    *,
+    top: int = 1,
+    max_cost: float | None = None,
+    commit: bool = True,
+    dry_run: bool = False,
+    json: bool = False,
+) -> int:
+    """Write the best of an opened sweep; `began`: where HEAD was before that was opened."""
+    if top < 1:
+        raise BadInput(f"--top {top}: ask for at least 1")
+    from sweep.ranking import stats
+    from sweep.reports import best  # with numpy and scipy, which take a second to import
+
+    trials = session.rendered.trials
+    listed = {trial.id for trial in trials}
+    rows = [row for row in results.read(session.files.results) if row.id in listed]
+    choice = stats.choose(rows, results.objectives(trials)[0], session.engine.NAME, session.settings.budget)
+    chosen = [point.trial for point in best.winners(choice, top, max_cost)]
+    text = describe(session, choice, rows, chosen)
+    if dry_run:
+        cli.show_page(text)
+        return 0
+    if not holds(session.files.best, text.encode(), session.files.clone.values):
+        check(session, text, chosen)
+    with cli.turn(session, session.files.best, began, wanted=commit) as turn:
+        changed = write(session.files.best, text)
+        if turn:
+            turn.commit(f"{session.name}: best: {', '.join(row.id for row in chosen)}")
+    keep_best(session, choice, rows)
+    path = session.files.clone.relative(session.files.best)
+    cli.say(f"{session.name}: {path}: trial {', '.join(row.id for row in chosen)}{'' if changed else ' (unchanged)'}")
+    if json:
+        cli.put([{"id": row.id, "seed": row.seed, "hyperparameters": row.hyperparameters} for row in chosen])
+    return 0
+
+
+def main(argv: list[str] | None = None) -> int:
     parser = cli.parser(__doc__)
     cli.engine_argument(parser)
     parser.add_argument("--top", type=int, default=1, metavar="K", help="the K best points instead of one")
@@ -63,48 +111,16 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--dry-run", action="store_true", help="print best.yaml and write nothing")
     parser.add_argument("--json", action="store_true", help="the winning trials as JSON on stdout")
     args = parser.parse_args(argv)
-    if args.top < 1:
-        raise BadInput(f"--top {args.top}: ask for at least 1")
-    return args
-
-
-def describe(session: Session, choice: stats.Choice, rows: list[results.Row], chosen: list[results.Row]) -> str:
-    """The text of best.yaml."""
-    from sweep.reports import best, verdict
-
-    sentences = verdict.sentences(choice, verdict.varied(rows)) if chosen[0] == choice.points[0].trial else []
-    stored = store.read(session.store_folder, [row.id for row in chosen]).trials
-    left = [trial for trial, found in stored.items() if artifacts.count(found.result)]
-    return best.values(valuesfile.load(session.files).head.data, chosen, sentences, left)
-
-
-def main(argv: list[str] | None = None) -> int:
-    args = arguments(argv)
-    from sweep.ranking import stats
-    from sweep.reports import best  # with numpy and scipy, which take a second to import
-
     began = git.position(Clone.here().root)
-    session = cli.open_sweep(args)
-    trials = session.rendered.trials
-    listed = {trial.id for trial in trials}
-    rows = [row for row in results.read(session.files.results) if row.id in listed]
-    choice = stats.choose(rows, results.objectives(trials)[0], session.engine, session.settings.budget)
-    chosen = [point.trial for point in best.winners(choice, args.top, args.max_cost)]
-    text = describe(session, choice, rows, chosen)
-    if args.dry_run:
-        cli.show_page(text)
-        return 0
-    check(session, text, chosen)
-    with cli.turn(session, session.files.best, began, wanted=not args.no_commit) as turn:
-        changed = write(session.files.best, text)
-        if turn:
-            turn.commit(f"{session.name}: best: {', '.join(row.id for row in chosen)}")
-    keep_best(session, choice, rows)
-    path = session.files.clone.relative(session.files.best)
-    cli.say(f"{session.name}: {path}: trial {', '.join(row.id for row in chosen)}{'' if changed else ' (unchanged)'}")
-    if args.json:
-        cli.put([{"id": row.id, "seed": row.seed, "hyperparameters": row.hyperparameters} for row in chosen])
-    return 0
+    return run(
+        cli.open_sweep(args),
+        began,
+        top=args.top,
+        max_cost=args.max_cost,
+        commit=not args.no_commit,
+        dry_run=args.dry_run,
+        json=args.json,
+    )
 
 
 if __name__ == "__main__":

@@ -16,8 +16,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from sweep import commits, git, words
+from sweep.engines.engine import Person, Watcher
 from sweep.errors import BadInput
 from sweep.layout import Clone, look_from
+from sweep.records import results
+from sweep.render import varying_names
 from sweep.session import Session, Target
 from sweep.session import open_sweep as open_session
 
@@ -86,12 +89,6 @@ def hex_digits(text: str) -> str:
     return text
 
 
-def target_words(args: argparse.Namespace) -> list[str]:
-    """What `engine_argument` was given, for another verb."""
-    told = {"--engine": args.engine, "--context": args.context, "--namespace": args.namespace}
-    return [word for name, value in told.items() if value for word in (name, value)]
-
-
 def open_sweep(args: argparse.Namespace) -> Session:
     """The sweep and engine that the arguments name."""
     return open_session(Clone.here(), args.sweep, Target(args.engine, args.context, args.namespace))
@@ -118,11 +115,6 @@ def share(text: str) -> float:
     return float(text)
 
 
-def flag_words(args: argparse.Namespace) -> list[str]:
-    """The flags of `submit_arguments` that were given, for another verb."""
-    return [f"--{name}" for name in FLAGS if getattr(args, name.replace("-", "_"))]
-
-
 def turn(
     session: Session, path: Path, since: git.Position, *, wanted: bool
 ) -> AbstractContextManager[commits.Turn | None]:
@@ -139,6 +131,19 @@ def confirm(what: str) -> None:
     print("Go on? [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise BadInput("left as it was")
+
+
+def person(session: Session, *, yes: bool) -> Person:
+    """Who sits here, for an engine to talk to; `yes`: who agrees to everything."""
+
+    def watcher() -> Watcher:
+        import display  # with rich, which takes a tenth of a second to import
+
+        trials = session.rendered.trials
+        objective = results.objectives(trials)[0]
+        return display.Watcher(session.engine.store_folder, trials, varying_names(trials), objective)
+
+    return Person(say, (lambda _: None) if yes else confirm, watcher)
 
 
 def put(data: Any) -> None:

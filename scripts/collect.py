@@ -9,6 +9,37 @@ from sweep import collection, git
 from sweep.engines.cluster import Patience
 from sweep.layout import Clone
 from sweep.records import results
+from sweep.session import Session
+
+
+def run(
+    session: Session, began: git.Position, *, commit: bool = True, dry_run: bool = False, json: bool = False
+) -> int:
+    """Collect an opened sweep; `began`: where HEAD was before that was opened."""
+    clone, path, store = session.files.clone, session.files.results, session.engine.store_folder
+    session.engine.fetch(session, cli.say)
+    rows, snapshot = session.look(Patience(cli.say)(session.engine.states))
+    if not snapshot.found:
+        cli.say(f"{session.name}: no results in {clone.relative(store)}; what was collected before is kept")
+    for problem in snapshot.problems:
+        cli.say(f"{session.name}: set aside {clone.relative(store / problem.path)}: {problem.what}")
+    mixed = collection.mixed_images(rows)
+    if mixed:
+        cli.say(f"{session.name}: {mixed}")
+    table = results.to_csv(rows, results.objective_metrics(session.rendered.trials))
+    if left := results.left_out(rows, table):
+        cli.say(f"{session.name}: {clone.relative(path)}: {left}")
+    summary = ", ".join(f"{count} {status}" for status, count in results.counts(rows).items())
+    with cli.turn(session, path, began, wanted=commit and not dry_run) as turn:
+        changed = not dry_run and results.put(path, table)
+        committed = turn.commit(f"{session.name}: results: {summary}") if turn else None
+    cli.say(f"{session.name}: {clone.relative(path)}: {summary}{'' if changed else ' (unchanged)'}")
+    if committed:
+        cli.say(f"{session.name}: committed as {committed.sha[:12]}")
+    if json:
+        problems = [{"path": problem.path, "what": problem.what} for problem in snapshot.problems]
+        cli.put({"results": str(path), "counts": results.counts(rows), "changed": changed, "problems": problems})
+    return 0
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -19,33 +50,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="counts and problems as JSON on stdout")
     args = parser.parse_args(argv)
     began = git.position(Clone.here().root)
-    session = cli.open_sweep(args)
-    clone, path = session.files.clone, session.files.results
-    collection.bring(session, cli.say)
-    rows, snapshot = session.look(Patience(cli.say)(session.job_states))
-    if not snapshot.found:
-        cli.say(
-            f"{session.name}: no results in {clone.relative(session.store_folder)}; what was collected before is kept"
-        )
-    for problem in snapshot.problems:
-        cli.say(f"{session.name}: set aside {clone.relative(session.store_folder / problem.path)}: {problem.what}")
-    mixed = collection.mixed_images(rows)
-    if mixed:
-        cli.say(f"{session.name}: {mixed}")
-    table = results.to_csv(rows, results.objective_metrics(session.rendered.trials))
-    if left := results.left_out(rows, table):
-        cli.say(f"{session.name}: {clone.relative(path)}: {left}")
-    summary = ", ".join(f"{count} {status}" for status, count in results.counts(rows).items())
-    with cli.turn(session, path, began, wanted=not (args.no_commit or args.dry_run)) as turn:
-        changed = not args.dry_run and results.put(path, table)
-        commit = turn.commit(f"{session.name}: results: {summary}") if turn else None
-    cli.say(f"{session.name}: {clone.relative(path)}: {summary}{'' if changed else ' (unchanged)'}")
-    if commit:
-        cli.say(f"{session.name}: committed as {commit.sha[:12]}")
-    if args.json:
-        problems = [{"path": problem.path, "what": problem.what} for problem in snapshot.problems]
-        cli.put({"results": str(path), "counts": results.counts(rows), "changed": changed, "problems": problems})
-    return 0
+    return run(cli.open_sweep(args), began, commit=not args.no_commit, dry_run=args.dry_run, json=args.json)
 
 
 if __name__ == "__main__":

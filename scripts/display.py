@@ -20,10 +20,10 @@ from rich.text import Text
 
 from sweep import words
 from sweep.engines import watching
+from sweep.jobs import JobState
 from sweep.records import outputs, store
 from sweep.records.results import Objective
 from sweep.render import Trial
-from sweep.session import JobState
 from sweep.words import number
 
 REMIND_SECONDS = 60

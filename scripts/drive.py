@@ -7,25 +7,34 @@ from __future__ import annotations
 
 import guard
 
-from importlib import import_module
+import argparse
+from collections.abc import Callable
 
+import best
 import cli
-from sweep import commits, git
-from sweep.errors import SweepError
+import collect
+import dataset
+import expand
+import plan
+import report
+import submit
+import watch
+from sweep import commits, git, submission
+from sweep.engines.engine import Options
+from sweep.errors import TrialsFailed
 from sweep.layout import Clone, SweepFiles
+from sweep.session import Session
 from sweep.spaces import search, spacefile, valuesfile
+from sweep.spaces.expansion import Wish
 
 
-def verb(name: str, *words: str) -> int:
-    """Run one verb as if it had been typed; returns 0, or 1 where trials failed. Any other failure is raised."""
+def step(verb: Callable[[], int]) -> int:
+    """Run a verb; returns 0, or 1 where trials failed. Any other failure is raised."""
     try:
-        code: int = import_module(name).main(list(words))
-    except SweepError as error:
-        if error.exit_code != 1:
-            raise
+        return verb()
+    except TrialsFailed as error:
         cli.say(f"error: {error}")
         return 1
-    return code
 
 
 def goes_on(files: SweepFiles) -> bool:
@@ -34,38 +43,47 @@ def goes_on(files: SweepFiles) -> bool:
     return block is not None and search.following(spacefile.load(files), block.titles) != ""
 
 
+def run_round(session: Session, args: argparse.Namespace, began: git.Position) -> int:
+    """Plan, run and collect what an opened sweep lists: it is rendered once for all of that."""
+    files, engine = session.files, session.engine
+    if engine.FILLS_DATA and session.settings.data.volume:
+        dataset.run(session)
+    provenance = submission.record(session, args.allow_dirty)
+    plan.run(session)
+    options = Options(args.slots, args.takeover)
+    failed = step(lambda: submit.run(session, provenance, options, push=args.push, yes=args.yes))
+    if engine.RUNS_ON:
+        quorum = args.quorum if goes_on(files) else 1.0  # the last round is for all to end
+        failed = step(lambda: watch.run(session, quorum=quorum))
+    commits.check_branch(files.clone.root, began)
+    collect.run(session, git.position(files.clone.root))
+    return failed
+
+
 def main() -> int:
     parser = cli.parser(__doc__)
     cli.submit_arguments(parser)
     cli.quorum_argument(parser)
     args = parser.parse_args()
-    target, files = cli.target_words(args), Clone.here().sweep(args.sweep)
-    slots = ["--slots", str(args.slots)] if args.slots else []
-    expand = [*target, "--quorum", str(args.quorum), *(["--allow-dirty"] if args.allow_dirty else [])]
+    files = Clone.here().sweep(args.sweep)
+    root = files.clone.root
+    how = expand.Options(Wish(quorum=args.quorum), args.engine, allow_dirty=args.allow_dirty)
     if args.quorum < 1 and files.clone.has(files.results):
-        verb("collect", args.sweep, *target)
-    before, failed, began = "", 0, git.position(files.clone.root)
+        collect.run(cli.open_sweep(args), git.position(root))
+    before, failed, began = "", 0, git.position(root)
     while True:
-        stuck = verb("expand", args.sweep, *expand)
+        stuck = step(lambda: expand.run(files, how))
         now = valuesfile.load(files).text
         if now == before:
             failed |= stuck
             break
         before = now
         session = cli.open_sweep(args)
-        if session.engine == "local" and session.data_folder:
-            verb("dataset", args.sweep, *target)
-        verb("plan", args.sweep, *target)
-        failed = verb("submit", args.sweep, *target, *slots, *cli.flag_words(args))
-        if session.engine == "cluster":
-            quorum = ["--quorum", str(args.quorum)] if goes_on(files) else []  # the last round is for all to end
-            failed = verb("watch", args.sweep, *target, *quorum)
-        commits.check_branch(files.clone.root, began)
-        verb("collect", args.sweep, *target)
+        failed = run_round(session, args, began)
         if not goes_on(files):
             break
-    for step in ("report", "best"):
-        verb(step, args.sweep, *target)
+    report.run(session)
+    best.run(session, git.position(root))
     return failed
 
 

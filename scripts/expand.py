@@ -9,25 +9,42 @@ from __future__ import annotations
 import guard
 
 import argparse
-import json
+from dataclasses import dataclass, fields
+from json import loads
 from pathlib import Path
 
 import cli
 from sweep import commits, freezing, git, settings
 from sweep.errors import BadInput
 from sweep.files import write_atomic
-from sweep.layout import Clone
+from sweep.layout import Clone, SweepFiles
 from sweep.session import choose_engine
 from sweep.settings import Settings
 from sweep.spaces import expansion, search, spacefile, valuesfile
 from sweep.spaces.valuesfile import ValuesFile
 
 
+@dataclass(frozen=True)
+class Options:
+    """How to expand a sweep; the defaults are those of `make sweep`."""
+
+    wish: expansion.Wish
+    engine: str = "auto"
+    """Of the results."""
+    code: str | None = None
+    """The folder to freeze."""
+    repin: bool = False
+    allow_dirty: bool = False
+    commit: bool = True
+    dry_run: bool = False
+    json: bool = False
+
+
 def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = cli.parser(__doc__)
     add = parser.add_argument
     add("--dry-run", action="store_true", help="say what would be written, and write nothing")
-    add("--no-commit", action="store_true", help="write the files, and leave the commit to you")
+    add("--no-commit", dest="commit", action="store_false", help="write the files, and leave the commit to you")
     add("--force", action="store_true", help="replace the block of trials though it was edited, or a search has begun")
     add("--code", metavar="DIR", help="the folder to freeze; default: code.path, else trainer")
     add("--repin", action="store_true", help="freeze the code anew")
@@ -71,69 +88,71 @@ def read_settings(clone: Clone, values: ValuesFile | None) -> Settings:
     return settings.read(clone.chart, *base, *([values.head] if values else []))
 
 
-def draft(args: argparse.Namespace, clone: Clone) -> expansion.Draft:
+def draft(files: SweepFiles, options: Options) -> expansion.Draft:
     """What there is to write, and nothing written yet. Raises BadInput."""
-    files = clone.sweep(args.sweep)
-    schema = json.loads((clone.chart / "values.schema.json").read_text())
+    clone, sweep = files.clone, files.name
+    schema = loads((clone.chart / "values.schema.json").read_text())
     domain = spacefile.load(files) if clone.has(files.space) else None
     before = valuesfile.load(files) if clone.has(files.values) else None
     if before:
-        valuesfile.check(before, args.sweep, schema)
+        valuesfile.check(before, sweep, schema)
 
     def engine() -> str:
-        return choose_engine(args.engine, read_settings(clone, before))[0]
+        return choose_engine(options.engine, read_settings(clone, before))[0]
 
-    text, note = expansion.text(files, domain, before, wish(args), engine)
+    text, note = expansion.text(files, domain, before, options.wish, engine)
     values = before if before and before.text == text else valuesfile.parse(text, clone.relative(files.values))
-    trials = valuesfile.check(values, args.sweep, schema) if values is not before else len(values.trials())
+    trials = valuesfile.check(values, sweep, schema) if values is not before else len(values.trials())
     if not trials:
         raise values.head.bad(("trials",), "no trials; write one below `trials:`, or a space.yaml to expand")
-    unsaved = args.allow_dirty or args.no_commit or args.dry_run
-    code, code_note = freezing.text(files, values, args.code, repin=args.repin, dirty_allowed=unsaved)
+    unsaved = options.allow_dirty or options.dry_run or not options.commit
+    code, code_note = freezing.text(files, values, options.code, repin=options.repin, dirty_allowed=unsaved)
     pending = ({files.values: text} if values is not before else {}) | ({files.code: code} if code is not None else {})
     return expansion.Draft(files, domain, values, trials, expansion.by_hand(files, before), note, code_note, pending)
 
 
-def write(args: argparse.Namespace, clone: Clone, pending: dict[Path, str]) -> None:
+def write(clone: Clone, pending: dict[Path, str], *, dry_run: bool = False) -> None:
     """Write the files, or only say so."""
     for path, text in pending.items():
-        if not args.dry_run:
+        if not dry_run:
             write_atomic(path, text, clone.values)
-        cli.say(f"{clone.relative(path)}: {'would be ' if args.dry_run else ''}written")
+        cli.say(f"{clone.relative(path)}: {'would be ' if dry_run else ''}written")
 
 
-def save(args: argparse.Namespace, clone: Clone, new: expansion.Draft, began: git.Position) -> commits.Commit | None:
+def save(new: expansion.Draft, began: git.Position) -> commits.Commit | None:
     """Write and commit the files of the sweep, those that a person changed too."""
+    clone = new.files.clone
     own = (new.files.space, new.files.values, new.files.code)
     paths = [clone.relative(path) for path in own if clone.has(path) or path in new.pending]
     message = new.message
     with commits.turn(clone.root, paths, cli.say, began) as turn:
-        write(args, clone, new.pending)
+        write(clone, new.pending)
         commit = turn.commit(message)
     if commit:
         author = f" as {commits.NAME} <{commits.EMAIL}>, for git knows no user.name and user.email"
-        cli.say(f"{args.sweep}: committed {commit.sha[:12]}{author if commit.own_identity else ''}")
+        cli.say(f"{new.files.name}: committed {commit.sha[:12]}{author if commit.own_identity else ''}")
     return commit
 
 
-def main(argv: list[str] | None = None, clone: Clone | None = None) -> int:
-    args, clone = arguments(argv), clone or Clone.here()
+def run(files: SweepFiles, options: Options) -> int:
+    """Expand a sweep, and commit what that changes."""
+    clone, sweep = files.clone, files.name
     began = git.position(clone.root)
-    new = draft(args, clone)
+    new = draft(files, options)
     most = search.most_trials(new.domain) if new.domain else 0
     given = read_settings(clone, new.values)
-    cli.say(f"{args.sweep}: {new.summary}{expansion.limits(given, new.trials, most)}")
+    cli.say(f"{sweep}: {new.summary}{expansion.limits(given, new.trials, most)}")
     for line in filter(None, (new.note, new.code_note, *expansion.passing_notes(given, new.values))):
-        cli.say(f"{args.sweep}: {line}")
+        cli.say(f"{sweep}: {line}")
     commit = None
-    if args.dry_run or args.no_commit:
-        write(args, clone, new.pending)
+    if options.dry_run or not options.commit:
+        write(clone, new.pending, dry_run=options.dry_run)
     else:
-        commit = save(args, clone, new, began)
-    if args.json:
+        commit = save(new, began)
+    if options.json:
         cli.put(
             {
-                "sweep": args.sweep,
+                "sweep": sweep,
                 "trials": new.trials,
                 "sampler": new.made,
                 "written": [clone.relative(path) for path in new.pending],
@@ -143,6 +162,12 @@ def main(argv: list[str] | None = None, clone: Clone | None = None) -> int:
             }
         )
     return 0
+
+
+def main(argv: list[str] | None = None, clone: Clone | None = None) -> int:
+    args = arguments(argv)
+    given = {each.name: getattr(args, each.name) for each in fields(Options) if hasattr(args, each.name)}
+    return run((clone or Clone.here()).sweep(args.sweep), Options(wish(args), **given))
 
 
 if __name__ == "__main__":

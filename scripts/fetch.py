@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cli
-from sweep import collection
 from sweep.errors import BadInput
 from sweep.records import artifacts, results, store
 from sweep.session import Session
@@ -28,7 +27,7 @@ def winner(session: Session) -> str:
     trials = session.rendered.trials
     listed = {trial.id for trial in trials}
     rows = [row for row in results.read(session.files.results) if row.id in listed]
-    choice = stats.choose(rows, results.objectives(trials)[0], session.engine, session.settings.budget)
+    choice = stats.choose(rows, results.objectives(trials)[0], session.engine.NAME, session.settings.budget)
     return best.winners(choice)[0].trial.id
 
 
@@ -65,11 +64,11 @@ def main() -> int:
         what = "no trial" if not found else f"{len(found)} trials"
         raise BadInput(f"TRIAL={wanted}: {what} of {session.name} begin with this; `make status` lists the ids")
     (trial,) = found
-    collection.bring(session, cli.say)
-    result = store.read(session.store_folder, [trial]).trials[trial.id].result
+    session.engine.fetch(session, cli.say)
+    result = store.read(session.engine.store_folder, [trial]).trials[trial.id].result
     if not result:
         raise BadInput(f"TRIAL={trial.id}: has no result yet; `make status SWEEP={session.name}` shows where it stands")
-    outputs = artifacts.of(session.store_folder, trial.id, result)
+    outputs = artifacts.of(session.engine.store_folder, trial.id, result)
     folder = args.to or session.files.out / "outputs" / trial.id
     if args.json:
         listed = [{"path": file.path, "bytes": file.size, "sha256": file.sha256} for file in outputs.files]
@@ -80,7 +79,7 @@ def main() -> int:
     if args.dry_run:
         return 0
     with bar(outputs.size) as progress:
-        copied = artifacts.fetch(outputs, artifacts.reading(session.store_folder, outputs), folder, progress)
+        copied = artifacts.fetch(outputs, artifacts.reading(session.engine.store_folder, outputs), folder, progress)
     there = len(outputs.files) - copied
     cli.say(f"{trial.id}: {copied} files in {folder}{f', {there} were there' if there else ''}")
     return 0

@@ -8,47 +8,25 @@ from __future__ import annotations
 import guard
 
 import os
-from itertools import chain
-from pathlib import Path
-from typing import BinaryIO
 
 import cli
-from sweep.engines.cluster import Refused
 from sweep.errors import BadInput
-from sweep.files import open_handle
 from sweep.records import outputs, store
-from sweep.render import Trial
 from sweep.session import Session
 
-MOST_BYTES, LONGEST_LINE = 256 << 20, 1 << 20
-"""Of a log: what is printed of it, and what is in memory at once."""
 
-
-def from_api(session: Session, trial: Trial) -> bool:
-    """Print the newest Pod's log; False where there is no Pod or it has printed nothing that is still there."""
-    state = session.job_states().get(trial.job)
-    for pod in reversed(state.pods if state else ()):
-        try:
-            lines = session.cluster.log(pod, "trial")
-            first = next(lines, None)
-        except Refused as error:
-            cli.say(f"{trial.id}: Pod {pod}: {error}")
-            continue
-        if first is not None:
-            cli.say(f"{trial.id}: Pod {pod}")
-            cli.pass_on(line + b"\n" for line in chain([first], lines))
-            return True
-    return False
-
-
-def show(trial: Trial, path: Path, log: BinaryIO) -> None:
-    """Print a log; of one that is larger than anybody reads the end."""
-    cli.say(f"{trial.id}: {path}")
-    size = log.seek(0, os.SEEK_END)
-    if size > MOST_BYTES:
-        cli.say(f"{trial.id}: the last {MOST_BYTES >> 20} MiB of {size >> 20}")
-    log.seek(max(0, size - MOST_BYTES))
-    cli.pass_on(iter(lambda: log.readline(LONGEST_LINE), b""))
+def show_stored(session: Session, trial: str, attempt: str | None) -> bool:
+    """Print what the store has of an attempt's output, of more than anybody reads the end; False if it has none."""
+    folder = session.engine.store_folder
+    handle = outputs.open_log(folder, trial, attempt) if attempt else None
+    if handle is None:
+        return False
+    cli.say(f"{trial}: {store.folder(folder, trial) / 'attempts' / (attempt or '') / 'output.log'}")
+    size = os.fstat(handle).st_size
+    if size > outputs.LOG_BYTES:
+        cli.say(f"{trial}: the last {outputs.LOG_BYTES >> 20} MiB of {size >> 20}")
+    cli.pass_on(outputs.lines(handle))
+    return True
 
 
 def main() -> int:
@@ -63,17 +41,11 @@ def main() -> int:
         what = "no trial" if not found else f"{len(found)} trials"
         raise BadInput(f"TRIAL={args.trial}: {what} of {session.name} begin with this; `make status` lists the ids")
     (trial,) = found
-    if session.engine == "cluster" and not args.attempt and from_api(session, trial):
+    log = None if args.attempt else session.engine.log(trial, cli.say)
+    if log is not None:
+        cli.pass_on(log)
         return 0
-    attempt = args.attempt or store.newest_attempt(session.store_folder, trial.id)
-    path = store.folder(session.store_folder, trial.id) / "attempts" / (attempt or "") / "output.log"
-    handle = outputs.open_log(session.store_folder, trial.id, attempt) if attempt else None
-    if handle is None:  # what came before the first attempt could be opened
-        path = session.files.jobs / f"{trial.job}.log"
-        handle = open_handle(path) if session.files.clone.has(path) else None
-    if handle is not None:
-        with os.fdopen(handle, "rb") as log:
-            show(trial, path, log)
+    if show_stored(session, trial.id, args.attempt or store.newest_attempt(session.engine.store_folder, trial.id)):
         return 0
     raise BadInput(f"TRIAL={trial.id}: has not run yet; `make sweep SWEEP={session.name}` runs it")
 

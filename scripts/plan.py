@@ -9,27 +9,28 @@ from collections.abc import Mapping
 
 import cli
 from sweep import helm, passing, plan
-from sweep.engines import environments, release
+from sweep.engines import release
 from sweep.errors import BadInput, Unreachable
+from sweep.jobs import JobState
 from sweep.records import results, store
-from sweep.session import JobState, Session
+from sweep.session import Session
 from sweep.words import counted
 
 
 def known_jobs(session: Session) -> Mapping[str, JobState]:
     """What the engine has of the sweep. A plan is worth having without the cluster too, and says so."""
     try:
-        return session.job_states()
+        return session.engine.states()
     except Unreachable as error:
         cli.say(f"{error}; planning without it, as if the cluster had no Job of the sweep")
         return {}
 
 
 def make_plan(session: Session, read_store: bool) -> plan.Plan:
-    """The plan of an opened sweep. The local engine's store is on this machine and always read."""
+    """The plan of an opened sweep. A store that is on this machine is always read."""
     trials = session.rendered.trials
-    if read_store or session.engine == "local":
-        found = store.read(session.store_folder, trials, session.files.store_cache)
+    if read_store or session.engine.has_store_here:
+        found = store.read(session.engine.store_folder, trials, session.files.store_cache)
         done = {trial for trial, stored in found.trials.items() if stored.result}
     else:
         done = {row.id for row in results.read(session.files.results) if row.status in store.FINAL}
@@ -49,7 +50,7 @@ def passed(session: Session, wanted: str | None) -> passing.Passed:
 
 def show(session: Session, made: plan.Plan) -> None:
     listed = len(session.rendered.trials)
-    cli.say(f"{session.name}: {counted(listed, 'trial')} on the {session.engine} engine")
+    cli.say(f"{session.name}: {counted(listed, 'trial')} on the {session.engine.NAME} engine")
     cli.say(f"  because {session.why}")
     for action, meaning in plan.ACTIONS.items():
         found = made.of(action)
@@ -64,9 +65,24 @@ def show(session: Session, made: plan.Plan) -> None:
     share = made.release_bytes / helm.SECRET_LIMIT_BYTES
     parts = f"{len(session.releases)} helm releases, the largest" if len(session.releases) > 1 else "a helm release"
     cli.say(f"  as {parts} about {made.release_bytes:,} bytes, {share:.0%} of what a Secret holds")
-    lock = session.requirements
-    if session.engine == "local" and lock and made.to_run and not environments.is_ready(lock):
-        cli.say(f"  first installs {session.files.clone.relative(lock)}, once a machine")
+    for note in session.engine.notes() if made.to_run else ():
+        cli.say(f"  {note}")
+
+
+def run(session: Session, *, read_store: bool = False, trial: str | None = None, json: bool = False) -> int:
+    """Show the plan of an opened sweep, and how a trial starts. Raises BadInput above its budget."""
+    made, start = make_plan(session, read_store), passed(session, trial)
+    notes = passing.notes_of(session.rendered.trials)
+    if json:
+        more = {"engine": session.engine.NAME, "why": session.why, "passed": dataclasses.asdict(start), "notes": notes}
+        cli.put(dataclasses.asdict(made) | more)
+    else:
+        show(session, made)
+        shown = start.lines if trial or "passing" in session.rendered.trials[0].identity else ()
+        for line in (*shown, *notes):
+            cli.say(f"  {line}")
+    plan.check_budget(made, session.settings.budget_gpu_hours)
+    return 0
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -76,19 +92,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--trial", type=cli.hex_digits, metavar="ID", help="show what this one is started with")
     parser.add_argument("--json", action="store_true", help="the plan as JSON on stdout")
     args = parser.parse_args(argv)
-    session = cli.open_sweep(args)
-    made, start = make_plan(session, args.store), passed(session, args.trial)
-    notes = passing.notes_of(session.rendered.trials)
-    if args.json:
-        more = {"engine": session.engine, "why": session.why, "passed": dataclasses.asdict(start), "notes": notes}
-        cli.put(dataclasses.asdict(made) | more)
-    else:
-        show(session, made)
-        shown = start.lines if args.trial or "passing" in session.rendered.trials[0].identity else ()
-        for line in (*shown, *notes):
-            cli.say(f"  {line}")
-    plan.check_budget(made, session.settings.budget_gpu_hours)
-    return 0
+    return run(cli.open_sweep(args), read_store=args.store, trial=args.trial, json=args.json)
 
 
 if __name__ == "__main__":

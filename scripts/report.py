@@ -51,12 +51,40 @@ def material(session: Session) -> Material:
         raise BadInput(f"{session.files.clone.relative(session.files.results)}: has no rows; run `make collect` first")
     objectives = results.objectives(trials)
     budget = session.settings.budget
-    choice = stats.choose(rows, objectives[0], session.engine, budget)
-    snapshot = store.read(session.store_folder, trials, session.files.store_cache)
-    front = pareto.front(rows, objectives, session.engine, budget) if len(objectives) > 1 else None
+    choice = stats.choose(rows, objectives[0], session.engine.NAME, budget)
+    snapshot = store.read(session.engine.store_folder, trials, session.files.store_cache)
+    front = pareto.front(rows, objectives, session.engine.NAME, budget) if len(objectives) > 1 else None
     command = verdict.settle_command(choice, session.name) if session.files.clone.has(session.files.space) else ""
-    store_folder = session.store_folder
-    return Material(session.name, session.engine, rows, choice, snapshot, store_folder, front, budget, command)
+    store_folder = session.engine.store_folder
+    return Material(session.name, session.engine.NAME, rows, choice, snapshot, store_folder, front, budget, command)
+
+
+def run(
+    session: Session, *, top: int = 10, plot_folder: Path | None = None, dry_run: bool = False, json: bool = False
+) -> int:
+    """Report on an opened sweep, from its table and store."""
+    from sweep.reports import leaderboard, report, verdict  # with numpy and scipy, which take a second to import
+
+    clone, path = session.files.clone, session.files.report
+    made = material(session)
+    if not dry_run:
+        library = charts()
+        data = report.embedded(made)
+        text = report.html(made, library.read_text() if library else "", data)
+        write_atomic(path, text.encode(errors="backslashreplace"), clone.out)
+        if library:
+            draw(data, library, plot_folder or session.files.plots)
+    if json:
+        cli.put(
+            dataclasses.asdict(made.choice) | {"sentences": verdict.sentences(made.choice, verdict.varied(made.rows))}
+        )
+    else:
+        width = min(120, shutil.get_terminal_size((80, 24)).columns)
+        spent = report.spent(made.rows, made.snapshot)
+        cli.show_page(leaderboard.text(made.choice, made.rows, spent, max(1, top), width, made.front, made.command))
+    if not dry_run:
+        cli.say(f"{session.name}: {clone.relative(path)} ({path.stat().st_size / 1e6:.1f} MB, opens from disk)")
+    return 0
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -67,30 +95,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--dry-run", action="store_true", help="only show the ranking")
     parser.add_argument("--json", action="store_true", help="the ranking as JSON on stdout instead of as text")
     args = parser.parse_args(argv)
-    from sweep.reports import leaderboard, report, verdict  # with numpy and scipy, which take a second to import
-
     session = cli.open_sweep(args)
-    clone, path = session.files.clone, session.files.report
-    made = material(session)
-    if not args.dry_run:
-        library = charts()
-        data = report.embedded(made)
-        text = report.html(made, library.read_text() if library else "", data)
-        write_atomic(path, text.encode(errors="backslashreplace"), clone.out)
-        if library:
-            draw(data, library, args.plots or session.files.plots)
-    if args.json:
-        cli.put(
-            dataclasses.asdict(made.choice) | {"sentences": verdict.sentences(made.choice, verdict.varied(made.rows))}
-        )
-    else:
-        width = min(120, shutil.get_terminal_size((80, 24)).columns)
-        spent = report.spent(made.rows, made.snapshot)
-        top = max(1, args.top)
-        cli.show_page(leaderboard.text(made.choice, made.rows, spent, top, width, made.front, made.command))
-    if not args.dry_run:
-        cli.say(f"{session.name}: {clone.relative(path)} ({path.stat().st_size / 1e6:.1f} MB, opens from disk)")
-    return 0
+    return run(session, top=args.top, plot_folder=args.plots, dry_run=args.dry_run, json=args.json)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ import guard
 
 import argparse
 import dataclasses
-import secrets
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +17,6 @@ from sweep.session import Target
 if TYPE_CHECKING:
     from sweep.audit.comparing import Compared
 
-NUMBERS = range(10**9, 10**10)
-"""Of a reproduction on a cluster, whose store nobody here may see: a number that no other has had."""
-
 
 def run(clone: Clone, trace: tracing.Trace, args: argparse.Namespace) -> tuple[int, dict[str, Any]]:
     """(number of the reproduction, its result)."""
@@ -31,13 +27,11 @@ def run(clone: Clone, trace: tracing.Trace, args: argparse.Namespace) -> tuple[i
     with past.opened(clone, origin.sweep, origin.commit, target) as session:
         session.write_provenance(reproducing.provenance(clone, origin.commit))
         reproducing.again(session, trace.id, 0)  # refuses before a number is taken
-        here = session.engine == "local"
-        number = reproducing.take_number(session.store_folder, trace.id) if here else secrets.choice(NUMBERS)
+        engine = session.engine
+        number = engine.take_number(trace.id)
         made = reproducing.again(session, trace.id, number)
-        cli.say(f"{trace.id}: commit {origin.commit[:12]} again, {session.engine}: reproductions/{trace.id}/{number}")
-        if here:
-            return number, reproducing.run_locally(session, made, number)
-        return number, reproducing.run_on_cluster(session, made, number, cli.say)
+        cli.say(f"{trace.id}: commit {origin.commit[:12]} again, {engine.NAME}: reproductions/{trace.id}/{number}")
+        return number, engine.run_once(session, made, number, cli.say)
 
 
 def show(made: Sequence[Compared]) -> None:

@@ -19,7 +19,7 @@ def main() -> int:
     args = parser.parse_args()
     began = git.position(Clone.here().root)
     session = cli.open_sweep(args)
-    states = session.job_states()
+    states = session.engine.states()
     failed = [
         trial.id
         for trial in session.rendered.trials

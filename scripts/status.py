@@ -19,7 +19,7 @@ def main() -> int:
     args = parser.parse_args()
     session = cli.open_sweep(args)
     trials = session.rendered.trials
-    jobs = session.job_states()
+    jobs = session.engine.states()
     rows, _ = session.look(jobs)
     why = {state.trial: state.reason for state in jobs.values() if not state.finished}
     rows = [dataclasses.replace(row, reason=row.reason or why.get(row.id, "")) for row in rows]
@@ -33,7 +33,7 @@ def main() -> int:
         point = short({name: row.hyperparameters.get(name) for name in names})
         cli.show(f"{row.id}  {row.status:9}  {point}  {value}")
     counted = ", ".join(f"{count} {status}" for status, count in results.counts(rows).items())
-    cli.say(f"{session.name}: {counted}; engine {session.engine} ({session.why})")
+    cli.say(f"{session.name}: {counted}; engine {session.engine.NAME} ({session.why})")
     return 0
 
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import guard
 
 import cli
-from sweep import collection
-from sweep.engines import release, states
 from sweep.engines.cluster import Patience
-from sweep.errors import BadInput, SweepError
+from sweep.errors import SweepError
 from sweep.records import results
 from sweep.words import counted
 
@@ -21,30 +19,23 @@ def main() -> int:
     parser.add_argument("--dry-run", action="store_true", help="only say which releases would go")
     args = parser.parse_args()
     session = cli.open_sweep(args)
-    if session.engine != "cluster":
-        raise BadInput("uninstall: the local engine installs nothing; this is for ENGINE=cluster")
-    cluster, patient = session.cluster, Patience(cli.say)
-    known = patient(lambda: release.provenances(cluster, session.name))
-    names = sorted({*known, *release.names(session.name, session.settings.shards)})
+    engine = session.engine
+    installed = engine.installed(cli.say)
     if args.dry_run:
-        cli.say(f"{session.name}: would uninstall {', '.join(sorted(known)) or 'nothing'}")
+        cli.say(f"{session.name}: would uninstall {', '.join(installed) or 'nothing'}")
         return 0
-    jobs = patient(session.job_states)
+    jobs = Patience(cli.say)(engine.states)
     running = [state for state in jobs.values() if state.condition == "Running"]
     if running and not args.yes:
         cli.confirm(f"{session.name}: this ends {counted(len(running), 'running trial')}")
     if not args.force:
         try:
-            collection.bring(session, cli.say)
+            engine.fetch(session, cli.say)
             rows, _ = session.look(jobs)
             results.write(session.files.results, rows, results.objective_metrics(session.rendered.trials))
         except SweepError as error:
             raise type(error)(f"{error}; nothing was removed: FORCE=1 removes without collecting") from error
-    for name in names:
-        if patient(lambda name=name: release.uninstall(cluster, name, cli.say)):  # type: ignore[misc]
-            cli.say(f"{session.name}: uninstalled release {name}")
-    for pod in patient(lambda: cluster.list("Pod", f"{states.SWEEP_LABEL}={session.name},helm-sweep/part")):
-        cluster.delete("Pod", pod["metadata"]["name"])
+    engine.remove(cli.say)
     return 0
 
 

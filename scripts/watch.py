@@ -7,20 +7,15 @@ import guard
 from collections.abc import Callable, Mapping
 
 import cli
-from sweep.engines import states, watching
-from sweep.engines.cluster import Patience
-from sweep.errors import BadInput, TrialsFailed
-from sweep.records import results, same
-from sweep.render import varying_names
+from sweep.engines import watching
+from sweep.errors import TrialsFailed
+from sweep.jobs import JobState
+from sweep.records import same
 from sweep.session import Session
 from sweep.spaces import search, valuesfile
-from sweep.words import counted
-
-NIGHT_SECONDS = 12 * 3600
-"""Patience with a cluster that does not answer: a laptop that was closed over night goes on in the morning."""
 
 
-def enough(session: Session, quorum: float) -> Callable[[Mapping[str, watching.Waiting]], bool]:
+def enough(session: Session, quorum: float) -> Callable[[Mapping[str, JobState]], bool]:
     """Whether so many trials of the last round have ended that the next may begin; never, with a quorum of 1."""
     block = valuesfile.load(session.files).block if quorum < 1 else None
     if not block:
@@ -31,34 +26,16 @@ def enough(session: Session, quorum: float) -> Callable[[Mapping[str, watching.W
     return lambda known: sum(name in jobs and state.finished for name, state in known.items()) >= needed
 
 
-def main(argv: list[str] | None = None) -> int:
-    parser = cli.parser(__doc__)
-    cli.engine_argument(parser)
-    cli.quorum_argument(parser)
-    parser.add_argument(
-        "--give-up",
-        type=float,
-        default=watching.GIVE_UP_SECONDS,
-        metavar="SECONDS",
-        help="how long all that remains may fail to start; default: %(default)s",
-    )
-    args = parser.parse_args(argv)
-    session = cli.open_sweep(args)
-    if session.engine != "cluster":
-        raise BadInput("watch: the local engine shows what it runs, and ends with it; this is for ENGINE=cluster")
-    trials = session.rendered.trials
-    import display  # with rich, which takes a tenth of a second to import
-
-    watcher = display.Watcher(session.store_folder, trials, varying_names(trials), results.objectives(trials)[0])
-    impatience = watching.Impatience(args.give_up)
-    known: dict[str, states.JobState] = {}
-    jobs = {trial.job for trial in trials}
-    is_enough = enough(session, args.quorum)
+def run(session: Session, *, quorum: float = 1.0, give_up: float = watching.GIVE_UP_SECONDS) -> int:
+    """Watch an opened sweep. Raises TrialsFailed, BadInput where there is nothing to watch, Unreachable."""
+    jobs = [trial.job for trial in session.rendered.trials]
+    watcher = cli.person(session, yes=False).watcher()
+    looks = session.engine.looks(jobs, watcher.say)
+    impatience = watching.Impatience(give_up)
+    is_enough = enough(session, quorum)
+    known: Mapping[str, JobState] = {}
     with watcher:
-        patient = Patience(watcher.say, NIGHT_SECONDS)
-        for number, known in enumerate(watching.looks(session.cluster, session.name, jobs, patient)):
-            if not number:
-                watcher.say(f"{session.name}: watching {counted(len(jobs), 'trial')} in {session.cluster.namespace}")
+        for known in looks:
             watcher(known)
             if impatience(known) or is_enough(known):
                 break
@@ -82,6 +59,21 @@ def main(argv: list[str] | None = None) -> int:
             f"{missing} of {len(jobs)} Jobs are not there; `make sweep SWEEP={session.name}` puts them back"
         )
     return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = cli.parser(__doc__)
+    cli.engine_argument(parser)
+    cli.quorum_argument(parser)
+    parser.add_argument(
+        "--give-up",
+        type=float,
+        default=watching.GIVE_UP_SECONDS,
+        metavar="SECONDS",
+        help="how long all that remains may fail to start; default: %(default)s",
+    )
+    args = parser.parse_args(argv)
+    return run(cli.open_sweep(args), quorum=args.quorum, give_up=args.give_up)
 
 
 if __name__ == "__main__":

@@ -1,36 +1,12 @@
-"""Bringing a cluster's results here: through its API, or from where the store is mounted."""
+"""What a table tells of the sweep as a whole."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
-from sweep.engines import reader, states
-from sweep.engines.cluster import Patience
 from sweep.records import results
-from sweep.session import Session
 from sweep.words import counted
-
-
-def bring(session: Session, say: Callable[[str], None]) -> None:
-    """Bring the store of a cluster up to date here; for other engines, and a mounted store, there is nothing to do."""
-    if session.engine != "cluster" or session.mounted:
-        return
-    clone, cluster, mirror, trials = session.files.clone, session.cluster, session.files.mirror, session.rendered.trials
-    patient = Patience(say)
-    say(f"{session.name}: reading the result store in the cluster, through a Pod")
-    try:
-        brought = patient(lambda: reader.refresh(cluster, session.reader_manifest, clone.reader, mirror, trials))
-        say(f"{session.name}: {brought.changed} trials have changed in the result store")
-        for told in brought.unread:
-            say(f"{session.name}: cannot be read in the cluster, and is left as it was: {told}")
-    except reader.NoReader as error:
-        pods = patient(lambda: cluster.list("Pod", states.trials_of(session.name)))
-        found = reader.from_messages(pods, mirror, trials)
-        say(
-            f"{session.name}: the result store cannot be read through the cluster ({error}); "
-            f"{found} results came from the Pods' last words instead, without histories or failures"
-        )
 
 
 def mixed_images(rows: Iterable[results.Row]) -> str:

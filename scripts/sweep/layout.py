@@ -257,9 +257,9 @@ class SweepFiles:
         """The report's charts as SVG."""
         return self.out / "plots"
 
-    @property
-    def local_values(self) -> Path:
-        return self.out / "local.yaml"
+    def engine_values(self, engine: str) -> Path:
+        """What an engine adds to the values."""
+        return self.out / f"{engine}.yaml"
 
     @property
     def provenance(self) -> Path:
@@ -280,13 +280,9 @@ class SweepFiles:
         """The trials of each release, where a sweep has several."""
         return self.out / "shards"
 
-    @property
-    def reader_values(self) -> Path:
-        return self.out / "reader.yaml"
-
-    @property
-    def dataset_values(self) -> Path:
-        return self.out / "dataset.yaml"
+    def asked(self, template: str) -> Path:
+        """What is asked of an object that no release holds."""
+        return self.out / f"{template}.yaml"
 
     @property
     def jobs(self) -> Path:

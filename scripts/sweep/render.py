@@ -52,6 +52,15 @@ class Rendered:
         return {made["metadata"]["name"]: made["data"] for made in self.objects if made["kind"] == "ConfigMap"}
 
 
+@dataclass(frozen=True)
+class Release:
+    """One release of a sweep and what helm gets for it."""
+
+    name: str
+    values: tuple[Path, ...]
+    rendered: Rendered
+
+
 def render(
     chart: Path, release: str, files: Sequence[Path], namespace: str = "default", root: Path | None = None
 ) -> Rendered:

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from jsonschema.validators import validator_for
 
 from sweep import helm, render, schema, settings, yamlfile
+from sweep.engines.registry import ENGINES
 from sweep.errors import BadInput
 from sweep.layout import Clone, Kit
 from sweep.session import Target, open_sweep
@@ -48,8 +49,10 @@ def read(clone: Clone, head: Any) -> settings.Settings:
     clone.sweep("demo").values.write_text(yamlfile.lines(head) + "\n")
     valuesfile.check(valuesfile.load(clone.sweep("demo")), "demo", SCHEMA)
     session = open_sweep(clone, "demo", Target("local"))
-    for name in ("data_folder", "code_folder", "store_folder", "requirements", "mounted", "data_id"):
-        getattr(session, name)
+    assert session.code_folder
+    for engine in (session.on(name).engine for name in ENGINES):
+        for name in ("store_folder", "has_store_here", "shards", "namespace", "data_folder", "requirements"):
+            getattr(engine, name, None)
     return session.settings
 
 

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from sweep.engines import environments
+from sweep.engines.local_engine import LocalEngine
 from sweep.layout import Clone
-from sweep.session import Session, Target, open_sweep
+from sweep.session import Target, open_sweep
 from tests.cluster.cluster import NODE
 from tests.cluster.kubernetes import until
 from tests.cluster.release import local_claim
@@ -24,14 +25,16 @@ TINY = {"epochs": EPOCHS, "width": 4, "train_examples": 2000, "validation_exampl
 
 
 @pytest.fixture(scope="session")
-def quickstart() -> Session:
+def quickstart() -> LocalEngine:
     """The sweep whose packages and data, as `make sweep` prepares them, are lent to the Pods."""
     subprocess.run(["make", "dataset", "SWEEP=quickstart", "ENGINE=local"], cwd=ROOT, check=True)
-    return open_sweep(Clone.here(), "quickstart", Target("local"))
+    engine = open_sweep(Clone.here(), "quickstart", Target("local")).engine
+    assert isinstance(engine, LocalEngine)
+    return engine
 
 
 @pytest.fixture
-def trainer(sweep: ClusterSweep, quickstart: Session) -> ClusterSweep:
+def trainer(sweep: ClusterSweep, quickstart: LocalEngine) -> ClusterSweep:
     """The sweep `toy` with the real trainer in place of the toy one, and claims on what it needs."""
     assert quickstart.requirements
     assert quickstart.data_folder
@@ -65,8 +68,8 @@ def history(attempt: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.one_helm
-def test_preempted_it_goes_on_and_loses_at_most_one_epoch(trainer: ClusterSweep, quickstart: Session) -> None:
-    edit(trainer, quickstart.data_id, {"max_learning_rate": 0.4})
+def test_preempted_it_goes_on_and_loses_at_most_one_epoch(trainer: ClusterSweep, quickstart: LocalEngine) -> None:
+    edit(trainer, quickstart.settings.data.id, {"max_learning_rate": 0.4})
     trainer.run("submit", "toy")
     (trial,) = trainer.jobs()
     until(
@@ -98,13 +101,18 @@ def test_preempted_it_goes_on_and_loses_at_most_one_epoch(trainer: ClusterSweep,
     assert result["environment"]["torch"]
     assert result["metrics"]["val_accuracy"] == after[-1]["val_accuracy"] > 0.15  # of ten classes
     (row,) = trainer.table()
-    assert (row["status"], row["attempts"], row["data"]) == ("succeeded", "2", quickstart.data_id)
+    assert (row["status"], row["attempts"], row["data"]) == ("succeeded", "2", quickstart.settings.data.id)
     assert not list((trainer.store / "checkpoints").glob("*/*/*"))  # nobody needs them any more
 
 
 @pytest.mark.one_helm
-def test_a_sweep_of_the_real_trainer(trainer: ClusterSweep, quickstart: Session) -> None:
-    edit(trainer, quickstart.data_id, {"max_learning_rate": 0.4, "epochs": 4}, {"max_learning_rate": 0.1, "epochs": 4})
+def test_a_sweep_of_the_real_trainer(trainer: ClusterSweep, quickstart: LocalEngine) -> None:
+    edit(
+        trainer,
+        quickstart.settings.data.id,
+        {"max_learning_rate": 0.4, "epochs": 4},
+        {"max_learning_rate": 0.1, "epochs": 4},
+    )
     said = trainer.run("drive", "toy")
     assert "2 succeeded" in said
     rows = trainer.table()

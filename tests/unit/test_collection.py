@@ -13,30 +13,34 @@ import pytest
 
 from sweep import collection
 from sweep.engines import reader
+from sweep.engines.cluster_engine import ClusterEngine
+from sweep.engines.engine import Engine, Target
+from sweep.engines.local_engine import LocalEngine
 from sweep.engines.reader import Brought, NoReader
 from sweep.errors import Unreachable
 from sweep.records import store
+from sweep.settings import ClusterPlace, Settings
 from tests.unit.kube_objects import ended, job, pod
 from tests.unit.stores import result, row, trial
 
 ONE = trial()
 
 
-def brings(refresh: Callable[..., Brought], mirror: Path, monkeypatch: Any, **changes: Any) -> list[str]:
+def brings(
+    refresh: Callable[..., Brought],
+    mirror: Path,
+    monkeypatch: Any,
+    engine: type[Engine] = ClusterEngine,
+    mounted: str = "",
+) -> list[str]:
     """What is said when `refresh` does the work, in a sweep whose only Pod has left a result."""
     monkeypatch.setattr(reader, "refresh", refresh)
     last = pod("Succeeded", ended(0, json.dumps(result(ONE))), job=job(trial=ONE.id))
-    session: Any = SimpleNamespace(
-        engine="cluster",
-        mounted=None,
-        name="toy",
-        files=SimpleNamespace(clone=SimpleNamespace(reader=Path("reader.py")), mirror=mirror),
-        cluster=SimpleNamespace(list=lambda *_: [last]),
-        rendered=SimpleNamespace(trials=[ONE]),
-        reader_manifest=None,
-    )
+    monkeypatch.setattr(ClusterEngine, "cluster", SimpleNamespace(list=lambda *_: [last]))
+    sweep: Any = SimpleNamespace(name="toy", rendered=SimpleNamespace(trials=[ONE]))
+    files: Any = SimpleNamespace(clone=SimpleNamespace(reader=Path("reader.py")), mirror=mirror)
     said: list[str] = []
-    collection.bring(SimpleNamespace(**(vars(session) | changes)), said.append)  # type: ignore[arg-type]
+    engine(files, Settings(cluster=ClusterPlace(store=mounted)), Target()).fetch(sweep, said.append)
     return said
 
 
@@ -60,7 +64,7 @@ def test_without_a_reader_results_come_from_last_words_and_it_is_said(
     assert store.read(tmp_path, [ONE]).trials[ONE.id].result
 
 
-@pytest.mark.parametrize("changes", [{"engine": "local"}, {"mounted": Path("/mnt")}])
+@pytest.mark.parametrize("changes", [{"engine": LocalEngine}, {"mounted": "/mnt"}])
 def test_a_store_that_is_at_hand_is_not_brought(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: Any) -> None:
     def never(*_: Any) -> Brought:
         raise Unreachable("asked the cluster")

@@ -16,9 +16,9 @@ import pytest
 
 from sweep import render
 from sweep.engines import holding, jobfiles, local
-from sweep.engines.jobfiles import JobState
-from sweep.engines.local import LocalEngine
+from sweep.engines.local import LocalRun
 from sweep.errors import BadInput
+from sweep.jobs import JobState
 from sweep.layout import Clone
 from sweep.render import Rendered, Trial
 from tests.unit import git_server, trial_support
@@ -49,11 +49,11 @@ def engine(
     on_tick: Callable[[Any], None] = lambda _: None,
     lost: tuple[str, ...] = (),
     **options: Any,
-) -> LocalEngine:
+) -> LocalRun:
     """An engine whose completed Jobs have their results, but for the `lost` ones. A trial is named as its Job."""
     trials = [Trial(made["metadata"]["name"], "", {}, {}, 0, 0, made["metadata"]["name"]) for made in jobs]
     done = {trial.id for trial in trials} - set(lost)
-    return LocalEngine(Rendered(list(jobs), trials), folder, [[]] * slots, done=done, on_tick=on_tick, **options)
+    return LocalRun(Rendered(list(jobs), trials), folder, [[]] * slots, done=done, on_tick=on_tick, **options)
 
 
 def run_by_runner(name: str, script: str, results: Path, *, x: int = 0, limit: float = 600) -> dict[str, Any]:
@@ -149,7 +149,7 @@ def test_gpus_are_handed_out_by_slot(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert places == [["0", "1"], ["4", "5"]]
     made = job("a", f'echo "$CUDA_VISIBLE_DEVICES $OMP_NUM_THREADS" > {tmp_path}/seen')
     trial = Trial("a", "", {}, {}, 0, 2, "a")
-    LocalEngine(Rendered([made], [trial]), tmp_path / "jobs", places, done=(), on_tick=lambda _: None).run()
+    LocalRun(Rendered([made], [trial]), tmp_path / "jobs", places, done=(), on_tick=lambda _: None).run()
     assert (tmp_path / "seen").read_text() == "0,1 1\n"
 
 
@@ -587,7 +587,7 @@ def test_code_from_git_is_fetched_for_every_trial(tmp_path: Path) -> None:
         values.write_text(json.dumps(made | {"trials": [{"lr": 1}, {"lr": 2}]}))
         (tmp_path / "results").mkdir()
         rendered = render.render(Clone.here().chart, "demo", [values])
-        run = LocalEngine(rendered, tmp_path / "jobs", [[], []], done=(), on_tick=lambda _: None).run()
+        run = LocalRun(rendered, tmp_path / "jobs", [[], []], done=(), on_tick=lambda _: None).run()
         assert {state.condition for state in run.values()} == {"Complete"}, run
         for trial in rendered.trials:
             assert (tmp_path / "results" / "trials" / trial.id[:2] / trial.id / "result.json").exists()

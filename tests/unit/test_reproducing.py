@@ -10,10 +10,14 @@ from typing import Any
 import pytest
 
 from sweep.audit import reproducing
-from sweep.engines import states
+from sweep.engines import once, states
+from sweep.engines.cluster_engine import ClusterEngine
+from sweep.engines.engine import Target
 from sweep.errors import BadInput, TrialsFailed
+from sweep.jobs import JobState
 from sweep.layout import Clone
 from sweep.render import Object, Rendered, render, trial_of
+from sweep.settings import Settings
 from tests.unit.stores import result, trial
 
 ONE = trial()
@@ -42,11 +46,10 @@ RUNNER = map_of("s-runner", **{"trial.py": 'os.environ.get("REPRODUCTION")'})
 class Session:
     """What is used of one."""
 
-    name, mounted = "s", ""
+    name = "s"
 
     def __init__(self, *objects: Object) -> None:
         self.rendered = Rendered([*objects], [trial_of(made) for made in objects if made["kind"] == "Job"])
-        self.cluster: Any = None
 
 
 class Api:
@@ -75,18 +78,20 @@ class Api:
         self.deleted.append(f"{kind} {name}")
 
 
-def state(condition: str, **told: Any) -> states.JobState:
-    return states.JobState(f"s-{ONE.id}-p7", ONE.id, condition, **told)
+def state(condition: str, **told: Any) -> JobState:
+    return JobState(f"s-{ONE.id}-p7", ONE.id, condition, **told)
 
 
-def run(monkeypatch: pytest.MonkeyPatch, api: Api, *seen: states.JobState) -> tuple[dict[str, Any], list[str]]:
-    session = Session(RUNNER, job_of())
-    session.cluster = api
-    made = reproducing.again(session, ONE.id, 7)  # type: ignore[arg-type]
+def run(monkeypatch: pytest.MonkeyPatch, api: Api, *seen: JobState) -> tuple[dict[str, Any], list[str]]:
+    session: Any = Session(RUNNER, job_of())
+    engine = ClusterEngine(Clone.here().sweep("s"), Settings(), Target())
+    monkeypatch.setattr(ClusterEngine, "cluster", api)
+    monkeypatch.setattr(once.time, "sleep", lambda _: None)
+    made = reproducing.again(session, ONE.id, 7)
     looks = iter(seen)
     monkeypatch.setattr(states, "explained", lambda *_: {made.trials[0].job: next(looks)})
     said: list[str] = []
-    found = reproducing.run_on_cluster(session, made, 7, said.append, lambda _: None)  # type: ignore[arg-type]
+    found = engine.run_once(session, made, 7, said.append)
     return found, said
 
 
@@ -160,7 +165,7 @@ def test_what_is_there_is_not_created_again(monkeypatch: pytest.MonkeyPatch) -> 
     ],
 )
 def test_every_other_end_is_one_line_and_the_job_stays(
-    monkeypatch: pytest.MonkeyPatch, seen: states.JobState, error: type[Exception], message: str
+    monkeypatch: pytest.MonkeyPatch, seen: JobState, error: type[Exception], message: str
 ) -> None:
     api = Api()
     with pytest.raises(error, match=message):

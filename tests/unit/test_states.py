@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sweep.engines import states
 from sweep.engines.cluster import Cluster
-from sweep.engines.states import JobState
+from sweep.jobs import JobState
 from sweep.render import Object
 from tests.unit.kube_objects import (
     NAME,

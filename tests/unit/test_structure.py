@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from sweep.engines.registry import ENGINES
+
 ROOT = Path(__file__).resolve().parents[2]
 EDGE = {"cli", "display", "guard"}
 VERBS = {path.stem for path in (ROOT / "scripts").glob("*.py")} - EDGE
@@ -29,10 +31,27 @@ def imported(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("verb", sorted(VERBS))
 def test_verb_imports_no_verb(verb: str) -> None:
-    """Only `drive` runs verbs, by their names."""
-    path = ROOT / "scripts" / f"{verb}.py"
-    assert not imported(path) & VERBS
-    assert ("importlib" in imported(path)) == (verb == "drive")
+    """Only `drive` runs verbs, one after the other."""
+    found = imported(ROOT / "scripts" / f"{verb}.py")
+    assert bool(found & VERBS) == (verb == "drive")
+    assert "importlib" not in found
+
+
+def compared_with(tree: ast.AST, names: set[str]) -> Iterator[str]:
+    """What is compared with one of these words, or looked up by it, where it stands as a literal."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare):
+            sides = [node.left, *node.comparators]
+            if any(isinstance(side, ast.Constant) and side.value in names for side in sides):
+                yield ast.unparse(node)
+        elif isinstance(node, ast.MatchValue) and isinstance(node.value, ast.Constant) and node.value.value in names:
+            yield ast.unparse(node)
+
+
+@pytest.mark.parametrize("module", [*NOUNS, *sorted((ROOT / "scripts").glob("*.py"))], ids=lambda path: path.stem)
+def test_nobody_asks_which_engine_it_is(module: Path) -> None:
+    """What differs is a method or an attribute of the engine (sweep/engines/engine.py)."""
+    assert not list(compared_with(ast.parse(module.read_text()), set(ENGINES)))
 
 
 @pytest.mark.parametrize("noun", NOUNS, ids=lambda path: path.stem)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from sweep.engines import states, watching
 from sweep.engines.cluster import Cluster, Patience
-from sweep.engines.states import JobState
 from sweep.errors import Unreachable
+from sweep.jobs import JobState
 from sweep.render import Object
 from tests.unit.kube_objects import SCHEDULED, ended, job, pod, running, waiting
 

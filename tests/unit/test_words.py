@@ -62,8 +62,8 @@ one = trial()
 with Watcher(Path('/none'), [one], ['lr'], Objective('m', 'maximize')) as watcher:
     watcher({})
     cli.say(TEXT)
-    watcher({one.job: states.JobState(one.job, one.id, 'Failed', reason=TEXT)})
-    watcher({one.job: states.JobState(one.job, one.id, 'Pending', 'image', TEXT)})
+    watcher({one.job: JobState(one.job, one.id, 'Failed', reason=TEXT)})
+    watcher({one.job: JobState(one.job, one.id, 'Pending', 'image', TEXT)})
 """,
 }
 

@@ -18,8 +18,7 @@ from stat import S_ISREG
 
 from sweep import git, session
 from sweep.audit import past, storage, tables
-from sweep.engines import holding, jobfiles
-from sweep.engines.states import TRIAL_LABEL
+from sweep.engines.registry import ENGINES
 from sweep.errors import BadInput
 from sweep.layout import Clone
 from sweep.records import booking, store
@@ -27,7 +26,6 @@ from sweep.records.store import Stored
 from sweep.session import Session, Target
 from sweep.spaces import valuesfile
 
-ENGINES = ("local", "cluster")
 YOUNG_SECONDS = 86_400
 YOUNG = "younger than a day"
 RUNNING = "its Job runs"
@@ -118,14 +116,14 @@ def find(clone: Clone, *, unknown: bool = False) -> Search:
 
 
 def _add_present(names: _Names) -> None:
-    """The values files in the work tree, on both engines, since their images differ."""
+    """The values files in the work tree, on every engine, since their images differ."""
     for name in names.clone.sweeps:
         listed = valuesfile.load(names.clone.sweep(name)).trials()
         failed: list[BadInput] = []
         for engine in ENGINES if listed else ():
             try:
                 names.add(session.open_sweep(names.clone, name, Target(engine)))
-            except BadInput as error:  # for one of them, it may well be made for the other
+            except BadInput as error:  # for one of them, it may well be made for another
                 failed.append(error)
         if len(failed) == len(ENGINES):
             raise failed[0]
@@ -133,21 +131,10 @@ def _add_present(names: _Names) -> None:
 
 def _running(clone: Clone) -> set[str]:
     """Trials whose Job runs or waits, as far as this machine can know; a sign of life keeps the others young."""
+    opened = [each.engine for each in storage.sessions(clone)]
     found = set()
-    for jobs in clone.out.glob("*/jobs"):
-        try:
-            with holding.only_one(jobs, jobs.parent.name):
-                pass
-        except BadInput:  # held by a process of this machine
-            found |= {state.trial for state in jobfiles.read(jobs).values() if not state.finished}
-    seen = set()
-    for opened in storage.sessions(clone):
-        if opened.engine == "cluster" and opened.mounted and opened.cluster not in seen:
-            seen.add(opened.cluster)
-            for job in opened.cluster.list("Job", TRIAL_LABEL):
-                ended = {told["type"] for told in job["status"].get("conditions", []) if told["status"] == "True"}
-                if not ended & {"Complete", "Failed"}:
-                    found.add(job["metadata"]["labels"][TRIAL_LABEL])
+    for name, kind in ENGINES.items():
+        found |= kind.busy(clone, [engine for engine in opened if name == engine.NAME])
     return found
 
 

@@ -226,9 +226,7 @@ def _ended_well(newest: Attempt) -> bool:
 def ceilings(clone: Clone) -> dict[str, tuple[float, float]]:
     """Sweep -> the most that plan says it may take, as (trial-hours, GPU-hours); of those that can be rendered."""
     found = {}
-    for opened in storage.sessions(clone):
-        if opened.engine != "local":
-            continue
+    for opened in storage.sweeps(clone):
         try:
             trials = opened.rendered.trials
         except BadInput:

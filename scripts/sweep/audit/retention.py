@@ -27,18 +27,18 @@ def beyond(session: Session, choice: Choice, rows: Sequence[Row]) -> list[Output
     if not best:
         return []
     kept = best | _listed_elsewhere(session.files.clone, session.name)
-    ours = [row.id for row in rows if row.engine == session.engine and row.id not in kept]
+    ours = [row.id for row in rows if row.engine == session.engine.NAME and row.id not in kept]
     return list(_outputs(session, ours))
 
 
 def _outputs(session: Session, trials: Iterable[str]) -> Iterable[Outputs]:
-    found = store.read(session.store_folder, trials).trials
+    found = store.read(session.engine.store_folder, trials).trials
     for trial, stored in found.items():
         result = stored.result
         trained_for = {attempt.text("sweep") for attempt in stored.attempts}
         if result and artifacts.count(result) and trained_for == {session.name}:
             try:
-                yield artifacts.of(session.store_folder, trial, result)
+                yield artifacts.of(session.engine.store_folder, trial, result)
             except artifacts.Gone:
                 continue
 

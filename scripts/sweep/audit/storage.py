@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from contextlib import suppress
 from pathlib import Path
 
 from sweep import session
+from sweep.engines.registry import ENGINES
 from sweep.errors import BadInput
 from sweep.layout import Clone
 from sweep.session import Session, Target
 
 
-def sessions(clone: Clone) -> Iterator[Session]:
-    """The sweeps that lie in the work tree and can be read, each on both engines."""
+def sweeps(clone: Clone) -> Iterator[Session]:
+    """The sweeps that lie in the work tree and can be read, each on the first engine there is."""
     for name in clone.sweeps:
-        try:
-            opened = session.open_sweep(clone, name, Target("local"))
-        except BadInput:
-            continue
-        yield opened
-        yield replace(opened, engine="cluster")
+        with suppress(BadInput):
+            yield session.open_sweep(clone, name, Target(next(iter(ENGINES))))
+
+
+def sessions(clone: Clone) -> Iterator[Session]:
+    """The same, each on every engine."""
+    for opened in sweeps(clone):
+        yield from map(opened.on, ENGINES)
 
 
 def reproductions(store: Path) -> list[tuple[str, str, Path]]:
@@ -32,8 +35,8 @@ def folders(clone: Clone, *, mirrors: bool = True) -> list[Path]:
     """The local engine's, those that are mounted here, and what was brought of the others; each once."""
     found = [clone.store]
     for opened in sessions(clone):
-        if opened.engine == "local" or opened.mounted:
-            found.append(opened.store_folder)
+        if opened.engine.has_store_here:
+            found.append(opened.engine.store_folder)
     if mirrors:
         found += sorted(clone.out.glob("*/store"))
     return list(dict.fromkeys(path for path in found if (path / "trials").is_dir()))

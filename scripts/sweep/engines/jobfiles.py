@@ -4,59 +4,38 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import replace
 from pathlib import Path
 from types import NoneType
 
 from sweep.errors import naming
 from sweep.files import read as read_file
 from sweep.files import write_atomic
+from sweep.jobs import CONDITIONS, JobState
 
 LARGEST_STATE = 1 << 20
 """Bytes of a state file, of which one has some hundred."""
-CONDITIONS = ("Pending", "Running", "Complete", "Failed")
-KINDS = {"str": (str,), "int": (int,), "float | None": (int, float, NoneType)}
-"""Annotation of a field -> what JSON may have for it."""
-
-
-@dataclass
-class JobState:
-    """A Job as this engine remembers it; the local counterpart of `status` in the Kubernetes API."""
-
-    name: str
-    trial: str
-    condition: str = "Pending"
-    """One of CONDITIONS."""
-    reason: str = ""
-    failed: int = 0
-    """Pods that count against backoffLimit."""
-    attempts: int = 0
-    queued_s: float | None = None
-    """Seconds that it waited for its first start, in the launcher that started it."""
-
-    @property
-    def finished(self) -> bool:
-        return self.condition in ("Complete", "Failed")
-
-    # What only a Job on a cluster has or can be.
-    node = image_id = cause = message = ""
-    pods = ()
-    stuck = False
+FIELDS = {
+    **dict.fromkeys(("name", "trial", "condition", "reason"), (str,)),
+    **dict.fromkeys(("failed", "attempts"), (int,)),
+    "queued_s": (int, float, NoneType),
+}
+"""What is kept of a state, and what JSON may have for it."""
 
 
 def write(folder: Path, state: JobState) -> None:
-    write_atomic(folder / f"{state.name}.json", json.dumps(asdict(state)) + "\n")
+    write_atomic(folder / f"{state.name}.json", json.dumps({name: getattr(state, name) for name in FIELDS}) + "\n")
 
 
 def parse(data: bytes) -> JobState:
     """The state in a file. Raises ValueError for what is none, as an empty file, or one that a newer version wrote."""
     try:
-        told = dict(json.loads(data))
-        told.pop("submitted_at", None)  # of an older version
-        state = JobState(**told)
+        found = dict(json.loads(data))
+        found.pop("submitted_at", None)  # of an older version
+        state = JobState(**found)
     except (TypeError, RecursionError) as error:
         raise ValueError(f"no state: {error}") from None
-    wrong = [one.name for one in fields(state) if not isinstance(getattr(state, one.name), KINDS[str(one.type)])]
+    wrong = [name for name in found if name not in FIELDS or not isinstance(found[name], FIELDS[name])]
     if wrong or state.condition not in CONDITIONS:
         raise ValueError(f"no state: {', '.join(wrong) or 'condition'}")
     return state
@@ -71,7 +50,5 @@ def read(folder: Path) -> dict[str, JobState]:
     for path in sorted(folder.glob("*.json")):
         with suppress(ValueError, FileNotFoundError), naming(path):
             state = parse(read_file(path, LARGEST_STATE))
-            if not state.finished:
-                state.condition = "Pending"
-            states[path.stem] = state
+            states[path.stem] = state if state.finished else replace(state, condition="Pending")
     return states

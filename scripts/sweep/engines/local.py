@@ -1,4 +1,4 @@
-"""The local engine: runs rendered Jobs as processes of this machine, by the rules a cluster would follow.
+"""Runs rendered Jobs as processes of this machine, by the rules a cluster would follow.
 
 One thread, one loop: start what fits into the slots, wait until a process ends or a deadline passes, decide by the
 Job's own podFailurePolicy and backoffLimit. The state of every Job is a small file, so any call may be killed and the
@@ -16,14 +16,15 @@ import subprocess
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sweep.engines import holding, jobfiles, pod, processes
 from sweep.engines.attempt import Attempt, grace_of
-from sweep.engines.jobfiles import JobState
 from sweep.errors import BadInput, of_machine
 from sweep.files import open_handle
+from sweep.jobs import JobState
 from sweep.render import Object, Rendered
 from sweep.words import counted
 
@@ -62,7 +63,7 @@ def slots_for(gpus_per_trial: int, wanted: int | None = None) -> list[list[str]]
     return slots[:wanted]
 
 
-class LocalEngine:
+class LocalRun:
     """Runs the Jobs of one rendered release.
 
     `done` are the trials with a valid result: a completed Job whose result is gone starts over, as a deleted one
@@ -167,20 +168,17 @@ class LocalEngine:
 
     def _start(self, job: Object) -> None:
         """Start an attempt. Raises, with nothing changed, Held while another of the same trial lives, and OSError."""
-        state = self.states[job["metadata"]["name"]]
-        started = Attempt.claim(job, state.trial, self.free[0], self.folder, self.store)
+        before = self.states[job["metadata"]["name"]]
+        started = Attempt.claim(job, before.trial, self.free[0], self.folder, self.store)
         try:
-            state.attempts += 1
-            if state.queued_s is None:
-                state.queued_s = round(time.monotonic() - self.began, 3)
-            state.condition = "Running"
-            jobfiles.write(self.folder, state)
+            queued = round(time.monotonic() - self.began, 3) if before.queued_s is None else before.queued_s
+            self._note(replace(before, condition="Running", attempts=before.attempts + 1, queued_s=queued))
             gpus = {"CUDA_VISIBLE_DEVICES": ",".join(self.slots[started.slot])}
             started.fill(self.rendered.config_maps, self.host | gpus)
             self._spawn(started)
         except BaseException:
             started.release()
-            state.condition, state.attempts = "Pending", state.attempts - 1
+            self.states[before.name] = before
             raise
         self.free.pop(0)
 
@@ -198,7 +196,7 @@ class LocalEngine:
             attempt.release()
             self.free.append(attempt.slot)
             self.waiting.append(attempt.job)
-            self.states[attempt.name].condition = "Pending"
+            self._pending(attempt)
             self._refused(error)
 
     def _refused(self, error: OSError) -> None:
@@ -229,25 +227,21 @@ class LocalEngine:
         ended.release()
         code = ended.child.returncode
         code = 128 - code if code < 0 else code
-        state, spec = self.states[ended.name], ended.job["spec"]
-        if code == 0:
-            state.condition, state.reason = "Complete", ""
-        else:
-            action = _policy(spec, code)
-            if action == "Count":
-                state.failed += 1
-            if action == "FailJob" or state.failed > spec["backoffLimit"]:
-                state.condition = "Failed"
-                # The runner's last line says why, in its own words; anything else ended before it could.
-                line, own = _last_line(ended.log), f"trial.py: {state.trial}: failed: "
-                state.reason = line.removeprefix(own) if line.startswith(own) else f"exit {code}: {line}"
-            else:
-                state.condition = "Pending"
+        state = _after(self.states[ended.name], ended, code)
         try:
-            jobfiles.write(self.folder, state)
+            self._note(state)
         except OSError as error:  # then the next launcher looks at this trial once more
             self._refused(error)
         return "" if state.finished else "retry"
+
+    def _note(self, state: JobState) -> None:
+        """Take in the state of a Job, and keep it."""
+        self.states[state.name] = state
+        jobfiles.write(self.folder, state)
+
+    def _pending(self, attempt: Attempt) -> None:
+        """A Job that waits again, as the next launcher reads its file."""
+        self.states[attempt.name] = replace(self.states[attempt.name], condition="Pending")
 
     def _stop(self, interrupts: processes.Interrupts) -> None:
         """End what still runs: SIGTERM, then SIGKILL after the grace period or a second Ctrl-C."""
@@ -266,9 +260,24 @@ class LocalEngine:
                 self._wait(left)
         self.end_orphans([one.child.pid for one in self.running.values()])
         for one in ended:
-            self.states[one.name].condition = "Pending"  # as the next launcher reads its file
+            self._pending(one)
             if one.pidfd not in self.running:  # else not even SIGKILL has ended it
                 one.release()
+
+
+def _after(state: JobState, ended: Attempt, code: int) -> JobState:
+    """The state of a Job whose attempt has ended with an exit code."""
+    if code == 0:
+        return replace(state, condition="Complete", reason="")
+    spec = ended.job["spec"]
+    action = _policy(spec, code)
+    failed = state.failed + (action == "Count")
+    if action != "FailJob" and failed <= spec["backoffLimit"]:
+        return replace(state, condition="Pending", failed=failed)
+    # The runner's last line says why, in its own words; anything else ended before it could.
+    line, own = _last_line(ended.log), f"trial.py: {state.trial}: failed: "
+    reason = line.removeprefix(own) if line.startswith(own) else f"exit {code}: {line}"
+    return replace(state, condition="Failed", reason=reason, failed=failed)
 
 
 def _policy(spec: Mapping[str, Any], code: int) -> str:

@@ -13,7 +13,6 @@ import shlex
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from sweep.engines import states
 from sweep.engines.cluster import Cluster, Patience
 from sweep.errors import BadInput
 from sweep.files import write_atomic
-from sweep.render import Object, Rendered, Trial, container_of
+from sweep.render import Object, Release, Trial, container_of
 
 HOST_LABEL, PID_LABEL = "helm-sweep/host", "helm-sweep/pid"
 ABANDONED_SECONDS = 300
@@ -38,15 +37,6 @@ _HELD = re.compile(r"another operation .* is in progress|sh\.helm\.release\.v1\.
 
 class Held(BadInput):
     """Somebody else is at work on the release."""
-
-
-@dataclass(frozen=True)
-class Release:
-    """One release of a sweep and what helm gets for it."""
-
-    name: str
-    values: tuple[Path, ...]
-    rendered: Rendered
 
 
 def names(sweep: str, shards: int) -> list[str]:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sweep import secrets
 from sweep.engines.cluster import Cluster
+from sweep.jobs import JobState
 from sweep.records.exits import EXITS
 from sweep.render import Object
 
@@ -35,42 +35,6 @@ _SUB_PATH = "; where root may not enter the folders of the store, write `results
 _STARTING = frozenset({"ContainerCreating", "PodInitializing", ""})
 REPRODUCTION = "-p"
 """With its number after it, how the name of a reproduction's Job ends; a trial's ends in hex digits or `-r1`."""
-
-
-@dataclass(frozen=True)
-class JobState:
-    """A trial's Job as of one look."""
-
-    name: str
-    trial: str
-    condition: str
-    """Pending | Running | Complete | Failed | Suspended"""
-    cause: str = ""
-    """One or two words: queued, image, config, mount, unschedulable, quota, refused, stuck, starting, retrying, ending,
-    suspended; when it has failed OOM, limit, evicted, bad input, bad data, exit 1 …"""
-    reason: str = ""
-    """For people, one line: the cause and what Kubernetes or the runner said of it."""
-    since: float = 0.0
-    """Seconds of the epoch: when it began to wait like this. 0: unknown."""
-    queued_s: float | None = None
-    """Seconds from the Job's creation to its first container's start."""
-    attempts: int = 0
-    """Pods that it has or had, as far as its status tells."""
-    pods: tuple[str, ...] = ()
-    """Names of its Pods that are still there, oldest first."""
-    message: str = ""
-    """What the newest Pod's trial left as its last words: a small enough result, as JSON."""
-    node: str = ""
-    image_id: str = ""
-    """What was really pulled, as `name@sha256:…`."""
-
-    @property
-    def finished(self) -> bool:
-        return self.condition in ("Complete", "Failed")
-
-    @property
-    def stuck(self) -> bool:
-        return self.cause == "stuck"
 
 
 def read(jobs: Iterable[Object], pods: Iterable[Object], events: Iterable[Object], now: float) -> dict[str, JobState]:
@@ -136,6 +100,7 @@ def _state(job: Object, pods: Sequence[Object], said: Mapping[str, Object], now:
         since=since,
         queued_s=_queued(job, pods),
         attempts=max(len(pods), status.get("failed", 0) + status.get("succeeded", 0)),
+        failed=status.get("failed", 0),
         pods=tuple(pod["metadata"]["name"] for pod in pods),
         message=last_words(pods[-1]) if pods else "",
         node=pods[-1]["spec"].get("nodeName", "") if pods else "",

@@ -9,23 +9,10 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Protocol
 
 from sweep.engines import states
 from sweep.engines.cluster import Cluster, Patience
-from sweep.engines.states import JobState
-
-
-class Waiting(Protocol):
-    """What is told of a Job that does not run, on whatever engine."""
-
-    @property
-    def finished(self) -> bool: ...
-    @property
-    def cause(self) -> str: ...
-    @property
-    def reason(self) -> str: ...
-
+from sweep.jobs import JobState
 
 FIRST_DELAY, LAST_DELAY = 1.0, 15.0
 """Seconds between two looks: short after something has changed."""
@@ -97,7 +84,7 @@ class Impatience:
         return self.clock() - self.since >= self.seconds
 
 
-def waits(known: Mapping[str, Waiting]) -> list[tuple[str, int, str]]:
+def waits(known: Mapping[str, JobState]) -> list[tuple[str, int, str]]:
     """(cause, trials, the reason of one of them) of what does not run, the most frequent first."""
     left = [state for state in known.values() if not state.finished and state.cause]
     counted = Counter(state.cause for state in left)

@@ -17,6 +17,9 @@ HISTORY_BYTES, HISTORY_CHUNKS, HISTORY_LINE, HISTORY_LINES = 16 * 1024 * 1024, 2
 """What is read of a longer history: so many bytes, in chunks from all of it; lines that are longer are left out, and of
 what is left at least so many lines are kept, at most twice as many."""
 
+LOG_BYTES, LOG_LINE = 256 << 20, 1 << 20
+"""Of a log: what is shown of it, and what is in memory at once."""
+
 
 def open_log(store: Path, trial: str, attempt: str) -> int | None:
     """A handle of an attempt's output.log; None where there is none that can be read."""
@@ -25,6 +28,20 @@ def open_log(store: Path, trial: str, attempt: str) -> int | None:
             return tree.open(f"{path_of(trial)}/attempts/{attempt}/output.log")
     except (OSError, ValueError):
         return None
+
+
+def has_log(store: Path, trial: str, attempt: str) -> bool:
+    handle = open_log(store, trial, attempt)
+    if handle is not None:
+        os.close(handle)
+    return handle is not None
+
+
+def lines(handle: int) -> Iterator[bytes]:
+    """What a log says, of one that is larger than anybody reads the end. Closes the handle."""
+    with os.fdopen(handle, "rb") as log:
+        log.seek(max(0, log.seek(0, os.SEEK_END) - LOG_BYTES))
+        yield from iter(lambda: log.readline(LOG_LINE), b"")
 
 
 def log_tail(store: Path, trial: str, attempt: str, lines: int = 20) -> list[str]:

@@ -8,11 +8,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from sweep import files, secrets, words
 from sweep.errors import BadInput
 from sweep.files import check_merged
+from sweep.jobs import JobState
 from sweep.records import booking, cells, same
 from sweep.records.attempt import Attempt
 from sweep.records.booking import Booked
@@ -40,6 +41,8 @@ from sweep.render import Trial
 FITS = ((MOST_METRICS, 300), (500, 300), (200, 300), (100, 300), (50, 100), (20, 100), (10, 100), (0, 20))
 """What is tried until a table is small enough: how many metrics have a column, how long a reason may be."""
 LONGEST_REASON = 300
+NO_JOB = JobState("", "", condition="")
+"""The state of a trial that has no Job, as far as is known."""
 
 
 @dataclass(frozen=True)
@@ -54,35 +57,6 @@ class Objective:
     def sign(self) -> int:
         """1 where more is better, -1 where less is."""
         return -1 if self.direction == "minimize" else 1
-
-
-class JobState(Protocol):
-    """What an engine knows of a trial's Job."""
-
-    @property
-    def condition(self) -> str: ...  # Pending | Running | Complete | Failed; "" for no Job
-    @property
-    def reason(self) -> str: ...
-    @property
-    def queued_s(self) -> float | None: ...
-    @property
-    def attempts(self) -> int: ...
-    @property
-    def node(self) -> str: ...
-    @property
-    def image_id(self) -> str: ...
-
-
-@dataclass(frozen=True)
-class NoJob:
-    """The state of a trial that has no Job, as far as is known."""
-
-    condition: str = ""
-    reason: str = ""
-    queued_s: float | None = None
-    attempts: int = 0
-    node: str = ""
-    image_id: str = ""
 
 
 def objectives(trials: Sequence[Trial]) -> list[Objective]:
@@ -116,7 +90,7 @@ def merge(
     for trial in trials:
         stored = snapshot.trials.get(trial.id, Stored())
         before = known.get(trial.id) or Row(trial.id, "missing", {})
-        row = _row(trial, stored, before, states.get(trial.id, NoJob()), engine)
+        row = _row(trial, stored, before, states.get(trial.id, NO_JOB), engine)
         rows.append(_with_gpu_seconds(row, stored, trial.gpus))
     listed = {row.id for row in rows}
     points = {same.anywhere(row) for row in rows}

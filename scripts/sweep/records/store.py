@@ -81,6 +81,11 @@ def folder(store: Path, trial: str) -> Path:
     return store / path_of(trial)
 
 
+def reproduction(store: Path, trial: str, number: int) -> Path:
+    """The result store of one reproduction."""
+    return store / "reproductions" / trial / str(number)
+
+
 def path_of(trial: str) -> str:
     """Of its folder, below the store."""
     return f"trials/{trial[:2]}/{trial}"

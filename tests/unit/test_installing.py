@@ -8,20 +8,13 @@ from typing import Any
 
 import pytest
 
-from sweep import git, submission
+from sweep import git
+from sweep.engines import installing
 from sweep.engines.cluster import Refused
-from sweep.engines.states import JobState
 from sweep.errors import BadInput
-from sweep.render import Object
-from sweep.settings import Settings
+from sweep.jobs import JobState
+from sweep.render import Object, Rendered
 from tests.unit.stores import trial
-
-
-def session(**parts: Any) -> Any:
-    clone = SimpleNamespace(root=Path("/clone"))
-    rendered = SimpleNamespace(trials=[trial({"lr": 1}), trial({"lr": 2})])
-    named = {"name": "toy", "settings": Settings(), "files": SimpleNamespace(clone=clone), "rendered": rendered}
-    return SimpleNamespace(**(named | parts))
 
 
 def test_a_submission_ends_running_trials_whose_job_is_changed_or_listed_no_more() -> None:
@@ -33,7 +26,8 @@ def test_a_submission_ends_running_trials_whose_job_is_changed_or_listed_no_more
         JobState("waits", "w", "Pending"),
         JobState("done", "d", "Complete"),
     ]
-    assert submission.to_stop(session(), {state.name: state for state in there}) == [two.id, three.id]
+    rendered = Rendered([], [trial({"lr": 1}), trial({"lr": 2})])
+    assert installing.to_stop(rendered, {state.name: state for state in there}) == [two.id, three.id]
 
 
 @pytest.mark.parametrize(
@@ -46,10 +40,10 @@ def test_only_what_head_contains_is_submitted_over(
     monkeypatch.setattr(git, "is_ancestor", lambda *_: contained)
     known = {"toy": {"commit": "0123456789abcdef", "author": "ann"}, "plain": {"commit": "unknown"}}
     if not words:
-        submission.check_ancestors(session(), known)
+        installing.check_ancestors(Path("/clone"), known)
         return
     with pytest.raises(BadInput) as raised:
-        submission.check_ancestors(session(), known)
+        installing.check_ancestors(Path("/clone"), known)
     assert str(raised.value).startswith("toy: runs commit 0123456789ab of ann, which ")
     assert words in str(raised.value)
 
@@ -74,8 +68,8 @@ def test_a_pod_that_the_namespace_will_not_have_is_told_before_anything_is_chang
     cluster: Any = SimpleNamespace(namespace="ml", create=refuses)
     job: Object = {"spec": {"template": {"metadata": {"labels": {}}, "spec": {}}}}
     if not words:
-        submission.check_pod(cluster, session(), job)
+        installing.check_pod(cluster, "toy", job)
         return
     with pytest.raises(BadInput) as raised:
-        submission.check_pod(cluster, session(), job)
+        installing.check_pod(cluster, "toy", job)
     assert words in str(raised.value)

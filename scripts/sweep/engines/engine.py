@@ -1,0 +1,197 @@
+"""What an engine is: what runs a sweep's rendered Jobs, and all that the verbs ask of it.
+
+An engine is one class below `Engine` and its line in `registry.py`. It is made for one sweep, from its files and
+settings alone; what takes what helm renders is given the opened sweep. Whatever it cannot do, it says in `CANNOT`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, Self
+
+from sweep.engines import kubeconfig
+from sweep.errors import BadInput
+from sweep.jobs import JobState
+from sweep.layout import Clone, SweepFiles
+from sweep.render import Object, Release, Rendered, Trial
+from sweep.settings import Settings
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a person wants a sweep to run; what is left empty is decided by values/base.yaml."""
+
+    engine: str = "auto"
+    context: str = ""
+    namespace: str = ""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a submission can be told. An engine reads what concerns it."""
+
+    slots: int | None = None
+    """How many trials at once."""
+    takeover: bool = False
+    """Submit over what comes from a commit that HEAD does not contain."""
+
+
+class Watcher(Protocol):
+    """Shows the states of Jobs (by name) as they change, from its beginning to its end as a context."""
+
+    def __enter__(self) -> Watcher: ...
+    def __exit__(self, *error: object) -> None: ...
+    def __call__(self, known: Mapping[str, JobState]) -> None: ...
+    def say(self, text: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who asked: how to tell them something, ask them, and show them what runs."""
+
+    say: Say
+    confirm: Callable[[str], None]
+    """Ask before something that cannot be taken back. Raises BadInput for anything but a yes."""
+    watcher: Callable[[], Watcher]
+
+
+class Sweep(Protocol):
+    """An opened sweep (session.Session), as an engine sees it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def code_folder(self) -> Path: ...
+    @property
+    def rendered(self) -> Rendered: ...
+    @property
+    def releases(self) -> list[Release]: ...
+    def manifest(self, template: str, wanted: Mapping[str, Any]) -> str: ...
+
+
+class Engine(Protocol):
+    """What runs the Jobs of one sweep."""
+
+    NAME: ClassVar[str]
+    """As ENGINE= takes it, and as results say it."""
+    CANNOT: ClassVar[Mapping[str, str]] = {}
+    """Verb -> why this engine has no part in it."""
+    RUNS_ON: ClassVar[bool]
+    """Whether Jobs go on when `submit` has returned, so that there is something to watch."""
+    FILLS_DATA: ClassVar[bool]
+    """Whether `make sweep` fills the data set by itself; elsewhere that is a step of its own."""
+
+    files: SweepFiles
+    settings: Settings
+    target: Target
+
+    def __init__(self, files: SweepFiles, settings: Settings, target: Target) -> None: ...
+
+    # ---- what helm is given ----
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """What the chart is told over the sweep's own values; {} for nothing."""
+        return {}
+
+    @property
+    def shards(self) -> int:
+        """Into how many releases the Jobs are divided."""
+        return 1
+
+    @property
+    def context(self) -> str:
+        """Of kubectl's configuration; "" for the current one."""
+        return self.target.context or self.settings.cluster.context
+
+    @property
+    def namespace(self) -> str:
+        """As told, else as base.yaml says, else as the kubeconfig's context does."""
+        named = self.target.namespace or self.settings.cluster.namespace
+        return named or kubeconfig.namespace_of(self.context) or "default"
+
+    # ---- what is on this machine ----
+
+    @property
+    def store_folder(self) -> Path:
+        """The result store, or what was brought here of it."""
+        ...
+
+    @property
+    def has_store_here(self) -> bool:
+        """Whether `store_folder` is the store itself."""
+        ...
+
+    def notes(self) -> list[str]:
+        """What else a plan of Jobs to run should say, a line each."""
+        return []
+
+    # ---- running ----
+
+    def states(self) -> Mapping[str, JobState]:
+        """Job name -> state, of all Jobs that the engine has of this sweep. Raises Unreachable."""
+        ...
+
+    def check(self, sweep: Sweep, options: Options, say: Say) -> None:
+        """All that can be wrong with a submission, before anything is changed. Raises BadInput, Unreachable."""
+        ...
+
+    def submit(self, sweep: Sweep, options: Options, person: Person) -> Mapping[str, JobState]:
+        """Give the Jobs to the engine, and end those that are rendered no more. May be killed and called again.
+
+        Returns the states of the Jobs that have ended by then: all of them where nothing RUNS_ON.
+        """
+        ...
+
+    def looks(self, jobs: Sequence[str], say: Say) -> Iterator[Mapping[str, JobState]]:
+        """The states of these Jobs, again and again, until all have ended."""
+        raise self.cannot("watch")
+
+    def suspend(self, stop: bool, dry_run: bool) -> int:
+        """Let the Jobs wait (or go on, without `stop`); how many were, or would be, changed."""
+        raise self.cannot("stop")
+
+    def installed(self, say: Say) -> list[str]:
+        """Names of what `remove` would remove."""
+        raise self.cannot("uninstall")
+
+    def remove(self, say: Say) -> None:
+        """Remove everything of the sweep but its results."""
+        raise self.cannot("uninstall")
+
+    def cannot(self, verb: str) -> BadInput:
+        return BadInput(f"{verb}: {self.CANNOT.get(verb) or f'the {self.NAME} engine cannot do this'}")
+
+    # ---- what Jobs need, and what comes of them ----
+
+    def fill_data(self, sweep: Sweep, words: Sequence[str], upload: Path | None, say: Say) -> None:
+        """Make the data set, by the command data.prepare and more `words` for it."""
+        ...
+
+    def fetch(self, sweep: Sweep, say: Say) -> None:
+        """Bring `store_folder` up to date, where it is not the store itself."""
+
+    def log(self, trial: Trial, say: Say) -> Iterator[bytes] | None:
+        """The lines of a trial's output that its attempts' own logs do not have (yet); None if there are none."""
+        ...
+
+    # ---- once more ----
+
+    def take_number(self, trial: str) -> int:
+        """A number for a reproduction of a trial, that no other has."""
+        ...
+
+    def run_once(self, sweep: Sweep, rendered: Rendered, number: int, say: Say) -> Object:
+        """Run the one Job of a reproduction to its result. Raises TrialsFailed, BadInput, Unreachable."""
+        ...
+
+    # ---- years later ----
+
+    @classmethod
+    def busy(cls, clone: Clone, opened: Sequence[Self]) -> set[str]:
+        """Trials of a clone whose Job runs or waits, as far as this machine can know; `opened`: of its sweeps."""
+        ...

@@ -1,0 +1,213 @@
+"""The local engine: this machine. It renders with its own image and volumes, and a submission ends with its Jobs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+from sweep.engines import environments, holding, jobfiles, pod
+from sweep.engines.engine import Engine, Options, Person, Say, Sweep, Target
+from sweep.engines.local import LocalRun, slots_for
+from sweep.errors import BadInput, TrialsFailed
+from sweep.files import open_handle
+from sweep.jobs import JobState
+from sweep.layout import Clone, SweepFiles, cache_dir
+from sweep.records import outputs, store
+from sweep.render import Object, Rendered, Trial
+from sweep.settings import Settings
+from sweep.words import counted
+
+
+@dataclass(frozen=True)
+class LocalEngine(Engine):
+    """The Jobs of a sweep as processes of this machine."""
+
+    NAME: ClassVar[str] = "local"
+    RUNS_ON: ClassVar[bool] = False
+    FILLS_DATA: ClassVar[bool] = True
+    CANNOT: ClassVar[Mapping[str, str]] = {
+        "watch": "the local engine shows what it runs, and ends with it; this is for ENGINE=cluster",
+        "stop": "the local engine is stopped by Ctrl-C, and `make sweep` goes on; this is for ENGINE=cluster",
+        "uninstall": "the local engine installs nothing; this is for ENGINE=cluster",
+    }
+
+    files: SweepFiles
+    settings: Settings
+    target: Target
+
+    # ---- what helm is given ----
+
+    @cached_property
+    def values(self) -> Mapping[str, Any]:
+        """Where this machine has image and volumes."""
+        elsewhere = {"nfs": None, "pvc": None}
+        values: dict[str, Any] = {
+            "image": {"repository": "local", "tag": "", "digest": environments.lock_digest(self.requirements)},
+            "results": {"volume": elsewhere | {"hostPath": {"path": str(self.store_folder)}}},
+        }
+        schema = json.loads((self.files.clone.chart / "values.schema.json").read_text())
+        if "isolate" in schema["properties"]["results"]["properties"]:  # not yet in a commit that is reproduced
+            # All trials are the same user's processes: mounting only a part of the store would keep nobody out.
+            values["results"]["isolate"] = False
+        if self.data_folder:
+            values["data"] = {"volume": elsewhere | {"hostPath": {"path": str(self.data_folder)}}}
+        return values
+
+    # ---- what is on this machine ----
+
+    @property
+    def store_folder(self) -> Path:
+        volume = self.settings.results.volume
+        return Path(volume.host_path) if volume and volume.host_path else self.files.clone.store
+
+    @property
+    def has_store_here(self) -> bool:
+        return True
+
+    @property
+    def data_folder(self) -> Path | None:
+        """Where the data set is; None for a sweep without one."""
+        data = self.settings.data
+        if not data.volume:
+            return None
+        if data.volume.host_path:
+            return Path(data.volume.host_path)
+        return cache_dir() / "datasets" / (data.id.removeprefix("sha256:")[:16] or "unnamed")
+
+    @property
+    def requirements(self) -> Path | None:
+        """Lock file of the trials' Python environment."""
+        named = self.settings.local.requirements
+        return self.files.clone.root / named if named else None
+
+    def notes(self) -> list[str]:
+        lock = self.requirements
+        if not lock or environments.is_ready(lock):
+            return []
+        return [f"first installs {self.files.clone.relative(lock)}, once a machine"]
+
+    def _path(self) -> list[Path]:
+        """What comes before the PATH of trials; made where it is missing."""
+        return [environments.ensure(self.requirements)] if self.requirements else []
+
+    # ---- running ----
+
+    def states(self) -> Mapping[str, JobState]:
+        return jobfiles.read(self.files.jobs)
+
+    def check(self, sweep: Sweep, options: Options, say: Say) -> None:
+        sweep.rendered  # noqa: B018 - refuses what the chart refuses
+        self._check_data(f"`make dataset SWEEP={sweep.name}` fills it")
+
+    def _check_data(self, advice: str) -> None:
+        data = self.data_folder
+        if data and not data.is_dir():
+            raise BadInput(f"data: {data} is not there; {advice}")
+
+    def submit(self, sweep: Sweep, options: Options, person: Person) -> Mapping[str, JobState]:
+        """Run what has no result yet, and return when all has ended."""
+        rendered, folder = sweep.rendered, self.store_folder
+        folder.mkdir(parents=True, exist_ok=True)
+        path = self._path()
+        with holding.only_one(self.files.jobs, sweep.name, person.say):
+            watcher = person.watcher()
+            found = store.read(folder, rendered.trials, self.files.store_cache).trials
+            done = {trial for trial, stored in found.items() if stored.result}
+            gpus = max((trial.gpus for trial in rendered.trials if trial.id not in done), default=0)
+            places = slots_for(gpus, options.slots)
+            run = LocalRun(
+                rendered,
+                self.files.jobs,
+                places,
+                path,
+                done=done,
+                on_tick=watcher,
+                say=lambda text: watcher.say(f"{sweep.name}: {text}"),
+                store=folder,
+            )
+            to_run = sum(not state.finished for state in run.states.values())
+            if to_run:
+                kind = "GPU slots" if places[0] else "cores, one thread each"
+                person.say(f"{sweep.name}: running {counted(to_run, 'Job')} as local processes on {len(places)} {kind}")
+            with watcher:
+                return run.run()
+
+    # ---- what Jobs need, and what comes of them ----
+
+    def fill_data(self, sweep: Sweep, words: Sequence[str], upload: Path | None, say: Say) -> None:
+        """Run data.prepare in the folder of the code with DATA_DIR and DATA_ID; it leaves a complete data set alone.
+
+        Its environment is that of a trial, and not the person's.
+        """
+        data, folder = self.settings.data, self.data_folder
+        if not folder:
+            say(f"{sweep.name}: needs no data set")
+            return
+        if not data.prepare and folder.is_dir():
+            return  # put there by hand
+        if not data.prepare:
+            raise BadInput(f"data.prepare: is not set; put the data set {data.id} into {folder} by hand")
+        given = self.settings.env
+        env = pod.environment(given, self._path()) | {"DATA_ID": data.id}
+        folder.mkdir(parents=True, exist_ok=True)
+        program = self.files.clone.chart / "files" / "prepare.py"  # as in the Pod of a cluster
+        with tempfile.TemporaryDirectory(prefix="helm-sweep-") as scratch:
+            options = [f"--data={folder}", f"--scratch={scratch}", *(f"--given={name}" for name in given)]
+            call = [sys.executable, "-I", "-S", str(program), *options, "--", *data.prepare, *words]
+            done = subprocess.run(call, env=env, cwd=sweep.code_folder, check=False)
+        if done.returncode:
+            raise BadInput(f"data.prepare: `{' '.join(data.prepare)}` ended with {done.returncode}, see above")
+
+    def log(self, trial: Trial, say: Say) -> Iterator[bytes] | None:
+        """What came before the first attempt could write a log of its own."""
+        newest = store.newest_attempt(self.store_folder, trial.id)
+        path = self.files.jobs / f"{trial.job}.log"
+        if (newest and outputs.has_log(self.store_folder, trial.id, newest)) or not self.files.clone.has(path):
+            return None
+        say(f"{trial.id}: {path}")
+        return outputs.lines(open_handle(path))
+
+    # ---- once more ----
+
+    def take_number(self, trial: str) -> int:
+        """The next free one; its folder is made."""
+        number = 1
+        while True:
+            try:
+                store.reproduction(self.store_folder, trial, number).mkdir(parents=True)
+            except FileExistsError:
+                number += 1
+            else:
+                return number
+
+    def run_once(self, sweep: Sweep, rendered: Rendered, number: int, say: Say) -> Object:
+        (trial,) = rendered.trials
+        self._check_data("`make dataset` of a sweep with this data set fills it")
+        slots = slots_for(trial.gpus, 1)
+        states = LocalRun(rendered, self.files.jobs, slots, self._path(), done=(), on_tick=lambda _: None).run()
+        folder = store.reproduction(self.store_folder, trial.id, number)
+        result = store.read(folder, [trial]).trials[trial.id].result
+        if not result:
+            reason = states[trial.job].reason or "it left no valid result"
+            raise TrialsFailed(f"{trial.id}: failed this time: {reason}")
+        return result
+
+    # ---- years later ----
+
+    @classmethod
+    def busy(cls, clone: Clone, opened: Sequence[LocalEngine]) -> set[str]:  # others may be running too
+        found = set()
+        for jobs in clone.out.glob("*/jobs"):
+            try:
+                with holding.only_one(jobs, jobs.parent.name):
+                    pass
+            except BadInput:  # held by a process of this machine
+                found |= {state.trial for state in jobfiles.read(jobs).values() if not state.finished}
+        return found

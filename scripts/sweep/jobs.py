@@ -1,0 +1,46 @@
+"""A trial's Job as of one look, on whatever engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+CONDITIONS = ("Pending", "Running", "Suspended", "Complete", "Failed")
+
+
+@dataclass(frozen=True)
+class JobState:
+    """What an engine knows of a Job. What it cannot know stays empty."""
+
+    name: str
+    trial: str
+    condition: str = "Pending"
+    """One of CONDITIONS."""
+    cause: str = ""
+    """One or two words: queued, image, config, mount, unschedulable, quota, refused, stuck, starting, retrying, ending,
+    suspended; when it has failed OOM, limit, evicted, bad input, bad data, exit 1 …"""
+    reason: str = ""
+    """For people, one line: the cause and what Kubernetes or the runner said of it."""
+    since: float = 0.0
+    """Seconds of the epoch: when it began to wait like this. 0: unknown."""
+    queued_s: float | None = None
+    """Seconds that it waited for its first start."""
+    attempts: int = 0
+    """Pods that it has or had, as far as its status tells."""
+    failed: int = 0
+    """Of these, the ones that count against backoffLimit."""
+    pods: tuple[str, ...] = ()
+    """Names of its Pods that are still there, oldest first."""
+    message: str = ""
+    """What the newest Pod's trial left as its last words: a small enough result, as JSON."""
+    node: str = ""
+    image_id: str = ""
+    """What was really pulled, as `name@sha256:…`."""
+
+    @property
+    def finished(self) -> bool:
+        return self.condition in ("Complete", "Failed")
+
+    @property
+    def stuck(self) -> bool:
+        """Whether it waits for nothing that will come: a new Job is what mends it."""
+        return self.cause == "stuck"
