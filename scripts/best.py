@@ -44,9 +44,7 @@ def keep_best(session: Session, choice: stats.Choice, rows: list[results.Row]) -
     """Remove from the store what `outputs.keep` does not ask for, once the sweep is over."""
     from sweep.audit import retention
 
-    removed = retention.beyond(session, choice, rows)
-    for outputs in removed:
-        artifacts.remove(session.engine.store_folder, outputs)
+    removed = retention.apply(session, choice, rows, cli.say)
     if removed:
         size = sum(outputs.size for outputs in removed)
         trials, keep = counted(len(removed), "trial"), f"outputs: {{keep: {session.settings.outputs.keep}}}"
@@ -59,7 +57,7 @@ def describe(session: Session, choice: stats.Choice, rows: list[results.Row], ch
 
     sentences = verdict.sentences(choice, verdict.varied(rows)) if chosen[0] == choice.points[0].trial else []
     stored = store.read(session.engine.store_folder, [row.id for row in chosen]).trials
-    left = [trial for trial, found in stored.items() if artifacts.count(found.result)]
+    left = [trial for trial, found in stored.items() if artifacts.named(trial, found.result)]
     return best.values(valuesfile.load(session.files).head.data, chosen, sentences, left)
 
 

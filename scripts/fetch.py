@@ -68,19 +68,23 @@ def main() -> int:
     result = store.read(session.engine.store_folder, [trial]).trials[trial.id].result
     if not result:
         raise BadInput(f"TRIAL={trial.id}: has no result yet; `make status SWEEP={session.name}` shows where it stands")
-    outputs = artifacts.of(session.engine.store_folder, trial.id, result)
+    outputs = artifacts.named(trial.id, result)
+    if not outputs:
+        raise BadInput(f"TRIAL={trial.id}: left no outputs: {artifacts.why_none(result)}")
     folder = args.to or session.files.out / "outputs" / trial.id
-    if args.json:
-        listed = [{"path": file.path, "bytes": file.size, "sha256": file.sha256} for file in outputs.files]
-        cli.put({"id": trial.id, "folder": str(folder), "files": listed})
-    elif args.dry_run:
-        for file in outputs.files:
-            cli.show(f"{file.size:>12}  {file.path}")
-    if args.dry_run:
-        return 0
-    with bar(outputs.size) as progress:
-        copied = artifacts.fetch(outputs, artifacts.reading(session.engine.store_folder, outputs), folder, progress)
-    there = len(outputs.files) - copied
+    with session.engine.outputs(session, cli.say) as place:
+        files = artifacts.listed(place, outputs)
+        if args.json:
+            told = [{"path": file.path, "bytes": file.size, "sha256": file.sha256} for file in files]
+            cli.put({"id": trial.id, "folder": str(folder), "files": told})
+        elif args.dry_run:
+            for file in files:
+                cli.show(f"{file.size:>12}  {file.path}")
+        if args.dry_run:
+            return 0
+        with bar(outputs.size) as progress:
+            copied = artifacts.fetch(place, outputs, files, folder, progress)
+    there = len(files) - copied
     cli.say(f"{trial.id}: {copied} files in {folder}{f', {there} were there' if there else ''}")
     return 0
 

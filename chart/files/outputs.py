@@ -11,6 +11,7 @@ file in lines of base64, {"remove": path of an attempt's outputs or of their lis
 
 from __future__ import annotations
 
+import base64
 import errno
 import hashlib
 import json
@@ -171,7 +172,8 @@ def serve(store: str) -> None:
         wanted = json.loads(line)
         try:
             if "remove" in wanted:
-                remove(top, wanted["remove"])
+                if remove(top, wanted["remove"]):
+                    answer(base64.b64encode(b"removed"))
             else:
                 send(top, wanted["read"], wanted["offset"])
             answer(b".")
@@ -186,8 +188,6 @@ def answer(line: bytes) -> None:
 
 def send(top: int, path: str, offset: int) -> None:
     """The rest of a plain file. Raises OSError."""
-    import base64
-
     above, _, name = path.rpartition("/")
     with entered(top, above) as folder, opened(folder, name) as handle:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
@@ -197,25 +197,28 @@ def send(top: int, path: str, offset: int) -> None:
             answer(base64.b64encode(chunk))
 
 
-def remove(top: int, path: str) -> None:
-    """Remove the outputs of an attempt or their list, which may be gone. Raises OSError for any other path."""
+def remove(top: int, path: str) -> bool:
+    """Remove the outputs of an attempt or their list; False where they are gone. Raises OSError for any other path."""
     found = OF_AN_ATTEMPT.fullmatch(path)
     if not found:
         raise OSError(errno.EINVAL, "is no outputs of an attempt; nothing else is removed")
-    with entered(top, found[1]) as folder:
-        remove_all(folder, found[2])
+    try:
+        with entered(top, found[1]) as folder:
+            remove_all(folder, found[2])
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def remove_all(folder: int, name: str) -> None:
     """A file, or a folder with all that is in it; of a link the link alone."""
-    with suppress(FileNotFoundError):
-        if not stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
-            os.unlink(name, dir_fd=folder)
-            return
-        with entered(folder, name) as below:
-            for inner in os.listdir(below):
-                remove_all(below, inner)
-        os.rmdir(name, dir_fd=folder)
+    if not stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+        os.unlink(name, dir_fd=folder)
+        return
+    with entered(folder, name) as below:
+        for inner in os.listdir(below):
+            remove_all(below, inner)
+    os.rmdir(name, dir_fd=folder)
 
 
 @contextmanager

@@ -278,3 +278,29 @@ def test_dataset_is_filled_by_a_job_and_left_alone_when_it_is_there(
     sweep.edit({"x": 1}, data=about | {"id": "sha256:" + "0" * 64})
     assert "data.bin: is not what DATA_ID says" in sweep.run("dataset", "toy", code=1)
     until(lambda: ours(sweep, "jobs,pods,configmaps,secrets") == [], lambda: sweep.kubectl("get", "all"))
+
+
+LEAVES = """
+import json, os
+x = json.load(open(os.environ["HYPERPARAMETERS_FILE"]))["x"]
+open(os.environ["OUTPUT_DIR"] + "/model", "wb").write(os.urandom(12_000_000 if x == 3 else 10))
+json.dump({"score": x}, open(os.environ["METRICS_FILE"], "w"))
+"""
+
+
+@pytest.mark.one_helm
+def test_what_the_winner_left_comes_here_through_a_pod_and_the_rest_goes(sweep: ClusterSweep, tmp_path: Path) -> None:
+    """More than a kubelet keeps of a log; and goes on where it was broken off."""
+    sweep.edit({"x": 1}, {"x": 3}, command=["python3", "-c", LEAVES])
+    sweep.run("drive", "toy")
+    (left,) = sweep.store.glob("trials/*/*/attempts/*/outputs/model")
+    data = left.read_bytes()
+    assert len(data) == 12_000_000
+    to = tmp_path / "to"
+    to.mkdir()
+    (to / "model.part").write_bytes(data[:5_000_000])
+    assert f"1 files in {to}" in sweep.run("fetch", "toy", "best", "--to", str(to))
+    assert (to / "model").read_bytes() == data
+    assert "its outputs were removed" in sweep.run("fetch", "toy", sweep.ids()[1], code=2)
+    assert "reaching the result store" not in sweep.run("drive", "toy"), "once is enough"
+    assert not sweep.kubectl.items("pods", "-l", "helm-sweep/part=outputs")

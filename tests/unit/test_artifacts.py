@@ -36,9 +36,17 @@ def put_outputs(place: Path, files: dict[str, bytes], of: Any = TRIAL) -> dict[s
     return result
 
 
-def fetched(place: Path, to: Path, result: dict[str, Any]) -> int:
-    outputs = artifacts.of(place, TRIAL.id, result)
-    return artifacts.fetch(outputs, artifacts.reading(place, outputs), to, lambda _: None)
+def fetched(store: Path, to: Path, result: dict[str, Any]) -> int:
+    place, outputs = artifacts.Here(store), artifacts.named(TRIAL.id, result)
+    assert outputs
+    return artifacts.fetch(place, outputs, artifacts.listed(place, outputs), to, lambda _: None)
+
+
+def put_list(store: Path, data: bytes, sha256: str) -> artifacts.Named:
+    path = folder(store, TRIAL) / "attempts" / ATTEMPT / "outputs.json"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(data)
+    return artifacts.Named(TRIAL.id, ATTEMPT, 1, 1, sha256)
 
 
 def content(place: Path) -> dict[str, bytes]:
@@ -71,18 +79,19 @@ def test_what_is_there_in_part_is_gone_on_with(
 
 
 @pytest.mark.parametrize("path", ["../../etc/x", "/etc/x", "a/../../x", "a//b", ""])
-def test_no_name_leads_elsewhere(path: str) -> None:
-    listed = {path: {"bytes": 1, "sha256": "0"}}
-    digest = hashlib.sha256(json.dumps(listed, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-    result = {"attempt": ATTEMPT, "outputs": {"files": 1, "bytes": 1, "sha256": digest}}
+def test_no_name_leads_elsewhere(tmp_path: Path, path: str) -> None:
+    files = {path: {"bytes": 1, "sha256": "0"}}
+    digest = hashlib.sha256(json.dumps(files, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    outputs = put_list(tmp_path, json.dumps({"files": files}).encode(), digest)
     with pytest.raises(BadInput, match="leads elsewhere"):
-        artifacts.parse(json.dumps({"files": listed}).encode(), TRIAL.id, result)
+        artifacts.listed(artifacts.Here(tmp_path), outputs)
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"files": []}', b'{"files": {"a": 1}}', b'{"files": {}}'])
-def test_a_list_that_is_not_the_results_is_refused(data: bytes) -> None:
+def test_a_list_that_is_not_the_results_is_refused(tmp_path: Path, data: bytes) -> None:
+    outputs = put_list(tmp_path, data, "0" * 64)
     with pytest.raises(BadInput, match=f"TRIAL={TRIAL.id}: outputs.json: "):
-        artifacts.parse(data, TRIAL.id, {"attempt": ATTEMPT, "outputs": {"files": 1, "sha256": "0" * 64}})
+        artifacts.listed(artifacts.Here(tmp_path), outputs)
 
 
 def test_a_file_that_was_changed_since_is_not_taken_for_the_trials(tmp_path: Path) -> None:
@@ -104,14 +113,17 @@ def test_a_link_in_the_store_is_not_read_through(tmp_path: Path) -> None:
 
 def test_what_was_removed_is_said(tmp_path: Path) -> None:
     result = put_outputs(tmp_path / "store", FILES)
-    artifacts.remove(tmp_path / "store", artifacts.of(tmp_path / "store", TRIAL.id, result))
+    place, outputs = artifacts.Here(tmp_path / "store"), artifacts.named(TRIAL.id, result)
+    assert outputs
+    assert artifacts.remove(place, outputs)
+    assert not artifacts.remove(place, outputs)
     assert not list(tmp_path.rglob("outputs*"))
     with pytest.raises(artifacts.Gone, match="make reproduce"):
         fetched(tmp_path / "store", tmp_path / "to", result)
 
 
 @pytest.mark.parametrize("told", [None, {"files": 0, "bytes": 0, "left_out": "2 GB in 1 files"}])
-def test_nothing_left_is_said_with_the_reason(tmp_path: Path, told: dict[str, Any] | None) -> None:
+def test_nothing_left_is_said_with_the_reason(told: dict[str, Any] | None) -> None:
     result = {"attempt": ATTEMPT} | ({"outputs": told} if told else {})
-    with pytest.raises(BadInput, match=r"2 GB in 1 files" if told else "OUTPUT_DIR"):
-        artifacts.of(tmp_path, TRIAL.id, result)
+    assert artifacts.named(TRIAL.id, result) is None
+    assert ("2 GB in 1 files" if told else "OUTPUT_DIR") in artifacts.why_none(result)

@@ -40,10 +40,21 @@ def channel(store: Path) -> Iterator[Channel]:
     assert child.returncode == 0
 
 
+def content(channel: Channel, path: str, offset: int = 0) -> bytes:
+    with channel.open(path, offset) as opened:
+        return opened.read()
+
+
+def test_an_answer_that_is_read_in_part_is_not_taken_for_the_next(channel: Channel) -> None:
+    with channel.open(f"{FOLDER}/outputs/model") as opened:
+        assert opened.read(70_000) == (bytes(range(256)) * 1000)[:70_000]
+    assert content(channel, f"{FOLDER}/outputs.json") == b"{}"
+
+
 @pytest.mark.parametrize("offset", [0, 1, 100_000, 256_000])
 def test_a_file_comes_whole_from_an_offset_on(channel: Channel, offset: int) -> None:
-    assert channel.read(f"{FOLDER}/outputs/model", offset).readall() == (bytes(range(256)) * 1000)[offset:]
-    assert channel.read(f"{FOLDER}/outputs/deep/empty").readall() == b""
+    assert content(channel, f"{FOLDER}/outputs/model", offset) == (bytes(range(256)) * 1000)[offset:]
+    assert content(channel, f"{FOLDER}/outputs/deep/empty") == b""
 
 
 @pytest.mark.parametrize(
@@ -53,14 +64,17 @@ def test_what_is_no_file_is_refused_and_the_next_request_answered(channel: Chann
     (store / FOLDER / "outputs" / "link").symlink_to("/etc/passwd")
     (store / FOLDER / "out").symlink_to("/etc")
     with pytest.raises(BadInput):
-        channel.read(path).readall()
-    assert channel.read(f"{FOLDER}/outputs.json").readall() == b"{}"
+        content(channel, path)
+    assert content(channel, f"{FOLDER}/outputs.json") == b"{}"
 
 
 def test_outputs_are_removed_and_may_be_gone(channel: Channel, store: Path) -> None:
     (store / FOLDER / "outputs" / "link").symlink_to(store / FOLDER / "attempt.json")
-    for name in ("outputs.json", "outputs", "outputs"):
-        channel.remove(f"{FOLDER}/{name}")
+    assert [channel.remove(f"{FOLDER}/{name}") for name in ("outputs.json", "outputs", "outputs")] == [
+        True,
+        True,
+        False,
+    ]
     assert sorted(path.name for path in (store / FOLDER).iterdir()) == ["attempt.json"]
 
 

@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 
+from sweep.files import exists, read, write_atomic
 from sweep.layout import Clone
 from sweep.ranking.stats import Choice
 from sweep.records import artifacts, results, store
-from sweep.records.artifacts import Outputs
+from sweep.records.artifacts import Named
 from sweep.records.results import Row
 from sweep.session import Session
 
 OPEN = ("running", "pending", "missing")
 """A sweep with such a trial may still find a better one."""
+LARGEST_LIST = 8 << 20
 
 
-def beyond(session: Session, choice: Choice, rows: Sequence[Row]) -> list[Outputs]:
+def apply(session: Session, choice: Choice, rows: Sequence[Row], say: Callable[[str], None]) -> list[Named]:
+    """Remove from the store what is not to be kept, whose list is returned. May be killed and called again.
+
+    Raises BadInput, OSError, and Unreachable.
+    """
+    memory = session.files.out / "removed-outputs"
+    known = set(read(memory, LARGEST_LIST).decode().split()) if exists(memory) else set()
+    gone = {of.folder: of for of in beyond(session, choice, rows) if of.folder not in known}
+    if not gone:
+        return []
+    with session.engine.outputs(session, say, write=True) as place:
+        removed = [of for of in gone.values() if artifacts.remove(place, of)]
+    write_atomic(memory, "\n".join(sorted(known | gone.keys())) + "\n")
+    return removed
+
+
+def beyond(session: Session, choice: Choice, rows: Sequence[Row]) -> list[Named]:
     """The outputs that are not to be kept: of trials that this sweep trained, no other sweep here lists, and that are
     not among the best. None while the sweep is under way.
     """
@@ -28,19 +46,18 @@ def beyond(session: Session, choice: Choice, rows: Sequence[Row]) -> list[Output
         return []
     kept = best | _listed_elsewhere(session.files.clone, session.name)
     ours = [row.id for row in rows if row.engine == session.engine.NAME and row.id not in kept]
-    return list(_outputs(session, ours))
+    return list(_trained_for(session, ours))
 
 
-def _outputs(session: Session, trials: Iterable[str]) -> Iterable[Outputs]:
+def _trained_for(session: Session, trials: Sequence[str]) -> Sequence[Named]:
+    """The outputs of those trials that only this sweep had trained."""
     found = store.read(session.engine.store_folder, trials).trials
-    for trial, stored in found.items():
-        result = stored.result
-        trained_for = {attempt.text("sweep") for attempt in stored.attempts}
-        if result and artifacts.count(result) and trained_for == {session.name}:
-            try:
-                yield artifacts.of(session.engine.store_folder, trial, result)
-            except artifacts.Gone:
-                continue
+    own = {
+        trial: stored.result
+        for trial, stored in found.items()
+        if {attempt.text("sweep") for attempt in stored.attempts} == {session.name}
+    }
+    return [named for trial, result in own.items() if (named := artifacts.named(trial, result))]
 
 
 def _listed_elsewhere(clone: Clone, name: str) -> set[str]:

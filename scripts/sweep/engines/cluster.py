@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -179,12 +180,17 @@ class Cluster:
         try:
             call = client.CoreV1Api(self._api).connect_get_namespaced_pod_attach
             socket = stream.stream(call, pod, self.namespace, **words, _preload_content=False)
+            lines = deque([""])  # the last one has not ended yet
 
             def line() -> bytes:
-                text: str | None = socket.readline_stdout(timeout=TIMEOUT_SECONDS[1])
-                if text is None:
-                    raise cut
-                return text.encode()
+                until = time.monotonic() + TIMEOUT_SECONDS[1]
+                while len(lines) == 1:
+                    if not socket.is_open() or time.monotonic() > until:
+                        raise cut
+                    more: str = socket.read_stdout(timeout=TIMEOUT_SECONDS[1])
+                    socket.read_all()  # it would keep all that ever came
+                    lines.extend((lines.pop() + more).split("\n"))
+                return lines.popleft().encode()
 
             yield lambda data: socket.write_stdin(data), line
             socket.close()

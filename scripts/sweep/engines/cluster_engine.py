@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import ClassVar
 
-from sweep.engines import dataset_job, installing, once, reader, release, states, watching
+from sweep.engines import dataset_job, installing, once, reader, release, serving, states, watching
 from sweep.engines.cluster import Cluster, Patience, Refused
 from sweep.engines.engine import Engine, Options, Person, Say, Sweep, Target
 from sweep.errors import BadInput
 from sweep.jobs import JobState
 from sweep.layout import Clone, SweepFiles
 from sweep.records import store
+from sweep.records.artifacts import Here, Place
 from sweep.render import Object, Rendered, Trial, read_manifest
 from sweep.settings import Settings
 from sweep.words import counted
@@ -148,6 +150,17 @@ class ClusterEngine(Engine):
                 f"{sweep.name}: the result store cannot be read through the cluster ({error}); "
                 f"{found} results came from the Pods' last words instead, without histories or failures"
             )
+
+    @contextmanager
+    def outputs(self, sweep: Sweep, say: Say, *, write: bool = False) -> Iterator[Place]:
+        """Through a Pod, where the store is not mounted here."""
+        if self.has_store_here:
+            yield Here(self.store_folder)
+            return
+        say(f"{sweep.name}: reaching the result store in the cluster, through a Pod")
+        (made,) = read_manifest(sweep.manifest("reader", {"serve": "write" if write else "read"}))
+        with reader.running(self.cluster, made) as name, self.cluster.talk(name, reader.CONTAINER) as (send, line):
+            yield serving.Channel(send, line)
 
     def log(self, trial: Trial, say: Say) -> Iterator[bytes] | None:
         """What the newest Pod prints; None where there is no Pod or it has printed nothing that is still there."""

@@ -7,6 +7,7 @@ settings alone; what takes what helm renders is given the opened sweep. Whatever
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
@@ -15,6 +16,7 @@ from sweep.engines import kubeconfig
 from sweep.errors import BadInput
 from sweep.jobs import JobState
 from sweep.layout import Clone, SweepFiles
+from sweep.records.artifacts import Here, Place
 from sweep.render import Object, Release, Rendered, Trial
 from sweep.settings import Settings
 
@@ -174,6 +176,10 @@ class Engine(Protocol):
 
     def fetch(self, sweep: Sweep, say: Say) -> None:
         """Bring `store_folder` up to date, where it is not the store itself."""
+
+    def outputs(self, sweep: Sweep, say: Say, *, write: bool = False) -> AbstractContextManager[Place]:
+        """The result store itself, for what trials left in OUTPUT_DIR; with `write` it can be removed there."""
+        return nullcontext(Here(self.store_folder))
 
     def log(self, trial: Trial, say: Say) -> Iterator[bytes] | None:
         """The lines of a trial's output that its attempts' own logs do not have (yet); None if there are none."""

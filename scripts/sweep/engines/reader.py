@@ -7,6 +7,7 @@ memory is bounded and no log is rotated away. Where no Pod can be started, termi
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -39,6 +40,7 @@ PASS_SECONDS = 900
 SIGNS = ("attempt.json", "result.json")
 """The files that make a trial's fingerprint."""
 READER_LABEL = "helm-sweep/part=reader"
+CONTAINER = "reader"
 
 
 class NoReader(SweepError):
@@ -136,7 +138,14 @@ def _functions(script: Path) -> Any:
 
 
 def _pass(cluster: Cluster, pod: Object) -> Iterator[dict[str, Any]]:
-    """Run one Pod: its records, and last of all what it left. Deletes it."""
+    """Run one Pod: its records, and last of all what it left."""
+    with running(cluster, pod, until="Succeeded") as name:
+        yield from stream.parse(cluster.log(name, CONTAINER))
+
+
+@contextlib.contextmanager
+def running(cluster: Cluster, pod: Object, *, until: str = "Running") -> Iterator[str]:
+    """Name of a Pod on the store, in the phase `until`; it is deleted afterwards. Raises NoReader, Unreachable."""
     owner = cluster.get("ConfigMap", pod["metadata"]["generateName"].removesuffix("reader-") + "provenance")
     if owner:  # goes with the release, should this process die
         about = {"apiVersion": "v1", "kind": "ConfigMap", "name": owner["metadata"]["name"]}
@@ -146,8 +155,8 @@ def _pass(cluster: Cluster, pod: Object) -> Iterator[dict[str, Any]]:
     except Refused as error:
         raise NoReader(str(error)) from error
     try:
-        _wait(cluster, name)
-        yield from stream.parse(cluster.log(name, "reader"))
+        _wait(cluster, name, until)
+        yield name
     except Refused as error:
         if error.status != 404:
             raise
@@ -156,8 +165,8 @@ def _pass(cluster: Cluster, pod: Object) -> Iterator[dict[str, Any]]:
         cluster.delete("Pod", name, grace_seconds=0)
 
 
-def _wait(cluster: Cluster, name: str) -> None:
-    """Until the Pod has succeeded. Raises NoReader when it fails or does not start in time."""
+def _wait(cluster: Cluster, name: str, until: str) -> None:
+    """Until the Pod is in a phase. Raises NoReader when it fails or does not start in time."""
     begun, delay = time.monotonic(), 0.2
     while True:
         if time.monotonic() - begun > PASS_SECONDS:
@@ -166,10 +175,10 @@ def _wait(cluster: Cluster, name: str) -> None:
         if not pod:
             raise NoReader("its Pod was deleted")
         phase = pod["status"].get("phase")
-        if phase == "Succeeded":
+        if phase == until:
             return
-        if phase == "Failed":
-            raise NoReader(states.pod_end(pod, "reader"))
+        if phase in ("Failed", "Succeeded"):
+            raise NoReader(states.pod_end(pod, CONTAINER))
         if phase != "Running":
             cause, reason = states.waiting(pod, {})
             if cause in ("image", "config"):

@@ -9,37 +9,47 @@ import base64
 import binascii
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 from sweep.errors import BadInput, Unreachable
+from sweep.records.artifacts import Gone
+
+CHUNK_BYTES = 1 << 20
+NOT_THERE = b"!No such file or directory"
 
 
 @dataclass(frozen=True)
 class Channel:
-    """The standard streams of that Pod."""
+    """The standard streams of that Pod: an artifacts.Place."""
 
     send: Callable[[bytes], None]
     line: Callable[[], bytes]
     """The next line that it prints, without its end. Raises Unreachable."""
 
-    def read(self, path: str, offset: int = 0) -> Answer:
-        """A file of the store, from an offset on. What is not read of it is lost for the next request."""
+    @contextmanager
+    def open(self, path: str, offset: int = 0) -> Iterator[BinaryIO]:
+        """A file of the store, from an offset on."""
         self._ask({"read": path, "offset": offset})
-        return Answer(self)
+        with io.BufferedReader(Answer(self), CHUNK_BYTES) as opened:
+            yield opened
+            while opened.read(CHUNK_BYTES):  # what is left of this answer would be taken for the next one
+                pass
 
-    def remove(self, path: str) -> None:
-        """Remove the outputs of an attempt, or their list; they may be gone. Raises BadInput."""
+    def remove(self, path: str) -> bool:
+        """Remove the outputs of an attempt, or their list; False where they are gone already."""
         self._ask({"remove": path})
-        while self.chunk():
-            pass
+        return bool(Answer(self).readall())
 
     def chunk(self) -> bytes:
         """The next part of an answer, b"" at its end. Raises BadInput with the reason where it was refused."""
         line = self.line()
         if line == b".":
             return b""
+        if line == NOT_THERE:
+            raise Gone("is not there")
         if line[:1] == b"!":
             raise BadInput(line[1:].decode(errors="replace"))
         try:

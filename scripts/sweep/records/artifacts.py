@@ -11,10 +11,12 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+import stat
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 from sweep.errors import BadInput, naming
 from sweep.files import Tree
@@ -41,35 +43,97 @@ class File:
 
 
 @dataclass(frozen=True)
-class Outputs:
-    """What stands with the result of a trial."""
+class Named:
+    """What the result of a trial says of its outputs."""
 
     trial: str
     attempt: str
-    files: tuple[File, ...]
+    files: int
+    size: int
+    """Bytes of all of them."""
+    sha256: str
 
     @property
-    def size(self) -> int:
-        """Bytes of all files."""
-        return sum(file.size for file in self.files)
+    def list(self) -> str:
+        """Path of outputs.json, below the store."""
+        return f"{path_of(self.trial)}/attempts/{self.attempt}/outputs.json"
 
     @property
-    def path(self) -> str:
-        """Of the folder they lie in, below the store."""
-        return f"{path_of(self.trial)}/attempts/{self.attempt}/outputs"
+    def folder(self) -> str:
+        return self.list.removesuffix(".json")
 
 
-Read = Callable[[File, int], contextlib.AbstractContextManager[BinaryIO]]
-"""Opens a file of the outputs, from an offset on."""
+class Place(Protocol):
+    """A result store, here or in a cluster, as far as outputs go. Paths are relative to it. Raises BadInput with the
+    reason for what cannot be read, OSError, and Unreachable.
+    """
+
+    def open(self, path: str, offset: int = 0) -> AbstractContextManager[BinaryIO]: ...
+    def remove(self, path: str) -> bool:
+        """Remove the outputs of an attempt, or their list; False where they are gone already."""
+        ...
 
 
-def parse(data: bytes, trial: str, result: Mapping[str, Any]) -> Outputs:
-    """The list in an outputs.json. Raises BadInput unless it is the one that the trial's result names."""
-    where = f"TRIAL={trial}: outputs.json"
+class Here:
+    """A store that lies on this machine."""
+
+    def __init__(self, store: Path) -> None:
+        self.store = store
+
+    @contextlib.contextmanager
+    def open(self, path: str, offset: int = 0) -> Iterator[BinaryIO]:
+        try:
+            with Tree(self.store) as tree:
+                handle = tree.open(path)
+        except FileNotFoundError:
+            raise Gone(f"{path}: is not there") from None
+        except ValueError as error:
+            raise BadInput(f"{path}: {error}") from error
+        with os.fdopen(handle, "rb") as opened:
+            opened.seek(offset)
+            yield opened
+
+    def remove(self, path: str) -> bool:
+        above, _, name = path.rpartition("/")
+        with Tree(self.store) as tree:
+            try:
+                folder = tree.folder(above)
+                if stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+                    shutil.rmtree(name, dir_fd=folder)
+                else:
+                    os.unlink(name, dir_fd=folder)
+            except FileNotFoundError:
+                return False
+        return True
+
+
+def named(trial: str, result: Mapping[str, Any] | None) -> Named | None:
+    """None where the trial left nothing that was kept."""
+    told = result["outputs"] if result and "outputs" in result else None
+    if not result or not isinstance(told, dict) or not told.get("files"):
+        return None
+    return Named(trial, str(result["attempt"]), int(told["files"]), int(told["bytes"]), str(told.get("sha256")))
+
+
+def why_none(result: Mapping[str, Any]) -> str:
+    """Why a result names no outputs."""
+    why = result["outputs"].get("left_out") if "outputs" in result else ""
+    return why or "its command puts into OUTPUT_DIR what is to stay"
+
+
+def listed(place: Place, of: Named) -> tuple[File, ...]:
+    """The files, in order. Raises BadInput unless the list is the one that the result names, Gone where it is gone."""
+    where = f"TRIAL={of.trial}: outputs.json"
+    try:
+        with place.open(of.list) as opened:
+            data = opened.read(LARGEST_LIST)
+    except Gone:
+        cure = f"`make reproduce TRIAL={of.trial}` makes them again, `outputs: {{keep: all}}` keeps them"
+        raise Gone(f"TRIAL={of.trial}: its outputs were removed, as `outputs` says; {cure}") from None
     try:
         told: Any = parse_object(data)["files"]
-        listed = json.dumps(told, sort_keys=True, separators=(",", ":")).encode()
-        if hashlib.sha256(listed).hexdigest() != result["outputs"].get("sha256"):
+        canonical = json.dumps(told, sort_keys=True, separators=(",", ":")).encode()
+        if hashlib.sha256(canonical).hexdigest() != of.sha256:
             raise BadInput(f"{where}: is not the list that its result names; it was changed since")
         files = tuple(File(path, int(one["bytes"]), str(one["sha256"])) for path, one in sorted(told.items()))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -77,54 +141,23 @@ def parse(data: bytes, trial: str, result: Mapping[str, Any]) -> Outputs:
     for file in files:
         if not {"", ".", ".."}.isdisjoint(file.path.split("/")):
             raise BadInput(f"{where}: names {file.path!r}, which leads elsewhere")
-    return Outputs(trial, str(result["attempt"]), files)
+    return files
 
 
-def count(result: Mapping[str, Any] | None) -> int:
-    """How many files a result names."""
-    named = result["outputs"] if result and "outputs" in result else None
-    files = named.get("files") if isinstance(named, dict) else None
-    return files if isinstance(files, int) else 0
+def remove(place: Place, of: Named) -> bool:
+    """Remove them, the list first: what a list names is there. False where it is gone already."""
+    there = place.remove(of.list)
+    return place.remove(of.folder) or there
 
 
-def of(store: Path, trial: str, result: Mapping[str, Any]) -> Outputs:
-    """What a store that lies here has. Raises BadInput where the trial left nothing, Gone where it was removed."""
-    if not count(result):
-        why = "its command puts into OUTPUT_DIR what is to stay"
-        if "outputs" in result:
-            why = result["outputs"].get("left_out", why)
-        raise BadInput(f"TRIAL={trial}: left no outputs: {why}")
-    try:
-        with Tree(store) as tree:
-            data = tree.read(f"{path_of(trial)}/attempts/{result['attempt']}/outputs.json", LARGEST_LIST)
-    except FileNotFoundError:
-        cure = f"`make reproduce TRIAL={trial}` makes them again, `outputs: {{keep: all}}` keeps them"
-        raise Gone(f"TRIAL={trial}: its outputs were removed, as `outputs` says; {cure}") from None
-    except (OSError, ValueError) as error:
-        raise BadInput(f"TRIAL={trial}: outputs.json: {error}") from error
-    return parse(data, trial, result)
-
-
-def reading(store: Path, outputs: Outputs) -> Read:
-    """Reads from a store that lies here."""
-
-    @contextlib.contextmanager
-    def read(file: File, offset: int) -> Any:
-        with Tree(store) as tree, os.fdopen(tree.open(f"{outputs.path}/{file.path}"), "rb") as opened:
-            opened.seek(offset)
-            yield opened
-
-    return read
-
-
-def fetch(outputs: Outputs, read: Read, folder: Path, progress: Callable[[int], None]) -> int:
-    """Copy the outputs into `folder`; what is there already and whole is left, what is there in part is gone on with.
+def fetch(place: Place, of: Named, files: Sequence[File], folder: Path, progress: Callable[[int], None]) -> int:
+    """Copy the files into `folder`; what is there already and whole is left, what is there in part is gone on with.
 
     `progress` is told of bytes that are there now. Returns how many files were copied. Raises BadInput for a file that
     does not have the hash it was listed with; those before it stay.
     """
     copied = 0
-    for file in outputs.files:
+    for file in files:
         target = folder / file.path
         if _digest(target) == file.sha256:
             progress(file.size)
@@ -133,19 +166,16 @@ def fetch(outputs: Outputs, read: Read, folder: Path, progress: Callable[[int], 
         part = target.with_name(target.name + PART)
         digest, size = _begun(part, file)
         progress(size)
-        try:
-            with naming(part), part.open("ab") as out, read(file, size) as source:
-                while chunk := source.read(CHUNK_BYTES):
-                    out.write(chunk)
-                    digest.update(chunk)
-                    progress(len(chunk))
-                out.flush()
-                os.fsync(out.fileno())
-        except ValueError as error:
-            raise BadInput(f"TRIAL={outputs.trial}: {file.path}: {error}") from error
+        with naming(part), part.open("ab") as out, place.open(f"{of.folder}/{file.path}", size) as source:
+            while chunk := source.read(CHUNK_BYTES):
+                out.write(chunk)
+                digest.update(chunk)
+                progress(len(chunk))
+            out.flush()
+            os.fsync(out.fileno())
         if digest.hexdigest() != file.sha256:
             part.unlink()
-            raise BadInput(f"TRIAL={outputs.trial}: {file.path}: is not what the trial left; it was changed since")
+            raise BadInput(f"TRIAL={of.trial}: {file.path}: is not what the trial left; it was changed since")
         part.replace(target)
         copied += 1
     return copied
@@ -174,13 +204,3 @@ def _digest(path: Path) -> str:
             return hashlib.file_digest(opened, "sha256").hexdigest()
     except (FileNotFoundError, IsADirectoryError):
         return ""
-
-
-def remove(store: Path, outputs: Outputs) -> None:
-    """Remove them from a store that lies here: the list first, for what it names is there. Raises OSError."""
-    with Tree(store) as tree:
-        above = tree.folder(outputs.path.rpartition("/")[0])
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink("outputs.json", dir_fd=above)
-        with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree("outputs", dir_fd=above)
