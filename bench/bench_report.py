@@ -62,10 +62,10 @@ def written(folder: Path, count: int) -> tuple[Path, float]:
     snapshot = store.read(folder, trials)
     rows = results.merge([], trials, snapshot, {}, "local")
     library = vendor.vendored_echarts().read_text()
-    start = time.perf_counter()
+    began = time.perf_counter()
     choice = stats.choose(rows, Objective("val_accuracy", "maximize"), "local")
     text = report.html(report.Material("bench", "local", rows, choice, snapshot, folder), library)
-    took = time.perf_counter() - start
+    took = time.perf_counter() - began
     path = folder / "report.html"
     path.write_text(text)
     return path, took

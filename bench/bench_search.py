@@ -54,7 +54,7 @@ HARTMANN_P = (
 
 def branin(p: Point) -> float:
     """Dixon and Szegö (1978)."""
-    valley = p["y"] - 5.1 / (4 * math.pi**2) * p["x"] ** 2 + 5 / math.pi * p["x"] - 6
+    valley: float = p["y"] - 5.1 / (4 * math.pi**2) * p["x"] ** 2 + 5 / math.pi * p["x"] - 6
     return valley**2 + 10 * (1 - 1 / (8 * math.pi)) * math.cos(p["x"]) + 10
 
 
@@ -71,18 +71,19 @@ def hartmann(p: Point) -> float:
 def mixed(p: Point) -> float:
     """A made-up network: the best learning rate falls with depth. 0 at relu, 5 layers, 128 units."""
     units = (16, 32, 64, 128, 256, 512).index(p["units"])
-    rate = math.log10(p["lr"]) + 2.5 + 0.1 * (p["layers"] - 5)
+    layers: float = p["layers"]
+    rate = math.log10(p["lr"]) + 2.5 + 0.1 * (layers - 5)
     extra = {"relu": 0.0, "gelu": 0.1, "tanh": 0.5}[p["activation"]]
-    return rate**2 + 0.15 * abs(p["layers"] - 5) + 0.2 * abs(units - 3) + extra
+    return rate**2 + 0.15 * abs(layers - 5) + 0.2 * abs(units - 3) + extra
 
 
 def conditional(p: Point) -> float:
     """Three optimizers with hyperparameters of their own. 0 at sgd, lr 0.1, momentum 0.9."""
-    rate = math.log10(p["lr"])
+    rate, more = math.log10(p["lr"]), {name: float(p[name]) for name in ("momentum", "beta2") if name in p}
     if p["optimizer"] == "sgd":
-        return (rate + 1) ** 2 + (5 * (p["momentum"] - 0.9)) ** 2
+        return (rate + 1) ** 2 + (5 * (more["momentum"] - 0.9)) ** 2
     if p["optimizer"] == "adam":
-        return 0.1 + (rate + 3) ** 2 + (math.log10(1 - p["beta2"]) + 3) ** 2 / 4
+        return 0.1 + (rate + 3) ** 2 + (math.log10(1 - more["beta2"]) + 3) ** 2 / 4
     return 0.3 + (rate + 4) ** 2
 
 
@@ -151,9 +152,10 @@ def native(parameter: Any, trial: optuna.trial.Trial) -> Any:
     """A parameter as one would declare it to Optuna."""
     if hasattr(parameter, "values"):
         return trial.suggest_categorical(parameter.name, parameter.values)
-    suggest = trial.suggest_int if parameter.whole else trial.suggest_float
-    kind = int if parameter.whole else float
-    return suggest(parameter.name, kind(parameter.low), kind(parameter.high), log=parameter.log)
+    name, low, high, log = parameter.name, parameter.low, parameter.high, parameter.log
+    if parameter.whole:
+        return trial.suggest_int(name, int(low), int(high), log=log)
+    return trial.suggest_float(name, float(low), float(high), log=log)
 
 
 STRATEGIES: dict[str, tuple[Callable[..., Iterator[float]], str]] = {

@@ -6,7 +6,7 @@ that no open, write, fsync, rename or link is missed. Standard library only, Pyt
 
 from __future__ import annotations
 
-import _pyio
+import _pyio  # type: ignore[import-not-found]
 import builtins
 import errno
 import fcntl
@@ -43,8 +43,8 @@ class Faults:
 
     def install(self) -> None:
         """Stand before the calls of this process, for good."""
-        io.open = builtins.open = _pyio.open  # type: ignore[assignment]
-        os.open = self._before_open(os.open)  # type: ignore[assignment]
+        io.open = builtins.open = _pyio.open
+        os.open = self._before_open(os.open)
         for name in CHANGES:
             setattr(os, name, self._before_change(name, getattr(os, name)))
         for name in BY_HANDLE:
@@ -118,7 +118,8 @@ def points(calls: Sequence[str], only: str = "", once: str = "") -> Iterator[tup
     Each gets one of its errors in turn, once or lasting; of those that are like `once`, each kind and name one time.
     With EVERY_POINT=1 in the environment all get all of them, those that open a file to read it too.
     """
-    turn, seen = Counter(), set()
+    turn: Counter[str] = Counter()
+    seen: set[str | tuple[str, str] | None] = set()
     for at, call in enumerate(calls, 1):
         kind = call.partition(" ")[0]
         choices = [(error, lasting) for lasting in (True, False) for error in errors_of(kind)]

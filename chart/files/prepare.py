@@ -36,7 +36,7 @@ def receive(stream: BinaryIO, folder: str) -> int:
     try:
         with tarfile.open(fileobj=stream, mode="r|*", bufsize=BLOCK) as archive:
             for member in archive:
-                archive.members = []  # else it keeps every one in memory
+                archive.members = []  # type: ignore[attr-defined]  # else it keeps every one in memory
                 parts = member.name.rstrip("/").split("/")
                 if {"", ".."} & set(parts) or not (member.isreg() or member.isdir()):
                     raise trial.Stop(

@@ -9,6 +9,8 @@ JSON {"left": how many ids were not looked at because BYTES were reached, "unrea
 or cut, is told by it. Standard library only, Python 3.9.
 """
 
+from __future__ import annotations
+
 import base64
 import errno
 import hashlib
@@ -22,6 +24,13 @@ import time
 import zlib
 from contextlib import contextmanager, suppress
 
+TYPE_CHECKING = False  # typing takes as long to import as all of this
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
+
 HISTORY_BYTES = 262_144
 LOG_BYTES = 16_384
 RECORD_BYTES = 4 * 1024 * 1024
@@ -34,7 +43,7 @@ FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-def enter(above, path):
+def enter(above: int, path: str) -> int:
     """A handle of the folder at `path` below the handle `above`: each opened in the one above, and through no link."""
     handle = os.dup(above)
     for part in path.split("/"):
@@ -51,7 +60,7 @@ def enter(above, path):
 
 
 @contextmanager
-def opened(store, trial):
+def opened(store: str, trial: str) -> Iterator[int | None]:
     """A handle of a trial's folder, None where there is none. An OSError in here names the whole path."""
     folder, handle = f"trials/{trial[:2]}/{trial}", None
     try:
@@ -70,7 +79,7 @@ def opened(store, trial):
             os.close(handle)
 
 
-def there(look, trial, path, *more):
+def there(look: Callable[..., T], trial: int | None, path: str, *more: object) -> T | None:
     """look(handle of the folder that holds `path`, its name, *more), None where nothing is there. `trial`: see opened.
 
     Every other error is one: what cannot be read is not gone. On NFS a file that another client replaced while it was
@@ -95,7 +104,7 @@ def there(look, trial, path, *more):
     return None
 
 
-def names(folder, name):
+def names(folder: int, name: str) -> list[str]:
     """Names of the attempts in a folder, oldest first; of very many the newest. A link is none."""
     handle = enter(folder, name)
     try:
@@ -106,24 +115,24 @@ def names(folder, name):
         os.close(handle)
 
 
-def attempts(trial):
+def attempts(trial: int | None) -> list[str]:
     return there(names, trial, "attempts") or []
 
 
-def plain(found):
+def plain(found: os.stat_result) -> os.stat_result:
     """The stat of a plain file. Raises OSError for that of anything else."""
     if not stat.S_ISREG(found.st_mode):
         raise OSError(errno.EINVAL, f"is no file but a {stat.filemode(found.st_mode)}; remove it")
     return found
 
 
-def sign(folder, name):
+def sign(folder: int, name: str) -> str:
     """Size and time of a file, in words."""
     found = plain(os.stat(name, dir_fd=folder, follow_symlinks=False))
     return f"{found.st_size} {found.st_mtime_ns}"
 
 
-def fingerprint(store, trial):
+def fingerprint(store: str, trial: str) -> str:
     """12 hex digits over the names, sizes and times of a trial's result and attempts: what changes when they do."""
     with opened(store, trial) as folder:
         paths = ["result.json", *(f"attempts/{name}/attempt.json" for name in attempts(folder))]
@@ -131,7 +140,7 @@ def fingerprint(store, trial):
     return hashlib.sha256("\n".join(told).encode()).hexdigest()[:12]
 
 
-def read(folder, name, most, whole=False):
+def read(folder: int, name: str, most: int, whole: bool = False) -> dict[str, Any]:
     """A file as the record of it. Of one that is larger than `most` the data is the end, or with `whole` nothing."""
     plain(os.stat(name, dir_fd=folder, follow_symlinks=False))  # what else there is is not even opened
     with open(os.open(name, FILE, dir_fd=folder), "rb") as file:
@@ -142,7 +151,7 @@ def read(folder, name, most, whole=False):
     return {"mtime_ns": found.st_mtime_ns, "size": found.st_size, "data": base64.b64encode(data).decode()}
 
 
-def read_output(folder, name, most):
+def read_output(folder: int, name: str, most: int) -> dict[str, Any] | None:
     """As `read`; None for what is no plain file. A command may have put anything there, and no result hangs on it."""
     try:
         return read(folder, name, most)
@@ -152,7 +161,7 @@ def read_output(folder, name, most):
         return None
 
 
-def record(store, trial):
+def record(store: str, trial: str) -> dict[str, Any]:
     """All that is told of a trial; the log of its newest attempt only, and histories, newest first, as far as there is
     room.
 
@@ -179,15 +188,16 @@ def record(store, trial):
     return {"trial": trial, "attempts": found, "files": {path: told for path, told in files.items() if told}}
 
 
-def weight(told):
+def weight(told: dict[str, Any] | None) -> int:
     """Bytes of the data of a file's record."""
     return len(told["data"]) * 3 // 4 if told else 0
 
 
-def main(store, most, known):
+def main(store: str, most: str, known: list[str]) -> None:
     if not os.path.isdir(store):
         sys.exit(f"reader: {store}: no such folder; the volume is not mounted")
-    now, printed, lines, digest, unread = time.time(), 0, 0, hashlib.sha256(), []
+    now, printed, lines, digest = time.time(), 0, 0, hashlib.sha256()
+    unread: list[str] = []
     for at, told in enumerate(known):
         trial, _, before = told.partition(":")
         try:

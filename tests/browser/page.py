@@ -8,6 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +44,14 @@ def open_page(browser: webdriver.Chrome, path: Path, width: int = 1280, dark: bo
     features = [{"name": name, "value": value} for name, value in media.items()]
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
     for kind in ("browser", "performance"):
-        browser.get_log(kind)  # what earlier pages left
+        log(browser, kind)  # what earlier pages left
     browser.get(path.as_uri())
+
+
+def log(browser: webdriver.Chrome, kind: str) -> list[dict[str, Any]]:
+    """What the browser has written down since the last time."""
+    entries: list[dict[str, Any]] = browser.get_log(kind)  # type: ignore[no-untyped-call]
+    return entries
 
 
 def until(found: Callable[[], Any], what: str, seconds: float = 10) -> Any:
@@ -91,7 +98,7 @@ def shoot(browser: webdriver.Chrome, name: str, width: int) -> None:
     """Draw all charts, and keep a picture of the whole page as out/screenshots/<name>.png."""
     for box in browser.find_elements(By.CSS_SELECTOR, ".chart"):
         browser.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", box)
-        until(lambda box=box: box.find_elements(By.TAG_NAME, "canvas"), "a chart")
+        until(partial(box.find_elements, By.TAG_NAME, "canvas"), "a chart")
     height = browser.execute_script("return document.documentElement.scrollHeight")
     size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)

@@ -16,7 +16,7 @@ from sweep import render, yamlfile
 from sweep.errors import BadInput
 from sweep.layout import Clone
 
-WORDS = re.findall(
+WORDS: list[str] = re.findall(
     r"\S+",
     """
 y n Y N yes no on off Yes NO On OFF yEs true True TRUE tRue false null ~ Null NULL nULL
@@ -153,7 +153,7 @@ def check_documents(helm: str, folder: Path, seed: int, count: int = 150) -> Non
     """What both read is the same, by `fromYaml` one by one and by `-f` all in one file."""
     chance, probe = random.Random(seed), Probe(helm, folder)
     texts = [document(chance) for _ in range(count)]
-    whole = []
+    whole: list[str] = []
     for text, given in zip(texts, probe.documents(texts), strict=True):
         ours = scripts(text)
         # Where helm alone refuses, `make` refuses as well, for it asks helm; the scripts' own refusals are stricter.

@@ -104,11 +104,11 @@ class Judge:
                     where = "result" if x not in self.of else "row"
                     self.say("lost", f"x={x} of {sweep} has no {where} at the end")
         for line in ledger.splitlines():
-            what, x, _ = line.split()
+            what, place, _ = line.split()
             if what == "again":
-                self.say("duplicate", f"x={x} was trained although it had a result")
+                self.say("duplicate", f"x={place} was trained although it had a result")
             if what == "foreign":
-                self.say("mixed up", f"x={x} found another trial's checkpoint")
+                self.say("mixed up", f"x={place} found another trial's checkpoint")
         for x, path in self.of.items():
             self._attempts(x, path)
 

@@ -197,12 +197,12 @@ class Soak:
 
     def tidy(self, world: World, judge: Judge) -> None:
         """Nothing half-done is left where all has ended well."""
-        if left := world.git("status", "--porcelain"):
-            judge.say("other", f"git status: {left!r}")
-        if left := [path.name for path in (world.clone / "values").rglob(".*")]:
-            judge.say("other", f"left in values/: {left}")
-        if left := world.marked(""):
-            judge.say("other", f"processes of trials live on: {left}")
+        if changed := world.git("status", "--porcelain"):
+            judge.say("other", f"git status: {changed!r}")
+        if drafts := [path.name for path in (world.clone / "values").rglob(".*")]:
+            judge.say("other", f"left in values/: {drafts}")
+        if alive := world.marked(""):
+            judge.say("other", f"processes of trials live on: {alive}")
         done = subprocess.run(
             ["git", "fsck", "--no-progress", "--no-dangling"],
             cwd=world.clone,

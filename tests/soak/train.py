@@ -10,28 +10,29 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 hyperparameters = json.loads(Path(os.environ["HYPERPARAMETERS_FILE"]).read_text())
 x, steps, habit = (hyperparameters[name] for name in ("x", "steps", "habit"))
 metrics, checkpoint = Path(os.environ["METRICS_FILE"]), Path(os.environ["CHECKPOINT_DIR"], "state.json")
 
 
-def note(what):
+def note(what: str) -> None:
     with Path(hyperparameters["ledger"]).open("a") as ledger:
         ledger.write(f"{what} {x} {os.getpid()}\n")
 
 
-def save(path, value):
+def save(path: Path, value: dict[str, Any]) -> None:
     draft = path.with_suffix(".tmp")
     draft.write_text(json.dumps(value))
     draft.replace(path)
 
 
-def tell():
+def tell() -> None:
     save(metrics, {"score": x * 7919 % 10007, "x": x})
 
 
-def end(*_):
+def end(*_: object) -> None:
     if habit == "slow":
         time.sleep(0.5)
     tell()

@@ -237,7 +237,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 def _mounted(folder: Path) -> bool:
     """Mount a small disk at a folder; False where this user may not."""
     options = f"size={DISK_MB}m".encode()
-    return _libc.mount(b"tmpfs", os.fsencode(folder), b"tmpfs", 0, options) == 0
+    failed: int = _libc.mount(b"tmpfs", os.fsencode(folder), b"tmpfs", 0, options)
+    return not failed
 
 
 def _runs(pid: int, program: str) -> bool:

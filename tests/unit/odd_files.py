@@ -22,7 +22,7 @@ KINDS: dict[str, Callable[[Path, Path], object]] = {
     "fifo": lambda path, _: os.mkfifo(path),
     "socket": lambda path, _: listen(path),
     "folder": lambda path, _: path.mkdir(),
-    "folder with a file": lambda path, _: (path.mkdir(), (path / "1").write_text("1")),
+    "folder with a file": lambda path, _: full(path),
     "file of 4 GB": lambda path, _: sparse(path, 4 << 30),
     **({"device": lambda path, _: os.mknod(path, 0o666 | stat.S_IFCHR, os.makedev(1, 5))} if not os.getuid() else {}),
 }
@@ -38,6 +38,11 @@ def listen(path: Path) -> None:
     finally:
         os.fchdir(here)
         os.close(here)
+
+
+def full(path: Path) -> None:
+    path.mkdir()
+    (path / "1").write_text("1")
 
 
 def sparse(path: Path, size: int) -> None:
