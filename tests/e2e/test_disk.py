@@ -14,6 +14,7 @@ import gc
 import hashlib
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -226,7 +227,7 @@ def refuse(machine: Machine, before: str, verb: str, *words: str, only: str = ""
     """Refuse every call of a verb in turn, and look: one line and exit code 4, or nothing that matters; every file is
     the old one or the new one; and the same again ends as if nothing had been (in a short run every third time)."""
     machine.back(before)
-    values = machine.state()["values"]
+    old = machine.state()["values"]
     usual, _, said = machine.run(verb, *words)
     assert usual in (0, 1), said
     assert len(machine.calls) > 1
@@ -235,36 +236,51 @@ def refuse(machine: Machine, before: str, verb: str, *words: str, only: str = ""
         machine.back(before)
         faults = Faults([str(machine.folder / "here")], at, number, lasting=lasting)
         code, _, said = machine.run(verb, *words, faults=faults)
-        told = (verb, at, calls[at - 1], errno.errorcode[number], lasting, code, said)
-        assert code in (usual, 4), told
-        errors = [line for line in said if line.startswith("error: ")]
-        assert len(errors) == (code != 0), told
-        if code == 4:
-            assert said[-1] == errors[0], told
-            assert os.strerror(number) in errors[0], told
-            assert "this machine" not in errors[0], told
-        assert not any("Traceback" in line or "not caught" in line or "Exception ignored" in line for line in said), (
-            told
-        )
-        for path in machine.root.glob("values/*/*"):
-            name = str(path.relative_to(machine.root))
-            if name in values or name in after["values"]:
-                assert path.read_bytes() in (values.get(name), after["values"].get(name)), (name, told)
-            else:
-                assert lasting, (name, told)  # a temporary file that could not be removed either
+        case = (verb, at, calls[at - 1], errno.errorcode[number], lasting, code, said)
+        assert code in (usual, 4), case
+        check_message(code, said, number, case)
+        check_files(machine, old, after["values"], case, lasting=lasting)
         if EVERY or at % 3 == 0:
             code, _, said = machine.run(verb, *words)
-            assert code == usual, (told, said)
-            ended = machine.state()
-            if lasting and number in (errno.EROFS, errno.EACCES, errno.EIO):  # nothing could be removed either
-                ended["out"] = [name for name in ended["out"] if not name.endswith(".tmp")]
-            removing = calls[at - 1].startswith(("unlink", "rmdir"))
-            if removing or (
-                lasting and number not in (errno.ENOSPC, errno.EDQUOT)
-            ):  # nor opened to look what to remove
-                ended["temporary"] = []
-            differing = {name: (ended[name], after[name]) for name in after if ended[name] != after[name]}
-            assert not differing, (told, str(differing)[:2000])
+            assert code == usual, (case, said)
+            check_end(machine, after, calls[at - 1], number, case, lasting=lasting)
+
+
+def check_message(code: int, said: list[str], number: int, case: tuple[object, ...]) -> None:
+    """One line where anything is wrong: what, and why."""
+    errors = [line for line in said if line.startswith("error: ")]
+    assert len(errors) == (code != 0), case
+    if code == 4:
+        assert said[-1] == errors[0], case
+        assert os.strerror(number) in errors[0], case
+        assert "this machine" not in errors[0], case
+    assert not re.search("Traceback|not caught|Exception ignored", "\n".join(said)), case
+
+
+def check_files(
+    machine: Machine, old: dict[str, bytes], new: dict[str, bytes], case: tuple[object, ...], *, lasting: bool
+) -> None:
+    """Every file of values/ is the old one or the new one."""
+    for path in machine.root.glob("values/*/*"):
+        name = str(path.relative_to(machine.root))
+        if name in old or name in new:
+            assert path.read_bytes() in (old.get(name), new.get(name)), (name, case)
+        else:
+            assert lasting, (name, case)  # a temporary file that could not be removed either
+
+
+def check_end(
+    machine: Machine, after: dict[str, Any], call: str, number: int, case: tuple[object, ...], *, lasting: bool
+) -> None:
+    """All is as it would have been without a fault."""
+    ended = machine.state()
+    if lasting and number in (errno.EROFS, errno.EACCES, errno.EIO):  # nothing could be removed either
+        ended["out"] = [name for name in ended["out"] if not name.endswith(".tmp")]
+    not_opened = lasting and number not in (errno.ENOSPC, errno.EDQUOT)  # nor opened to look what to remove
+    if not_opened or call.startswith(("unlink", "rmdir")):
+        ended["temporary"] = []
+    differing = {name: (ended[name], after[name]) for name in after if ended[name] != after[name]}
+    assert not differing, (case, str(differing)[:2000])
 
 
 BESIDE_GIT = r"^(?!.*/\.git/)"

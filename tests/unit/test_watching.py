@@ -46,20 +46,23 @@ class Lists(Cluster):
             self.away -= 1
             raise Unreachable("cluster: refused")
         self.asked.append((kind, labels, fields))
-        every = [*self.jobs.values()] if kind == "Job" else [made for pods in self.of.values() for made in pods]
         if kind == "Event":
             return []
         assert labels.startswith("helm-sweep/sweep=toy,helm-sweep/trial")
+        every = [*self.jobs.values()] if kind == "Job" else [pod for pods in self.of.values() for pod in pods]
         if " in (" in labels:
             wanted = labels.partition(" in (")[2].rstrip(")").split(",")
             assert len(wanted) <= watching.AT_ONCE
-            every = [made for made in every if made["metadata"]["labels"]["helm-sweep/trial"] in wanted]
-        if fields == "status.successful=0":
-            return [made for made in every if not made["status"].get("succeeded")]
-        if fields == "status.phase!=Succeeded":
-            return [made for made in every if made["status"]["phase"] != "Succeeded"]
-        assert not fields
-        return every
+            every = [each for each in every if each["metadata"]["labels"]["helm-sweep/trial"] in wanted]
+        return [each for each in every if SELECTED[fields](each["status"])]
+
+
+SELECTED: dict[str, Callable[[Object], bool]] = {
+    "": lambda _: True,
+    "status.successful=0": lambda status: not status.get("succeeded"),
+    "status.phase!=Succeeded": lambda status: status["phase"] != "Succeeded",
+}
+"""What is asked for by its fields."""
 
 
 def made(name: str, *conditions: tuple[str, str, str], **told: Any) -> Object:
