@@ -196,7 +196,7 @@ bench-collect: .venv/.dev ## time and memory of collecting 10,000 results
 .PHONY: lint
 lint: .venv/.dev ## ruff, mypy, import-linter, helm lint
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check .
-	@.venv/bin/mypy
+	@.venv/bin/mypy && .venv/bin/mypy --config-file tests/trainer/mypy.toml
 	@PYTHONPATH=scripts .venv/bin/lint-imports
 	@for values in chart/ci/*-values.yaml; do .venv/bin/helm lint --strict --quiet chart -f $$values; done
 

@@ -77,7 +77,8 @@ def plain(arrays: dataset.Arrays, hp: train.Hyperparameters, device: torch.devic
             index = random.permutation(len(arrays.train_labels))[: hp.batch_size]
             how = [random.randint(0, high, hp.batch_size) for high in (9, 9, 2, 25, 25)]
             chosen = zip(arrays.train_images[index], *how, strict=True)
-            x = torch.from_numpy(np.stack([reference.augment(*one, size=8) for one in chosen]))
+            augmented = [reference.augment(image, top, left, flip, y, x, 8) for image, top, left, flip, y, x in chosen]
+            x = torch.from_numpy(np.stack(augmented))
             y = torch.from_numpy(arrays.train_labels[index].astype(np.int64))
             reference.step(model, sgd, x.to(device), y.to(device), 1e-4)
 

@@ -37,6 +37,7 @@ import dataset
 
 if TYPE_CHECKING:
     import torch
+    import torch.nn.functional as F
     from torch import Tensor
 
 START = time.perf_counter()
@@ -45,8 +46,7 @@ FAILED, BAD_DATA, OUT_OF_GPU_MEMORY, TERMINATED = 1, 65, 67, 143
 
 def import_torch() -> None:
     """Import torch, which takes seconds, once everything that can be refused without it has been."""
-    global torch, F, pooling
-    import pooling
+    global torch, F
     import torch
     import torch.nn.functional as F
 
@@ -217,7 +217,7 @@ def forward(network: dict[str, Tensor], x: Tensor, factor: float, train: bool) -
             mean, var, scale, shift = (network[f"{name}.{part}"] for part in ("mean", "var", "scale", "shift"))
             x = F.batch_norm(x, mean, var, scale, shift, train)
         # The original pools after the ReLU: the same numbers, for four times the work.
-        return F.relu_(pooling.max_pool2(x) if pool else x)
+        return F.relu_(hardware.max_pool2(x) if pool else x)
 
     x = block("layer1", block("prep", x), pool=True)  # (B, 2w, 16, 16)
     x = x + block("layer1.res2", block("layer1.res1", x))
@@ -308,6 +308,12 @@ def finite(row: dict[str, Any]) -> dict[str, Any]:
     return {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()}
 
 
+def summary(history: list[dict[str, Any]], images: int) -> dict[str, Any]:
+    """What training came to, and how fast it was with so many images an epoch."""
+    last = {name: value for name, value in history[-1].items() if name.startswith(("train_", "val_"))}
+    return last | {"images_per_second": len(history) * images / sum(row["seconds"] for row in history)}
+
+
 def train(hp: Hyperparameters, seed: int, data: Path, manifest: dataset.Manifest) -> dict[str, Any]:
     """Train on from the newest checkpoint, if there is one, and return what METRICS_FILE is to hold."""
     hardware.choose_kernels(deterministic=hp.deterministic)
@@ -349,8 +355,7 @@ def train(hp: Hyperparameters, seed: int, data: Path, manifest: dataset.Manifest
             if diverged := not all(map(math.isfinite, row.values())):
                 break
             checkpoints.save(epoch + 1, trainee.state, random.get_state(), history)
-    metrics = {name: value for name, value in history[-1].items() if name.startswith(("train_", "val_"))}
-    metrics["images_per_second"] = len(history) * steps * hp.batch_size / sum(row["seconds"] for row in history)
+    metrics = summary(history, steps * hp.batch_size)
     test = Images(arrays.test_images, arrays.test_labels, device, half)
     result = NOTHING if diverged else trainee.evaluate(test, torch.arange(manifest.test))
     metrics["test_loss"], metrics["test_accuracy"] = result

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parents[1] / "trainer"), str(HERE)]
@@ -19,7 +20,7 @@ from small import SMALL, Trial, make_arrays  # noqa: E402
 import dataset  # noqa: E402
 
 train.import_torch()
-train.torch.set_num_threads(1)
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from typing import Any
 import hardware
 import numpy as np
 import pytest
+import torch
 import train
 
 import dataset
@@ -85,8 +86,8 @@ class Trial:
         rows = [json.loads(line) for line in self.history_file.read_text().splitlines()]
         return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
 
-    def weights(self) -> list[train.Tensor]:
+    def weights(self) -> list[torch.Tensor]:
         """The state in the newest checkpoint, read without the trainer's help."""
         newest = max(self.checkpoints.glob("epoch-*.pt"))
-        state: list[train.Tensor] = train.torch.load(io.BytesIO(newest.read_bytes()[32:]))["state"]
+        state: list[torch.Tensor] = torch.load(io.BytesIO(newest.read_bytes()[32:]))["state"]
         return state
