@@ -34,7 +34,7 @@ def run(clone: Clone, trace: tracing.Trace, args: argparse.Namespace) -> tuple[i
         return number, engine.run_once(session, made, number, cli.say)
 
 
-def show(made: Sequence[Compared]) -> None:
+def show(trial: str, metrics: Sequence[Compared], worst: str) -> None:
     from rich import box
     from rich.table import Table
 
@@ -43,13 +43,23 @@ def show(made: Sequence[Compared]) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("metric", "then", "now", "another seed (95 %)", ""):
         table.add_column(name, overflow="fold")
-    for one in made:
-        spread = f"{one.low:.4g} to {one.high:.4g}" if one.low is not None and one.high is not None else "unknown"
-        table.add_row(one.metric, f"{one.then!r}", f"{one.now!r}", f"{spread} (n={one.seeds})", one.verdict)
+    for each in metrics:
+        spread = f"{each.low:.4g} to {each.high:.4g}" if each.low is not None and each.high is not None else "unknown"
+        table.add_row(each.metric, f"{each.then!r}", f"{each.now!r}", f"{spread} (n={each.seeds})", each.verdict)
     Console().print(table)
+    named = ",".join(each.metric for each in metrics if not each.good)
+    cli.show(f"{trial}: {worst}{': ' if named else ''}{named}")
 
 
-def main() -> int:
+def show_job(clone: Clone, trace: tracing.Trace, args: argparse.Namespace) -> None:
+    """What would run, as JSON."""
+    origin = reproducing.origin(trace)
+    target = Target(trace.engine or "local", args.context, args.namespace)
+    with past.opened(clone, origin.sweep, origin.commit, target) as session:
+        cli.put(reproducing.again(session, trace.id, 1).jobs[0])
+
+
+def arguments() -> argparse.Namespace:
     parser = cli.parser(__doc__, sweep=False)
     cli.trial_argument(parser)
     parser.add_argument("--sweep", default="", help="look for the trial only there")
@@ -57,29 +67,29 @@ def main() -> int:
     parser.add_argument("--namespace", default="", help="namespace, for a trial of a cluster")
     parser.add_argument("--dry-run", action="store_true", help="print the Job as JSON, run nothing")
     parser.add_argument("--json", action="store_true", help="the comparison as JSON on stdout")
-    args = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> int:
+    args = arguments()
     from sweep.audit import comparing  # with scipy, which takes a second to import
 
     clone = Clone.here()
     trace = tracing.of(clone, args.trial, args.sweep)
     if args.dry_run:
-        origin = reproducing.origin(trace)
-        target = Target(trace.engine or "local", args.context, args.namespace)
-        with past.opened(clone, origin.sweep, origin.commit, target) as session:
-            cli.put(reproducing.again(session, trace.id, 1).jobs[0])
+        show_job(clone, trace, args)
         return 0
     number, result = run(clone, trace, args)
     alike = tracing.rows_like(clone, trace.row, trace.source.sweep) if trace.row and trace.source else []
-    made = comparing.compare(trace.metrics, result["metrics"], [row.metrics for row in alike])
-    worst = next((word for word in comparing.WORST_FIRST if any(one.verdict == word for one in made)), comparing.EQUAL)
+    metrics = comparing.compare(trace.metrics, result["metrics"], [row.metrics for row in alike])
+    verdicts = {each.verdict for each in metrics}
+    worst = next((verdict for verdict in comparing.WORST_FIRST if verdict in verdicts), comparing.EQUAL)
     if args.json:
-        metrics = [dataclasses.asdict(one) for one in made]
-        cli.put({"id": trace.id, "number": number, "verdict": worst, "metrics": metrics})
+        shown = [dataclasses.asdict(each) for each in metrics]
+        cli.put({"id": trace.id, "number": number, "verdict": worst, "metrics": shown})
     else:
-        show(made)
-        named = ",".join(one.metric for one in made if not one.good)
-        cli.show(f"{trace.id}: {worst}{': ' if named else ''}{named}")
-    return 0 if all(one.good for one in made) else 1
+        show(trace.id, metrics, worst)
+    return 0 if all(each.good for each in metrics) else 1
 
 
 if __name__ == "__main__":

@@ -156,24 +156,37 @@ def _without_pod(
 
 def waiting(pod: Object, said: Mapping[str, Object]) -> tuple[str, str]:
     """(cause, reason) of a Pod whose containers do not run yet. `said`: the newest event by the name of its object."""
-    status = pod["status"]
-    scheduled: Object = next((told for told in status.get("conditions", []) if told["type"] == "PodScheduled"), {})
+    scheduled = _condition(pod, "PodScheduled")
     if scheduled.get("status") != "True":
         message = scheduled.get("message", "").partition(" preemption: ")[0]  # which only says it again
         for_a_gpu = not message or "Insufficient" in message or "cannot allocate all claims" in message
         return "queued" if for_a_gpu else "unschedulable", message or "for the scheduler"
-    for container in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]:
-        told = container.get("state", {}).get("waiting")
-        if told and told.get("reason", "") not in _STARTING:
-            words = [told["reason"], told.get("message")]
-            advice = _SUB_PATH if "subPath" in (told.get("message") or "") else ""
-            return "image" if told["reason"] in _IMAGE else "config", ": ".join(filter(None, words)) + advice
+    for container in _containers(pod):
+        state = container.get("state", {}).get("waiting") or {}
+        if state and state.get("reason", "") not in _STARTING:
+            return _container_waiting(state["reason"], state.get("message") or "")
     event = said.get(pod["metadata"]["name"], {})
     if event.get("reason") in ("FailedMount", "FailedAttachVolume", "FailedMapVolume"):
         return "mount", _mount_failure(event.get("message", ""))
     if event.get("reason") == "FailedCreatePodSandBox":
         return "config", event.get("message", "")
     return "starting", ""
+
+
+def _container_waiting(reason: str, message: str) -> tuple[str, str]:
+    advice = _SUB_PATH if "subPath" in message else ""
+    return "image" if reason in _IMAGE else "config", ": ".join(filter(None, [reason, message])) + advice
+
+
+def _condition(pod: Object, kind: str) -> Object:
+    """A condition of the Pod, {} where it has none of the kind."""
+    conditions: list[Object] = pod["status"].get("conditions", [])
+    return next((condition for condition in conditions if condition["type"] == kind), {})
+
+
+def _containers(pod: Object) -> list[Object]:
+    """States of its containers, in the order in which they run."""
+    return [*pod["status"].get("initContainerStatuses", []), *pod["status"].get("containerStatuses", [])]
 
 
 def _mount_failure(message: str) -> str:
@@ -198,8 +211,7 @@ def _failure(condition: Object, pods: Sequence[Object]) -> tuple[str, str]:
 
 def _end(pod: Object) -> tuple[str, str]:
     """(cause, reason) of a Pod that has failed, in the runner's own words where it left any."""
-    status = pod["status"]
-    disrupted: Object = next((told for told in status.get("conditions", []) if told["type"] == "DisruptionTarget"), {})
+    status, disrupted = pod["status"], _condition(pod, "DisruptionTarget")
     if status.get("reason") == "Evicted" or disrupted.get("status") == "True":
         why = status.get("message") or disrupted.get("message") or disrupted.get("reason", "")
         return "evicted", f"{why}{_on(pod)}"
@@ -207,24 +219,31 @@ def _end(pod: Object) -> tuple[str, str]:
         return "limit", status.get("message", "")
     for container in [*status.get("initContainerStatuses", []), _trial_of(pod)]:
         ended = container.get("state", {}).get("terminated") or {}
-        code = ended.get("exitCode", 0)
-        if not code:
-            continue
-        last = (ended.get("message") or "").strip().splitlines()[-1:] or [""]
-        own = last[0].removeprefix("failed: ").partition(": failed: ")[2] or last[0].removeprefix("failed: ")
-        if ended.get("reason") == "OOMKilled":
-            return "OOM", f"killed for memory{_on(pod)}; raise resources.limits.memory"
-        cause = EXITS[code].word if code in EXITS else f"exit {code}"
-        return cause, own.removeprefix(f"{cause}: ")
+        if ended.get("exitCode"):
+            return _container_end(ended, _on(pod))
     return status.get("reason", "failed"), f"{status.get('message', '')}{_on(pod)}"
+
+
+def _container_end(ended: Object, on: str) -> tuple[str, str]:
+    """The same of a container that has."""
+    if ended.get("reason") == "OOMKilled":
+        return "OOM", f"killed for memory{on}; raise resources.limits.memory"
+    code = ended["exitCode"]
+    cause = EXITS[code].word if code in EXITS else f"exit {code}"
+    last = _last_line(ended).removeprefix("failed: ")
+    return cause, (last.partition(": failed: ")[2] or last).removeprefix(f"{cause}: ")
+
+
+def _last_line(ended: Object) -> str:
+    """Of what a container left as its message."""
+    return next(reversed((ended.get("message") or "").strip().splitlines()), "")
 
 
 def pod_end(pod: Object, container: str) -> str:
     """Why a Pod that is none of a trial has failed, in one line: its container's last words, or Kubernetes'."""
     told: Object = next((one for one in pod["status"].get("containerStatuses", []) if one["name"] == container), {})
     ended = told.get("state", {}).get("terminated") or {}
-    last = (ended.get("message") or "").strip().splitlines()[-1:]
-    return _line(last[0] if last else pod["status"].get("message") or ended.get("reason") or "it failed")
+    return _line(_last_line(ended) or pod["status"].get("message") or ended.get("reason") or "it failed")
 
 
 def _on(pod: Object) -> str:
