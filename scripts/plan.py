@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Mapping
 
 import cli
-from sweep import helm, passing, plan
+from sweep import helm, passing, plan, reading
 from sweep.engines import release
 from sweep.errors import BadInput, Unreachable
 from sweep.jobs import JobState
@@ -72,7 +72,8 @@ def show(session: Session, made: plan.Plan) -> None:
 def run(session: Session, *, read_store: bool = False, trial: str | None = None, json: bool = False) -> int:
     """Show the plan of an opened sweep, and how a trial starts. Raises BadInput above its budget."""
     made, start = make_plan(session, read_store), passed(session, trial)
-    notes = passing.notes_of(session.rendered.trials)
+    trials = session.rendered.trials
+    notes = [*passing.notes_of(trials), *reading.notes_of(trials)]
     if json:
         more = {"engine": session.engine.NAME, "why": session.why, "passed": dataclasses.asdict(start), "notes": notes}
         cli.put(dataclasses.asdict(made) | more)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from sweep import reading
 from sweep import schema as schemas
 from sweep.yamlfile import Document, Key
 
@@ -200,14 +201,12 @@ def check(values: Mapping[str, Any], schema: dict[str, Any], documents: Sequence
 
 
 def _check_patterns(values: Mapping[str, Any], documents: Sequence[Document]) -> None:
-    """Raise BadInput about a pattern of `metrics` that is none by the rules of Python, which no schema has."""
+    """Raise BadInput about the first pattern for metrics that is none."""
     for place, source in enumerate(values.get("metrics") or ()):
-        try:
-            re.compile(source.get("pattern", ""))
-        except (re.error, RecursionError, OverflowError) as error:
-            path = ("metrics", place, "pattern")
+        path, flaw = ("metrics", place, "pattern"), reading.flaw(source)
+        if flaw:
             document, _ = _place(path, documents)
-            raise document.bad(path, f"is no regular expression of Python's: {error}; mend it") from None
+            raise document.bad(path, flaw)
 
 
 def locate(message: str, documents: Sequence[Document]) -> str:

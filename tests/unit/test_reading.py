@@ -9,6 +9,7 @@ import os
 import signal
 import struct
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from sweep import reading as sweep_reading
 from sweep.records import outputs
 from tests.unit.trial_support import RUNNER, Bench, Ended, Fifo, load, make_trial, wait_until
 
@@ -247,6 +249,8 @@ def test_a_curve_keeps_a_bounded_number_of_points_and_the_last() -> None:
     made = of_output("".join(f"epoch={n} loss={n / 2}\n" for n in range(12345)), {"format": "name=value"})
     rows = history(made)
     assert READING.POINTS <= len(rows) <= 2 * READING.POINTS + 1
+    spaces = {after["epoch"] - before["epoch"] for before, after in pairwise(rows[:-1])}
+    assert len(spaces) == 1
     assert (rows[0], rows[-1]) == ({"epoch": 0, "loss": 0.0}, {"epoch": 12344, "loss": 6172.0})
     assert made.metrics() == {"epoch": 12344, "loss": 6172.0}
 
@@ -573,11 +577,11 @@ def test_runs_in_several_folders_have_their_folder_in_the_name(folder: Path) -> 
 
 def test_of_nested_runs_of_mlflow_the_outermost_is_read(folder: Path) -> None:
     def runs() -> None:
-        for run, lines, ended in (("outer", "1 0.5 0\n2 0.25 1\n", 3000), ("inner", "1 9 0\n", 2000)):
+        for run, lines, ended in (("1st", "1 0.5 0\n2 0.25 1\n", 3000), ("2nd", "1 9 0\n", 2000)):
             write(folder, f"mlruns/1/{run}/metrics/val/rmse", lines)
             os.utime(write(folder, f"mlruns/1/{run}/meta.yaml", "status: 3\n"), (ended, ended))
-        write(folder, "mlruns/1/outer/metrics/old", "1 7\n")
-        write(folder, "mlruns/1/outer/metrics/none", "1 nan 0\nnonsense\n\n1\n")
+        write(folder, "mlruns/1/1st/metrics/old", "1 7\n")
+        write(folder, "mlruns/1/1st/metrics/none", "1 nan 0\nnonsense\n\n1\n")
 
     made = of_files(folder, {"from": "mlflow", "path": "mlruns"}, before=runs)
     assert alike(made.metrics(), {"val/rmse": 0.25, "old": 7, "none": math.nan})
@@ -765,3 +769,28 @@ def test_a_trial_without_such_sources_does_not_import_what_reads_them(bench: Ben
     for sources, imported in (([], "False"), ([ACCURACY], "True")):
         trial = make_trial(script, **({"identity_metrics": sources} if sources else {}))
         assert bench.run(trial, patch=patch).out.splitlines()[-1] == imported
+
+
+# ---- before anything runs --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sources", "said"),
+    [
+        ([], []),
+        ([{"pattern": "(?P<accuracy>.)"}], []),
+        ([{"format": "json"}], []),
+        ([{"pattern": "(?P<acc>.)"}, {"path": "x"}], []),
+        ([{"path": "x", "names": {"accuracy": "acc"}}], []),
+        (
+            [{"pattern": "(?P<acuracy>.) (?P<loss>.)"}],
+            ["objective accuracy: no source in `metrics` gives it, they give acuracy, loss; did you mean acuracy?"],
+        ),
+        (
+            [{"pattern": "(?P<accuracy>.)", "names": {"a": "accuracy"}}, {"pattern": "(?P<x>.)"}],
+            ["objective accuracy: no source in `metrics` gives it, they give a, x; name one of those, or add a source"],
+        ),
+    ],
+)
+def test_an_objective_that_no_source_gives_is_named_in_the_plan(sources: list[Any], said: list[str]) -> None:
+    assert sweep_reading.notes(sources, ["accuracy"]) == said
