@@ -39,6 +39,8 @@ LARGEST_FILE, LARGEST_JSON = 256 << 20, 16 << 20
 LIVE_BYTES = 1 << 20  # files of a source that are together larger are read when the program has ended, not before
 LARGEST_EVENT = 1 << 20  # of TensorBoard: what is longer holds no number but a picture or a text, and is skipped
 MOST_FILES, MOST_ENTRIES, DEEPEST = 1000, 100_000, 32  # that a path leads to, that are looked at for it, and levels
+MOST_STEPS = 10**6  # of a thousand instructions of SQLite each
+LARGEST = 1.7976931348623157e308  # what MLflow's database has for infinity
 MOST_NAMES, LONGEST_NAME, MOST_DIGITS = 1000, 200, 300
 MOST_CURVES, POINTS = 50, 500  # a curve keeps at least so many points, evenly spaced, and at most twice as many
 PATTERN_SECONDS = 2  # of CPU time that a pattern may take for what is printed at once
@@ -603,7 +605,7 @@ def points_of_events(opened: BinaryIO) -> Iterator[tuple[str, Number, Number]]:
                 yield from found
 
 
-# ---- MLflow's file store ---------------------------------------------------------------------------------------------
+# ---- MLflow's stores -------------------------------------------------------------------------------------------------
 
 
 def points_of_mlflow(opened: BinaryIO) -> Iterator[tuple[Number, Number]]:
@@ -613,6 +615,30 @@ def points_of_mlflow(opened: BinaryIO) -> Iterator[tuple[Number, Number]]:
         value, step = (*told, None)[0], (*told, 0, 0)[1]  # very old ones have no step
         if value is not None and step is not None:
             yield step, value
+
+
+OF_ONE_RUN = """
+    SELECT key, step, CASE WHEN is_nan THEN 'nan' ELSE value END FROM metrics WHERE run_uuid = (
+        SELECT run_uuid FROM runs WHERE run_uuid IN (SELECT run_uuid FROM metrics)
+        ORDER BY end_time IS NULL DESC, end_time DESC, start_time LIMIT 1
+    ) ORDER BY step, timestamp"""
+
+
+def points_of_database(opened: BinaryIO) -> Iterator[tuple[str, Number, Number]]:
+    """(name, step, value) of the SQLite file that newer MLflow makes by itself. Raises sqlite3.Error."""
+    import sqlite3
+
+    base = sqlite3.connect(f"file:/dev/fd/{opened.fileno()}?mode=ro&immutable=1", uri=True)
+    try:
+        base.text_factory = lambda data: data.decode(errors="replace")
+        steps = iter(range(MOST_STEPS))  # a view in the place of a table could take for ever
+        base.set_progress_handler(lambda: next(steps, None) is None, 1000)
+        for name, step, value in base.execute(OF_ONE_RUN):
+            value = math.nan if value == "nan" else value
+            if isinstance(name, str) and is_finite(step) and is_number(value):
+                yield name, step, math.copysign(math.inf, value) if abs(value) == LARGEST else value
+    finally:
+        base.close()
 
 
 # ---- a source in files -----------------------------------------------------------------------------------------------
@@ -636,7 +662,7 @@ class Written:
         if kind == "tensorboard":
             found = self.finder.find(path, f"{path}/**")
             return {name: one for name, one in found.items() if "tfevents" in name.rpartition("/")[2]}
-        return self.finder.find(f"{path}/*/*/meta.yaml", f"{path}/*/*/metrics/**")
+        return self.finder.find(path, f"{path}/*/*/meta.yaml", f"{path}/*/*/metrics/**")
 
     def look(self, tick: Callable[[], None], live: bool) -> bool:
         """Read what was written since, from its beginning; whether there was anything."""
@@ -678,6 +704,10 @@ class Written:
 
     def _mlflow(self, files: dict[str, Found]) -> Iterator[tuple[str, Number, Number]]:
         """Of several runs that have metrics the one that ended last: of nested ones that is the outermost."""
+        own = os.path.normpath(self.source["path"])
+        for path in [path for path in files if fnmatch.fnmatchcase(path, own)][-1:]:
+            with suppress(OSError, ValueError, ImportError), self._open(path) as opened:
+                yield from readable(points_of_database(opened))
         runs = {path[: -len("/meta.yaml")]: one.changed for path, one in files.items() if path.endswith("/meta.yaml")}
         found = {run: [path for path in files if path.startswith(f"{run}/metrics/")] for run in runs}
         for run in sorted((run for run in runs if found[run]), key=lambda run: (runs[run], run))[-1:]:
@@ -706,6 +736,14 @@ class Written:
                 return f"{path}: {short(self.large[0])} has more than {LARGEST_FILE} bytes"
             return f"{path}: {short(next(iter(self.read)))} is there, but no numbers in it as {form}"
         return ""
+
+
+def readable(told: Iterator[Any]) -> Iterator[Any]:
+    """What comes of a database, up to where it is broken."""
+    from sqlite3 import Error
+
+    with suppress(Error):
+        yield from told
 
 
 def patient(told: Iterator[Any], tick: Callable[[], None]) -> Iterator[Any]:

@@ -7,7 +7,9 @@ import json
 import math
 import os
 import signal
+import sqlite3
 import struct
+import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -588,6 +590,61 @@ def test_of_nested_runs_of_mlflow_the_outermost_is_read(folder: Path) -> None:
     assert [row["epoch"] for row in history(made)] == [0, 1]
 
 
+def database(folder: Path) -> Path:
+    """With the tables and columns of MLflow 3.14 that matter."""
+    path = folder / "mlflow.db"
+    base = sqlite3.connect(path)
+    base.execute("CREATE TABLE runs (run_uuid VARCHAR(32), start_time BIGINT, end_time BIGINT)")
+    base.execute(
+        "CREATE TABLE metrics (key VARCHAR(250), value FLOAT, timestamp BIGINT, run_uuid VARCHAR(32), "
+        "is_nan BOOLEAN, step BIGINT)"
+    )
+    base.executemany("INSERT INTO runs VALUES (?, ?, ?)", [("1st", 10, 30), ("2nd", 20, 25), ("empty", 1, 99)])
+    rows = [("loss", 0.5, 2, "1st", 0, 1), ("loss", 0.75, 1, "1st", 0, 0), ("loss", 9, 3, "2nd", 0, 2)]
+    rows += [("nan", 0, 1, "1st", 1, 0), ("inf", -sys.float_info.max, 1, "1st", 0, 0)]
+    base.executemany("INSERT INTO metrics VALUES (?, ?, ?, ?, ?, ?)", rows)
+    base.commit()
+    base.close()
+    return path
+
+
+def test_the_database_of_newer_mlflow_is_read_too(folder: Path) -> None:
+    for path in ("mlflow.db", "./*.db"):
+        made = of_files(folder, {"from": "mlflow", "path": path}, before=lambda: database(folder))
+        assert alike(made.metrics(), {"loss": 0.5, "nan": math.nan, "inf": -math.inf})
+        assert [(row["epoch"], row["loss"]) for row in history(made)] == [(0, 0.75), (1, 0.5)]
+        (folder / "mlflow.db").unlink()
+
+
+@given(st.data())
+@settings(max_examples=30)
+def test_a_damaged_database_raises_nothing(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    folder = tmp_path_factory.mktemp("base")
+
+    def damaged() -> None:
+        written = bytearray(database(folder).read_bytes())
+        for at in data.draw(st.lists(st.integers(0, len(written) - 1), min_size=1, max_size=20)):
+            written[at] = data.draw(st.integers(0, 255))
+        write(folder, "mlflow.db", bytes(written[: data.draw(st.integers(0, len(written)))]))
+
+    of_files(folder, {"from": "mlflow", "path": "mlflow.db", "take": {"min": "loss"}}, before=damaged).told()
+
+
+def test_a_database_that_takes_for_ever_is_given_up(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(READING, "MOST_STEPS", 10)
+
+    def endless() -> None:
+        base = sqlite3.connect(folder / "mlflow.db")
+        base.execute("CREATE TABLE runs (run_uuid, start_time, end_time)")
+        forever = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x FROM n"
+        names = "x AS key, x AS value, x AS timestamp, x AS run_uuid, 0 AS is_nan, x AS step"
+        base.execute(f"CREATE VIEW metrics AS SELECT {names} FROM ({forever})")
+        base.close()
+
+    made = of_files(folder, {"from": "mlflow", "path": "mlflow.db"}, before=endless)
+    assert made.metrics() == {}
+
+
 # ---- any bytes -------------------------------------------------------------------------------------------------------
 
 SOURCES: list[dict[str, Any]] = [
@@ -596,7 +653,7 @@ SOURCES: list[dict[str, Any]] = [
     {"from": "output", "pattern": "(?P<epoch>.) (?P<x>.*)", "take": {"max": "x"}},
     *({"from": "file", "path": "f", "format": form, "take": {"min": "a"}} for form in ("csv", "json", "jsonl")),
     {"from": "tensorboard", "path": "**/*", "take": {"max": "a"}},
-    {"from": "mlflow", "path": "mlruns", "names": {"a": "b"}},
+    *({"from": "mlflow", "path": path, "names": {"a": "b"}} for path in ("mlruns", "f")),
 ]
 ODD = st.one_of(
     st.binary(max_size=200),
