@@ -3,9 +3,14 @@ Names that the system relies on, and every place where a person may write a name
 words that name the key. tests/chart/test_names.py holds these lists against what the chart renders.
 */}}
 
+{{/* Variables that the runner and the chart set. JSON. */}}
+{{- define "helm-sweep.names.runner" -}}
+{{ list "TRIAL" "POD_NAME" "POD_UID" "NODE_NAME" "SWEEP_ENGINE" "REPRODUCTION" "HYPERPARAMETERS_FILE" "DATA_DIR" "DATA_ID" "METRICS_FILE" "HISTORY_FILE" "CHECKPOINT_DIR" "OUTPUT_DIR" "SEED" | toJson }}
+{{- end }}
+
 {{- define "helm-sweep.names.check" -}}
 {{- with .Values -}}
-{{- range $name := list "TRIAL" "POD_NAME" "POD_UID" "NODE_NAME" "SWEEP_ENGINE" "REPRODUCTION" "HYPERPARAMETERS_FILE" "DATA_DIR" "DATA_ID" "METRICS_FILE" "HISTORY_FILE" "CHECKPOINT_DIR" "OUTPUT_DIR" "SEED" -}}
+{{- range $name := include "helm-sweep.names.runner" $ | fromJsonArray -}}
   {{- if hasKey ($.Values.env | default dict) $name }}{{ fail (printf "env.%s: this name belongs to the trial runner; take another" $name) }}{{ end -}}
 {{- end -}}
 {{- range $name, $_ := .podLabels -}}

@@ -86,6 +86,12 @@ a word without a placeholder. Takes the word. JSON. */}}
   {{- if and (hasKey $placeholders "data_dir") (not (include "helm-sweep.data.mounted" .)) }}{{ fail "command: {data_dir} is the data volume, and the sweep has none; set data.volume" }}{{ end -}}
   {{- range $index, $names := $listed -}}
     {{- if has $settings.seed $names }}{{ fail (printf "passing.seed: %s is a hyperparameter too; rename one" $settings.seed) }}{{ end -}}
+    {{- if kindIs "string" $settings.environment -}}
+      {{- range $name := $names -}}
+        {{- $variable := printf "%s%s" $settings.environment (regexReplaceAll "[^A-Za-z0-9_]" $name "_") -}}
+        {{- if has $variable (concat (include "helm-sweep.names.runner" $ | fromJsonArray) (keys ($.Values.env | default dict))) }}{{ fail (printf "passing.environment: the hyperparameter %s would be the variable %s, which means something else; set another prefix, as in HP_" $name $variable) }}{{ end -}}
+      {{- end -}}
+    {{- end -}}
     {{- range $name, $word := $placeholders -}}
       {{- $plain := trimSuffix "?" $name -}}
       {{- if has $plain $names -}}

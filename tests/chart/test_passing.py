@@ -114,6 +114,16 @@ NEAREST = (
             {"command": ["{data_dir}", ALL]},
             "command: {data_dir} is the data volume, and the sweep has none; set data.volume",
         ),
+        (
+            {"passing": {"environment": ""}, "trials": [{"data-dir": 1}, {"DATA-DIR": 1}]},
+            "passing.environment: the hyperparameter DATA-DIR would be the variable DATA_DIR, which means something "
+            "else; set another prefix, as in HP_",
+        ),
+        (
+            {"passing": {"environment": "A_"}, "env": {"A_lr": "x"}},
+            "passing.environment: the hyperparameter lr would be the variable A_lr, which means something else; "
+            "set another prefix, as in HP_",
+        ),
         ({"passing": {"seed": "lr"}}, "passing.seed: lr is a hyperparameter too; rename one"),
         (
             {"passing": {"file": {"format": "json", "path": "a/../../x"}}},
