@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -155,6 +155,7 @@ def test_what_cannot_be_passed_is_refused(points: dict[str, Any], settings: dict
         (["${lr}", "${lr}{lr}"], ["${lr}", "${lr}0.1"]),
         (["{lr}", "{n}", "{model.lr}", ALL], ["0.1", "4", "0.2", "--a-b=x"]),
         (["--x", "{absent?}", "--y={absent?}", "z", "{absent?}"], ["z"]),
+        (["-{n}", "{none}", "--y={n}", "{none}"], ["-4", "--y=4"]),
         (["--d", "{data_dir?}", "{none}", "--e={lr}", "{none}"], ["--e=0.1"]),
     ],
 )
@@ -254,6 +255,7 @@ trees = st.recursive(
 
 
 @given(tree=trees)
+@example(tree={"a": {"b": {}}, "x y": "\x7f\x00\u2028"})
 def test_toml_is_read_back(tree: dict[str, Any]) -> None:
     assert typed(tomllib.loads(passing.toml_text(tree))) == typed(tree)
 
