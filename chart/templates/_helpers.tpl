@@ -37,7 +37,8 @@ passwd entry. JSON: file name -> text. */}}
 {{- define "helm-sweep.runner.files" -}}
 {{- $files := dict -}}
 {{- $reading := empty .Values.metrics | ternary list (list "reading.py") -}}
-{{- range $name := concat (list "trial.py" "outputs.py" "passing.py") $reading }}{{ $_ := set $files $name ($.Files.Get (printf "files/%s" $name)) }}{{ end -}}
+{{- $passing := or (include "helm-sweep.passing.always" . | empty | not) (include "helm-sweep.passing.placeholders" . | ne "{}") | ternary (list "passing.py") list -}}
+{{- range $name := concat (list "trial.py" "outputs.py") $passing $reading }}{{ $_ := set $files $name ($.Files.Get (printf "files/%s" $name)) }}{{ end -}}
 {{- if eq .Values.code.source "git" -}}
   {{- $_ := set $files "clone.sh" (.Files.Get "files/clone.sh") -}}
   {{- $_ := set $files "passwd" (printf "trial:x:%d:%d::/tmp:/bin/sh\n" (int .Values.security.runAsUser) (int .Values.security.runAsGroup)) -}}

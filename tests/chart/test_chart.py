@@ -604,7 +604,7 @@ def test_dataset_job_runs_prepare_with_the_volume_writable(tmp_path: Path) -> No
     assert {"name": "data", "persistentVolumeClaim": {"claimName": "data", "readOnly": False}} in spec["volumes"]
     assert {"name": "runner", "configMap": {"name": files["metadata"]["name"]}} in spec["volumes"]
     assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in spec["volumes"]}
-    assert set(files["data"]) == {"trial.py", "outputs.py", "passing.py", "prepare.py", "files.json"}
+    assert set(files["data"]) == {"trial.py", "outputs.py", "prepare.py", "files.json"}
     assert json.loads(files["data"]["files.json"]) == bundle["files"]
     kubernetes_validate.validate(job, "1.31", strict=True)
     kubernetes_validate.validate(files, "1.31", strict=True)
@@ -664,7 +664,7 @@ def test_dataset_job_fetches_code_from_git_too(tmp_path: Path) -> None:
     assert "--code=/sweep/code" in container["args"]
     assert [init["name"] for init in spec["initContainers"]] == ["code"]
     assert {"code", "deploy-key"} <= {volume["name"] for volume in spec["volumes"]}
-    assert {"clone.sh", "passwd", "outputs.py", "passing.py", "prepare.py", "trial.py"} == set(files["data"])
+    assert {"clone.sh", "passwd", "outputs.py", "prepare.py", "trial.py"} == set(files["data"])
 
 
 @pytest.mark.parametrize("missing", ["volume", "prepare"])

@@ -54,6 +54,14 @@ def test_what_is_as_by_default_is_not_in_the_identity(tmp_path: Path, changes: A
     assert identity["passing"] == ({"environment": "", "file": {"format": "json"}} if expected is None else expected)
 
 
+def test_the_pod_has_what_passes_them_where_it_is_needed(tmp_path: Path) -> None:
+    for changes in ({"passing": {}}, {"command": ["p", "{lr}"]}, {"command": ["p", ALL]}, {}):
+        (files,) = (
+            data for data in rendered(tmp_path, with_values(**changes)).config_maps.values() if "trial.py" in data
+        )
+        assert files.get("passing.py") == ((CHART / "files/passing.py").read_text() if changes else None)
+
+
 def test_how_a_trial_is_passed_its_hyperparameters_is_its_own(tmp_path: Path) -> None:
     """Its id is the same alone, as in a release of a shard, and beside others."""
     command, trials = ["p", "{lr}", "{momentum?}"], [{"lr": 1}, {"lr": 1, "momentum": 0.9}]
