@@ -25,6 +25,7 @@ class Verb:
 
 GROUPS = {
     "start": [
+        Verb("init", "make a project of the folder you are in: values/base.yaml"),
         Verb("new", "start a sweep of a program: new NAME -- python train.py --lr {lr}"),
     ],
     "run a sweep": [
@@ -106,12 +107,8 @@ _NAMES = ("SWEEP", "TRIAL")
 def spelled(text: str) -> str:
     """A message with its commands as they are typed here: `make retry SWEEP=x` is `helm-sweep retry x`."""
     text = text.replace("run `make setup`", "install helm-sweep again")
-    text = _TARGET.sub(lambda found: f"helm-sweep {found[1]}{_variables(found[2])}", text)
-    return _VARIABLE.sub(_variable, text)
-
-
-def _variables(text: str) -> str:
-    """Words for the variables after a target."""
+    shortest = {target: alias for alias, target in ALIASES.items()}
+    text = _TARGET.sub(lambda found: f"helm-sweep {shortest.get(found[1], found[1])}{found[2]}", text)
     return _VARIABLE.sub(_variable, text)
 
 

@@ -1,14 +1,33 @@
-"""Start another sweep: values/<sweep>/space.yaml with a search space that is ready to run, and to be changed."""
+"""Start another sweep: values/<sweep>/space.yaml and values.yaml for a program, ready to run and to be changed.
+
+    new mine -- python train.py --lr {lr} --epochs 3
+
+A word {name} is a hyperparameter, {hyperparameters} stands for all. What the program offers is read from its own --help
+and, without importing it, from its source; from a configuration file where --config names one.
+"""
 
 from __future__ import annotations
 
 import guard
 
+import argparse
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
 import cli
+from sweep import yamlfile
 from sweep.errors import BadInput
 from sweep.files import holds, write_atomic
-from sweep.layout import Clone
+from sweep.layout import Clone, SweepFiles
+from sweep.spaces import offered
+from sweep.words import ended
 
+PATIENCE_SECONDS = 60
+"""For --help, of a program that imports torch first."""
 EXAMPLE = """\
 # yaml-language-server: $schema=../../schemas/space.schema.json
 # The search space of {name}. `make sweep SWEEP={name}` expands it into trials, commits them and runs them.
@@ -33,17 +52,101 @@ space:
 """
 
 
+def asked(call: Sequence[str], folder: Path) -> str:
+    """What a program prints of itself; "" where it does not, and why is said."""
+    env = os.environ | {"COLUMNS": "1000"}
+    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    try:
+        process = subprocess.Popen(call, cwd=folder, env=env, start_new_session=True, **streams)  # type: ignore[call-overload]
+    except OSError as error:
+        cli.say(f"{call[0]}: cannot be asked for its options: {error.strerror}")
+        return ""
+    try:
+        out, err = process.communicate(timeout=PATIENCE_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        cli.say(f"{' '.join(call)}: took more than {PATIENCE_SECONDS} s, and was ended")
+        return ""
+    if process.returncode:
+        last = (err or out).decode(errors="replace").strip().splitlines() or [ended(process.returncode)]
+        cli.say(f"{' '.join(call)}: {last[-1]}; its options are not known")
+        return ""
+    text: str = out.decode(errors="replace")
+    return text
+
+
+def options(command: list[str], folder: Path, config: Path | None) -> list[offered.Option]:
+    """What the program offers, from all that may be read."""
+    scripts = [folder / word for word in command[:4] if word.endswith(".py") and (folder / word).is_file()]
+    source = scripts[0].read_text(errors="replace") if scripts else ""
+    named = offered.of_config(yamlfile.load(folder / config, str(config)).data) if config else []
+    if scripts and not offered.PARSERS.search(source):
+        return offered.merged(named)  # asked for help it might begin to train
+    return offered.merged(
+        named, offered.of_help(asked(offered.asking_help(command), folder)), offered.of_source(source)
+    )
+
+
+def objective(text: str) -> dict[str, str]:
+    """Type of an argument: `val_loss:minimize`."""
+    metric, _, direction = text.partition(":")
+    if not metric or direction not in ("minimize", "maximize"):
+        raise argparse.ArgumentTypeError("write NAME:minimize or NAME:maximize, as in val_loss:minimize")
+    return {"metric": metric, "direction": direction}
+
+
+def texts(args: argparse.Namespace, command: list[str], files: SweepFiles) -> dict[Path, str]:
+    """The files of the new sweep."""
+    clone = files.clone
+    if not command:
+        if clone.trainer.is_dir():
+            return {files.space: EXAMPLE.format(name=args.sweep)}
+        raise BadInput(f"new: names no program; write `helm-sweep new {args.sweep} -- python train.py --lr {{lr}}`")
+    here = Path.cwd()
+    folder = here if here.is_relative_to(clone.root) else clone.root
+    names = {*offered.placeholders(command)} | {offered.ALL for word in command if f"{{{offered.ALL}}}" in word}
+    if not names:
+        raise BadInput(
+            "new: the command has no hyperparameter; put {name} where the program takes one, as in --lr {lr}"
+        )
+    found = options(command, folder, args.config)
+    if names == {offered.ALL} and not found:
+        raise BadInput("new: nothing is known of the program's options; name some as {name}, or a file by --config")
+    hydra = offered.ALL in names and any("=" in word.split("{")[0] for word in command if "{" in word)
+    path = str(folder.relative_to(clone.root))
+    return {
+        files.space: offered.space_text(args.sweep, command, found, args.objective),
+        files.values: offered.values_text(
+            args.sweep, command, path, args.objective, "{style: name=value}" if hydra else ""
+        ),
+    }
+
+
 def main(argv: list[str] | None = None, clone: Clone | None = None) -> int:
-    args = cli.parser(__doc__).parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    at = words.index("--") if "--" in words else len(words)
+    parser = cli.parser(__doc__)
+    parser.add_argument("--config", type=Path, metavar="FILE", help="a YAML file that has the program's settings")
+    default = {"metric": "val_loss", "direction": "minimize"}
+    parser.add_argument(
+        "--objective", type=objective, default=default, help="NAME:minimize or :maximize; val_loss:minimize"
+    )
+    parser.epilog = "After -- comes the command, as you would type it."
+    args = parser.parse_args(words[:at])
     clone = clone or Clone.here()
     files = clone.sweep(args.sweep)
-    text = EXAMPLE.format(name=args.sweep)
+    new = texts(args, words[at + 1 :], files)
     for path in (files.space, files.values):
         # One that is as it was made is of a call that was cut off.
-        if clone.has(path) and (clone.has(files.values) or not holds(path, text.encode(), clone.values)):
+        if clone.has(path) and (
+            path not in new or clone.has(files.values) or not holds(path, new[path].encode(), clone.values)
+        ):
             raise BadInput(f"{clone.relative(path)}: exists already; choose another name, or edit it")
-    write_atomic(files.space, text, clone.values)
-    cli.say(f"{clone.relative(files.space)}: edit it, then `make sweep SWEEP={args.sweep}`")
+    for path, text in new.items():
+        write_atomic(path, text, clone.values)
+    them = "it" if len(new) == 1 else "them"
+    cli.say(f"{' and '.join(map(clone.relative, new))}: edit {them}, then `make sweep SWEEP={args.sweep}`")
     return 0
 
 

@@ -61,14 +61,15 @@ def freeze(repo: Path, folder: Path) -> Bundle:
     """Freeze `folder` of the clone `repo`. BadInput for a folder outside it, empty or too large."""
     folder = folder.resolve()
     path = _inside(repo, folder)
-    names = [name for name in git.files(folder) if not _left_out(name)]
+    own = path == "."
+    names = [name for name in git.files(folder) if not _left_out(name) and not (own and _of_project(name))]
     if not names:
         raise BadInput(f"{path}: no files that git would take; commit the code, or name its folder with --code")
     head = git.head(repo) or ""
-    if git.dirty(repo, path):
+    if changed(repo, path):
         tree, head = "", f"{head}-dirty"
     else:
-        tree = git.tree(repo, path) or ""
+        tree = git.tree(repo, "" if own else path) or ""
     _check_sizes(path, folder, names)
     bundle = Bundle(path, tree, head, {name: _entry(folder / name, f"{path}/{name}") for name in names})
     size = len(zlib.compress(dump(bundle).encode(), 9))
@@ -85,9 +86,8 @@ def pin(repo: Path, folder: Path, url: str) -> Pin:
     path = _inside(repo, folder.resolve())
     if not url:
         raise BadInput("code.url: is missing; write the repository that Pods can fetch this clone's commits from")
-    changed = git.dirty(repo, path)
-    if changed:
-        raise BadInput(f"{changed[0]}: has uncommitted changes, which code.source: git cannot fetch; commit them")
+    if new := changed(repo, path):
+        raise BadInput(f"{new[0]}: has uncommitted changes, which code.source: git cannot fetch; commit them")
     commit, tree = git.head(repo), git.tree(repo, "" if path == "." else path)
     if not commit or not tree:
         raise BadInput(f"{path}: is not in HEAD; commit the code, or name its folder with --code")
@@ -97,6 +97,16 @@ def pin(repo: Path, folder: Path, url: str) -> Pin:
 def take(repo: Path, folder: Path, source: str, url: str) -> Bundle | Pin:
     """What code.yaml is to hold of `folder`, for a `source` of bundle or git. Raises BadInput."""
     return pin(repo, folder, url) if source == "git" else freeze(repo, folder)
+
+
+def changed(repo: Path, path: str) -> list[str]:
+    """Files of the code that differ from HEAD, or are new."""
+    return [name for name in git.dirty(repo, path) if path != "." or not _of_project(name)]
+
+
+def _of_project(name: str) -> bool:
+    """Whether a file of a project that is code from its top is none of the code: sweeps and results, and git's own."""
+    return name.startswith(("values/", ".git"))
 
 
 def _inside(repo: Path, folder: Path) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from sweep import code, git, yamlfile
+from sweep import code, yamlfile
 from sweep.code import Bundle, Pin
 from sweep.errors import BadInput
 from sweep.layout import Clone, SweepFiles
@@ -85,7 +85,7 @@ def _renewed(
     taken = origin.take()
     if frozen and frozen.path == taken.path and not code.differences(frozen, taken):
         return None, ""
-    dirty = git.dirty(clone.root, taken.path)
+    dirty = code.changed(clone.root, taken.path)
     if dirty and not dirty_allowed:
         raise BadInput(f"{dirty[0]}: has uncommitted changes; commit them, or record them as such by --allow-dirty")
     return code.dump(taken), f"code {taken.told}"

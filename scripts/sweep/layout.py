@@ -91,6 +91,11 @@ def is_told() -> bool:
     return bool(_named)
 
 
+def start() -> Path:
+    """Where the project is looked for: as told, else where these scripts lie."""
+    return _named[0].absolute() if _named else Kit.here().root
+
+
 def project_above(folder: Path) -> Path | None:
     """The nearest folder from `folder` upward that is a project, within one work tree of git; None if there is none.
 
@@ -115,11 +120,10 @@ class Clone:
     def here(cls) -> Clone:
         """The project that is worked on. Raises BadInput for none, and for a path that no manifest could hold."""
         kit = Kit.here().root
-        start = _named[0].absolute() if _named else kit
-        root = project_above(start.resolve()) if _named else kit
+        root = project_above(start().resolve()) if _named else kit
         if root is None:
             raise BadInput(
-                f"{start}: no project here: neither it nor a folder above it in its Git repository has {BASE}; "
+                f"{start()}: no project here: neither it nor a folder above it in its Git repository has {BASE}; "
                 "`helm-sweep init` makes one, and --project DIR names another folder"
             )
         if unwritable := CONTROL.search(str(root)):

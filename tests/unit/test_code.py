@@ -199,6 +199,20 @@ def test_a_clean_folder_has_git_s_tree_and_commit_a_dirty_one_says_so(repo: Path
     assert code.differences(bundle, code.freeze(repo, repo / "trainer")) == ["other.py", "train.py"]
 
 
+def test_a_project_that_is_code_from_its_top_freezes_no_sweep_and_nothing_of_git(repo: Path) -> None:
+    (repo / "values" / "mine").mkdir(parents=True)
+    before = code.freeze(repo, repo)
+    (repo / "values" / "mine" / "results.csv").write_text("id\n")
+    (repo / ".github").mkdir()
+    (repo / ".github" / "ci.yaml").touch()
+    assert code.changed(repo, ".") == []
+    assert code.freeze(repo, repo) == before
+    assert (before.path, sorted(before.files)) == (".", ["trainer/README.md", "trainer/train.py"])
+    (repo / "trainer" / "train.py").write_text("changed\n")
+    assert code.changed(repo, ".") == ["trainer/train.py"]
+    assert code.freeze(repo, repo).tree == ""
+
+
 def test_freezing_twice_gives_the_same_bytes(repo: Path) -> None:
     assert code.dump(code.freeze(repo, repo / "trainer")) == code.dump(code.freeze(repo, repo / "trainer"))
 

@@ -132,6 +132,7 @@ def test_commands_in_messages_are_spelled_for_the_program() -> None:
     [
         ("`make retry SWEEP=x`, then", "`helm-sweep retry x`, then"),
         ("  make expand SWEEP=q ARGS=\"--replicate-top 5\"", "  helm-sweep expand q --replicate-top 5"),
+        ("`make sweep SWEEP=x` goes on; so does `make sweep`", "`helm-sweep run x` goes on; so does `helm-sweep run`"),
         ("merge it, or submit over it by TAKEOVER=1", "merge it, or submit over it by --takeover"),
         ("ENGINE=moon: write one of", "--engine moon: write one of"),
         ("make it so; NAME=x", "make it so; NAME=x"),

@@ -1,0 +1,118 @@
+"""Make a project of the folder you are in: values/base.yaml, and lines of .gitignore; both are committed.
+
+What can be found out is filled in: the image from a Dockerfile, kubectl's current context and namespace, the claims
+there if the cluster answers within seconds, a lock file, whether there is a GPU. What is there already stays.
+"""
+
+from __future__ import annotations
+
+import guard
+
+import shutil
+import threading
+from pathlib import Path
+
+import cli
+from sweep import basefile, commits, git
+from sweep.basefile import Found
+from sweep.errors import SweepError
+from sweep.files import write_atomic
+from sweep.layout import BASE, Clone, Kit, start
+
+PATIENCE_SECONDS = 4
+IGNORED = ("out", "results")
+"""Folders of a project that are no part of its history."""
+
+
+def claims(context: str, namespace: str) -> tuple[str, ...] | None:
+    """The namespace's claims that many Pods may write; None where the cluster does not answer in time, or says no."""
+    from sweep.engines.cluster import Cluster
+
+    found: list[tuple[str, ...]] = []
+
+    def ask() -> None:
+        try:
+            found.append(basefile.shared(Cluster(context, namespace or "default").list("PersistentVolumeClaim")))
+        except SweepError as error:
+            cli.say(f"cluster: {context}: {error}")
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(PATIENCE_SECONDS)
+    return found[0] if found else None
+
+
+def look(root: Path) -> Found:
+    """What there is to know about a project in this folder."""
+    from sweep.engines import kubeconfig
+
+    top = git.root(root)
+    places = dict.fromkeys(place / name for place in (root, top) for name in ("Dockerfile", "docker/Dockerfile"))
+    dockerfile = next((path for path in places if path.is_file()), None)
+    image = basefile.image(dockerfile.read_text(errors="replace")) if dockerfile else ""
+    locks = [path for path in sorted(root.glob("requirements*.*")) if path.suffix in (".txt", ".lock")]
+    lock = next((path.name for path in locks if basefile.is_lock(path.read_text(errors="replace"))), "")
+    context = kubeconfig.current_context()
+    namespace = kubeconfig.namespace_of(context)
+    return Found(
+        image=image,
+        dockerfile=str(dockerfile.relative_to(top)) if dockerfile and image else "",
+        lock=lock,
+        context=context,
+        namespace=namespace,
+        claims=claims(context, namespace) if context else None,
+        gpu=Path("/dev/nvidia0").exists(),
+    )
+
+
+def ignore(clone: Clone) -> str:
+    """The text that .gitignore should have; "" where git ignores what it has to."""
+    missing = [f"/{name}/" for name in IGNORED if not git.is_ignored(clone.root, f"{name}/x")]
+    path = clone.root / ".gitignore"
+    before = path.read_text(errors="surrogateescape") if path.exists() else ""
+    gap = "\n" if before and not before.endswith("\n") else ""
+    return before + gap + "".join(f"{line}\n" for line in missing) if missing else ""
+
+
+def vendor(clone: Clone) -> None:
+    """Copy the chart into the project, for plain helm; from then on the project's own is used."""
+    target = clone.root / "chart"
+    if target.exists():
+        cli.say(f"{clone.relative(target)}: exists already; left as it is")
+        return
+    shutil.copytree(Kit.here().chart, target, ignore=shutil.ignore_patterns("__pycache__"))
+    cli.say(f"{clone.relative(target)}: the chart, for plain helm; commit it")
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = cli.parser(__doc__, sweep=False)
+    parser.add_argument("--no-commit", action="store_true", help="write the files, and leave the commit to you")
+    parser.add_argument("--vendor", action="store_true", help="copy the chart into the project too, for plain helm")
+    args = parser.parse_args(argv)
+    clone = Clone(start().resolve())
+    git.root(clone.root)  # raises where there is no repository
+    began, wanted = git.position(clone.root), {}
+    if clone.base.exists():
+        cli.say(f"{BASE}: exists already; left as it is")
+    else:
+        wanted[clone.base] = basefile.text(look(clone.root))
+    if ignored := ignore(clone):
+        wanted[clone.root / ".gitignore"] = ignored
+    clean = [clone.relative(path) for path in wanted if not git.dirty(clone.root, clone.relative(path))]
+    for path, text in wanted.items():
+        write_atomic(path, text, path.parent)
+        cli.say(f"{clone.relative(path)}: written")
+    if clean and not args.no_commit:
+        commit = commits.commit(clone.root, clean, "Make a project for helm-sweep\n", cli.say)
+        commits.check_branch(clone.root, began)
+        cli.say(f"committed {commit.sha[:12]}" if commit else "nothing to commit")
+    if args.vendor:
+        vendor(clone)
+    cli.say(
+        "next: `helm-sweep new NAME -- python train.py --lr {lr}`, with your own program, then `helm-sweep run NAME`"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    guard.run(main)

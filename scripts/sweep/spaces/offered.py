@@ -1,0 +1,259 @@
+"""What a program offers to be searched, and a first space.yaml and values.yaml for it.
+
+Known from its own --help, from its source where that calls argparse's add_argument, read and never imported, and from a
+configuration file. What it is called with is the person's command; a range is a guess around the default.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sweep import yamlfile
+
+PLACEHOLDER = re.compile(r"(?<![{$])\{([A-Za-z_][\w.-]*)\??\}")
+GIVEN = {"seed", "trial", "data_dir", "checkpoint_dir", "output_dir", "file"}
+"""Placeholders that are no hyperparameters."""
+ALL = "hyperparameters"
+"""The word that stands for all of them."""
+PARSERS = re.compile(
+    r"argparse|click|typer|fire|absl|tyro|jsonargparse|LightningCLI|hydra|simple_parsing|HfArgumentParser|docopt|plac\b"
+)
+"""What in a script's text says that it knows --help; any other might begin to train."""
+RATES = re.compile(r"(^|[._-])(lr|learning[._-]?rate)$")
+
+
+@dataclass(frozen=True)
+class Option:
+    """A setting of a program."""
+
+    name: str
+    """As a hyperparameter: `learning_rate`, `optimizer.lr`."""
+    default: Any = None
+    """None: not known."""
+    choices: tuple[Any, ...] = ()
+    help: str = ""
+    known: bool = True
+    """Whether the program was seen to have it."""
+
+
+def of_help(text: str) -> list[Option]:
+    """The options that a --help lists, in the layout of argparse, click and their like."""
+    found = []
+    for entry in re.split(r"\n(?=\s{1,8}-)", f"\n{text}")[1:]:
+        flags, about = (" ".join(part.split()) for part in [*re.split(r"\s{2,}|\n", entry.strip(), maxsplit=1), ""][:2])
+        named = re.findall(r"--(?!no-)([A-Za-z][\w.-]*)", flags)
+        if not named or named[0] in ("help", "version"):
+            continue
+        told = re.search(r"[(\[]default:? ([^)\]]*)[)\]]", about)
+        listed = re.search(r"\{([^}]*)\}", flags)
+        choices = tuple(map(value_of, listed[1].split(","))) if listed else ()
+        switch = not re.search(r"[ =][A-Z{<\[]", flags)
+        default = value_of(told[1]) if told else False if switch else None
+        found.append(Option(named[0].replace("-", "_"), default, choices, re.sub(r"\s*[(\[]default.*", "", about)))
+    return found
+
+
+def of_source(text: str) -> list[Option]:
+    """The options that a Python source adds to a parser of argparse, as far as they are literals."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return []
+    found = []
+    for node in ast.walk(tree):
+        if not (
+            isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "add_argument"
+        ):
+            continue
+        flags = [word.value for word in node.args if isinstance(word, ast.Constant) and isinstance(word.value, str)]
+        named = [flag.removeprefix("--").replace("-", "_") for flag in flags if flag.startswith("--")]
+        if named:
+            said = {word.arg: _literal(word.value) for word in node.keywords if word.arg}
+            default = False if said.get("action") == "store_true" else said.get("default")
+            kind = next((word.value.id for word in node.keywords if _is_type(word)), "")  # type: ignore[attr-defined]
+            if kind == "float" and isinstance(default, int) and not isinstance(default, bool):
+                default = float(default)
+            choices = said.get("choices")
+            help = str(said.get("help") or "")
+            found.append(Option(named[0], default, tuple(choices) if isinstance(choices, list | tuple) else (), help))
+    return found
+
+
+def _is_type(word: ast.keyword) -> bool:
+    return word.arg == "type" and isinstance(word.value, ast.Name)
+
+
+def _literal(node: ast.expr) -> Any:
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        return None
+
+
+def of_config(data: Mapping[str, Any], above: str = "") -> list[Option]:
+    """The scalars of a configuration file, nested keys with dots."""
+    found = []
+    for key, value in data.items():
+        name = f"{above}{key}"
+        if isinstance(value, Mapping):
+            found += of_config(value, f"{name}.")
+        elif isinstance(value, bool | int | float | str) and re.fullmatch(r"[A-Za-z_][\w.-]{0,62}", name):
+            found.append(Option(name, value))
+    return found
+
+
+def value_of(text: str) -> Any:
+    """A default as a help text spells it."""
+    text = text.strip().strip("'\"")
+    if text in ("None", "", "null"):
+        return None
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    if re.fullmatch(r"[+-]?\d{1,15}", text):
+        return int(text)
+    if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", text, re.IGNORECASE):
+        return float(text)
+    return text
+
+
+def merged(*sources: Iterable[Option]) -> list[Option]:
+    """Options by name, in the order they were first seen in; what one source does not know a later one tells."""
+    found: dict[str, Option] = {}
+    for option in (one for source in sources for one in source):
+        before = found.get(option.name)
+        found[option.name] = option if before is None else replace(
+            before,
+            default=option.default if before.default is None or isinstance(option.default, float) else before.default,
+            choices=before.choices or option.choices,
+            help=before.help or option.help,
+        )  # fmt: skip
+    return list(found.values())
+
+
+def placeholders(command: Sequence[str]) -> dict[str, str]:
+    """Hyperparameter that a word of the command asks for -> the option that it is given to, as far as that is seen."""
+    found = {}
+    for before, word in zip(["", *command], command, strict=False):
+        for match in PLACEHOLDER.finditer(word):
+            flag = word[: match.start()].rstrip("=") or (before if before.startswith("-") else "")
+            if match[1] not in GIVEN | {ALL}:
+                found[match[1]] = flag.lstrip("-+").replace("-", "_")
+    return found
+
+
+def asking_help(command: Sequence[str]) -> list[str]:
+    """The command that prints the program's help: without what is filled in, and without options that it was for."""
+    kept: list[str] = []
+    for word in command:
+        if not PLACEHOLDER.search(word):
+            kept.append(word)
+        elif PLACEHOLDER.fullmatch(word) and kept[1:] and kept[-1].startswith("-"):
+            kept.pop()
+    return [*kept, "--help"]
+
+
+# ---- a first search space ----
+
+
+def domain(option: Option) -> str:
+    """A range around the default, as space.yaml spells it."""
+    value = option.default
+    if isinstance(value, bool):
+        return "{type: bool}"
+    if option.choices:
+        kinds = {type(choice) for choice in option.choices}
+        kind = {"int": "int", "float": "float"}.get(kinds.pop().__name__, "choice") if len(kinds) == 1 else "choice"
+        return f"{{type: {kind}, choices: {yamlfile.plain(list(option.choices))}}}"
+    if isinstance(value, int) and value > 0:
+        return f"{{type: int, low: {max(1, value // 4)}, high: {value * 4}, log: true}}"
+    if isinstance(value, float) and 0.5 <= value < 0.9999:  # momentum, gamma, a share to keep
+        low, high = max(0.0, 1 - 5 * (1 - value)), 1 - (1 - value) / 5
+        return f"{{type: float, low: {_round(low)}, high: {_round(high)}}}"
+    if isinstance(value, float) and value > 1e-300:
+        return f"{{type: float, low: {_round(value / 10)}, high: {_round(value * 10)}, log: true}}"
+    if isinstance(value, str) and value.isprintable():
+        return f"{{type: choice, choices: {yamlfile.plain([value])}}}"
+    return "{type: float, low: 0.0, high: 1.0}" if value == 0 else "{type: float, low: 0.0001, high: 1.0, log: true}"
+
+
+def _round(value: float) -> str:
+    return yamlfile.flow(float(f"{value:.5g}"))
+
+
+def space_text(name: str, command: Sequence[str], options: Sequence[Option], objective: Mapping[str, str]) -> str:
+    """A space.yaml that is ready to run: the command's placeholders; what else the program offers is commented out."""
+    asked = placeholders(command)
+    by_name = {option.name: option for option in options}
+    wanted = [replace(_of(asked[key], key, by_name), name=key) for key in asked]
+    others = [option for option in options if option.name not in {*asked, *asked.values()}]
+    if any(f"{{{ALL}}}" in word for word in command):
+        first = [option for option in others if RATES.search(option.name)] or [one for one in others if _number(one)]
+        wanted += first[:1] or others[:1]
+        others = [option for option in others if option not in wanted]
+    lines = [
+        f"# The search space of {name}: `helm-sweep run {name}` expands it into trials, commits them and runs them.",
+        "",
+        "# The metric that ranks trials, by the name that the program gives it.",
+        f"objective: {yamlfile.plain(dict(objective))}",
+        "",
+        "# random: n points, none twice. Also grid, sobol, lhs, explicit, and in rounds tpe and halving.",
+        "sampler: {name: random, n: 8, seed: 0}",
+        "",
+        "# What is searched. Also {type: bool}, {type: choice, choices: [a, b]}, {type: int, low: 1, high: 8}.",
+        "space:",
+        *(f"  {_entry(option)}" for option in wanted),
+    ]
+    if others:
+        way = "" if any(f"{{{ALL}}}" in word for word in command) else ", with {name} in the command of values.yaml"
+        lines += [
+            "",
+            f"  # The program has these too: take the # away{way}.",
+            *(f"  # {_entry(option)}" for option in others),
+        ]
+    return "\n".join([*lines, ""])
+
+
+def _of(flag: str, key: str, by_name: Mapping[str, Option]) -> Option:
+    return by_name.get(flag) or by_name.get(key) or Option(key, known=False)
+
+
+def _number(option: Option) -> bool:
+    return isinstance(option.default, int | float) and not isinstance(option.default, bool)
+
+
+def _entry(option: Option) -> str:
+    """A line of the space, with what is known of the option behind it."""
+    if not option.known:
+        about = "no default is known: set the range"
+    else:
+        about = "; ".join(
+            filter(
+                None,
+                [option.help, "no default" if option.default is None else f"default {yamlfile.plain(option.default)}"],
+            )
+        )
+    return f"{yamlfile.plain(option.name)}: {domain(option)}  # {' '.join(about.split())[:100]}"
+
+
+def values_text(name: str, command: Sequence[str], folder: str, objective: Mapping[str, str], passing: str) -> str:
+    """A values.yaml with its head written and its block empty."""
+    lines = [
+        f"# The sweep {name}: expand owns the marked block of trials, every other line is yours.",
+        "# What base.yaml sets may be overridden here.",
+        f"sweep: {yamlfile.plain(name)}",
+        f"objective: {yamlfile.plain(dict(objective))}",
+        "hyperparameters: {}  # the same in all trials",
+        f"command: {yamlfile.flow(list(command))}  # {{name}} is the hyperparameter of that name",
+        *([f"passing: {passing}"] if passing else []),
+        f"code: {{path: {yamlfile.flow(folder)}}}  # the folder that is frozen, and in which the command runs",
+        "limit_seconds: 3600",
+        "retries: {}  # {id: n}, written by retry",
+        "trials:",
+        "  # expanded from space.yaml: not yet",
+        "  # end",
+    ]
+    return "\n".join([*lines, ""])

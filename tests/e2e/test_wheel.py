@@ -1,0 +1,94 @@
+"""A wheel of this tree, installed into an empty environment: what it holds, and a walk in a repository of one's own."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.support import ROOT
+
+FOLDERS = ("helm_sweep", "scripts", "chart", "schemas", "deploy", "web")
+"""What the kit is made of. Below helm_sweep/ in the wheel, as they lie in the clone."""
+TRAINER = """\
+import argparse, json, os
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--rate", type=float, default=0.1, help="learning rate")
+parser.add_argument("--depth", type=int, default=4)
+given = parser.parse_args()
+loss = (given.rate - 0.3) ** 2 + given.depth / 100
+json.dump({"val_loss": loss}, open(os.environ["METRICS_FILE"], "w"))
+"""
+UV = [sys.executable, "-m", "uv"]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dist")
+    run([*UV, "build", "--quiet", "--wheel", "--no-build-isolation", "--out-dir", str(folder), str(ROOT)], folder)
+    (made,) = folder.glob("*.whl")
+    return made
+
+
+@pytest.fixture(scope="module")
+def program(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("installed") / "venv"
+    run([*UV, "venv", "--quiet", "--python", sys.executable, str(place)], wheel.parent)
+    versions = ROOT / "requirements" / "launcher.lock"
+    install = [*UV, "pip", "install", "--quiet", "--python", str(place / "bin" / "python")]
+    run([*install, "--constraint", str(versions), str(wheel)], wheel.parent)
+    return place / "bin" / "helm-sweep"
+
+
+def run(call: list[str], folder: Path, code: int = 0) -> str:
+    """Stdout and stderr of a program that nobody tells where the clone is."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV", "HELM"))}
+    done = subprocess.run(call, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == code, f"{call}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done.stdout + done.stderr
+
+
+def test_it_holds_the_bytes_of_the_tree_and_nothing_else(wheel: Path) -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", *FOLDERS],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    )
+    names = {name for name in listed.stdout.decode().split("\0") if name and (ROOT / name).is_file()}
+    wanted = {name if name.startswith("helm_sweep/") else f"helm_sweep/{name}": ROOT / name for name in names}
+    with zipfile.ZipFile(wheel) as archive:
+        held = {name for name in archive.namelist() if ".dist-info/" not in name}
+        assert held == wanted.keys() | {"helm_sweep/COMMIT", "helm_sweep/web/echarts.min.js"}
+        assert [name for name, path in wanted.items() if archive.read(name) != path.read_bytes()] == []
+
+
+def test_a_sweep_of_ones_own_program_in_ones_own_repository(program: Path, tmp_path: Path) -> None:
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert run([str(program), "--version"], tmp_path).startswith(f"helm-sweep 0.1.0 (commit {head[:12]}")
+    said = run([str(program), "status", "mine"], tmp_path, code=2)
+    assert "no project here" in said
+    run(["git", "init", "--quiet"], tmp_path)
+    (tmp_path / "ml").mkdir()
+    (tmp_path / "ml" / "train.py").write_text(TRAINER)
+    run(["git", "add", "--all"], tmp_path)
+    run(["git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "--quiet", "--message=code"], tmp_path)
+    run([str(program), "init"], tmp_path)
+    said = run([str(program), "new", "mine", "--", "python3", "train.py", "--rate", "{rate}"], tmp_path / "ml")
+    assert "then `helm-sweep run mine`" in said
+    space = tmp_path / "values" / "mine" / "space.yaml"
+    assert "rate: {type: float, low: 0.01, high: 1.0, log: true}  # learning rate; default 0.1" in space.read_text()
+    space.write_text(space.read_text().replace("n: 8", "n: 2"))
+    said = run([str(program), "run", "mine"], tmp_path / "ml")
+    assert "make " not in said
+    with (tmp_path / "values" / "mine" / "results.csv").open() as table:
+        assert [row["status"] for row in csv.DictReader(table)] == ["succeeded"] * 2
+    assert "echarts" in (tmp_path / "out" / "mine" / "report.html").read_text()
+    assert run(["git", "status", "--porcelain"], tmp_path) == ""
+    assert "2 already done" in run([str(program), "plan", "mine", "--project", str(tmp_path)], Path("/"))
