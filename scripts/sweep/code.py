@@ -16,7 +16,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from sweep import git, yamlfile
+from sweep import git, remote, yamlfile
 from sweep.errors import BadInput, naming
 from sweep.words import counted
 
@@ -31,7 +31,7 @@ LITERAL = re.compile("[^\x00-\x08\x0b-\x1f]*")
 class Bundle:
     """The frozen code. `files` is the chart's value `code.files`; the rest is for people and no part of an id."""
 
-    path: str  # the folder, relative to the clone
+    path: str  # the folder, relative to the project
     tree: str  # git's hash of the folder; empty if it had uncommitted changes
     commit: str  # HEAD at that time; ends with `-dirty` if it had
     files: dict[str, Any]
@@ -54,7 +54,7 @@ class Pin:
 
     @property
     def told(self) -> str:
-        return f"pinned at {self.path} of commit {self.commit[:12]}"
+        return f"pinned at {self.path} of commit {self.commit[:12]} of {self.url}"
 
 
 def freeze(repo: Path, folder: Path) -> Bundle:
@@ -81,22 +81,20 @@ def freeze(repo: Path, folder: Path) -> Bundle:
     return bundle
 
 
-def pin(repo: Path, folder: Path, url: str) -> Pin:
-    """Pin `folder` of the clone `repo` as it is in HEAD. BadInput where HEAD has not what lies there."""
-    path = _inside(repo, folder.resolve())
+def pin(url: str, path: str, ref: str = "", tree: str = "") -> Pin:
+    """Pin the folder `path` of what the repository `url` calls `ref`, its HEAD by default.
+
+    Raises BadInput where it is not there, or is another than `tree`, if that is named.
+    """
     if not url:
-        raise BadInput("code.url: is missing; write the repository that Pods can fetch this clone's commits from")
-    if new := changed(repo, path):
-        raise BadInput(f"{new[0]}: has uncommitted changes, which code.source: git cannot fetch; commit them")
-    commit, tree = git.head(repo), git.tree(repo, "" if path == "." else path)
-    if not commit or not tree:
-        raise BadInput(f"{path}: is not in HEAD; commit the code, or name its folder with --code")
-    return Pin(url, PurePosixPath(git.prefix(repo), path).as_posix(), tree, commit)
-
-
-def take(repo: Path, folder: Path, source: str, url: str) -> Bundle | Pin:
-    """What code.yaml is to hold of `folder`, for a `source` of bundle or git. Raises BadInput."""
-    return pin(repo, folder, url) if source == "git" else freeze(repo, folder)
+        raise BadInput("code.url: is missing; write the repository that Pods can fetch the code from")
+    found = remote.look(url, ref, path)
+    if tree and tree != found.tree:
+        raise BadInput(
+            f"code.tree: is {tree[:12]}, but {path} in commit {found.commit[:12]} of {url} is {found.tree[:12]}; "
+            "name both of one commit, or leave them to `expand --repin`"
+        )
+    return Pin(url, path, found.tree, found.commit)
 
 
 def changed(repo: Path, path: str) -> list[str]:
@@ -112,7 +110,9 @@ def _of_project(name: str) -> bool:
 def _inside(repo: Path, folder: Path) -> str:
     """`folder` relative to the clone."""
     if not folder.is_dir() or not folder.is_relative_to(repo.resolve()):
-        raise BadInput(f"--code {folder}: not a folder of this clone; copy the code into the clone and commit it")
+        raise BadInput(
+            f"--code {folder}: not a folder of this project; copy the code into it, or fetch it by code.source: git"
+        )
     return folder.relative_to(repo.resolve()).as_posix()
 
 

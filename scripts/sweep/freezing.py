@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePosixPath
 
-from sweep import code, yamlfile
+from sweep import code, git, yamlfile
 from sweep.code import Bundle, Pin
 from sweep.errors import BadInput
 from sweep.layout import Clone, SweepFiles
@@ -16,15 +16,22 @@ from sweep.spaces.valuesfile import ValuesFile
 class Origin:
     """Where a sweep has its code from."""
 
-    repo: Path
-    folder: Path
+    clone: Clone
+    path: str
+    """The folder: of a bundle from the project's, else from the top of the repository at `url`."""
     source: str
     """bundle | git | image"""
-    url: str
+    url: str = ""
+    ref: str = ""
+    """The branch, tag or commit of the repository there; "" for its HEAD."""
+    tree: str = ""
+    """What a person says that the folder is."""
 
     def take(self) -> Bundle | Pin:
         """The code as it is there now. Raises BadInput."""
-        return code.take(self.repo, self.folder, self.source, self.url)
+        if self.source == "git":
+            return code.pin(self.url, self.path, self.ref, self.tree)
+        return code.freeze(self.clone.root, self.clone.root / self.path)
 
 
 def text(
@@ -32,37 +39,49 @@ def text(
 ) -> tuple[str | None, str]:
     """(text of a new code.yaml or None to leave it, what to say about it).
 
-    `folder` is what a person names in place of the sweep's own. Raises BadInput for code with uncommitted changes.
+    `folder` is what a person names in place of the sweep's own. Raises BadInput for code with uncommitted changes, and
+    for a pin that was written by hand and is not there.
     """
     clone, shown = files.clone, files.clone.relative(files.code)
     there = clone.has(files.code)
     frozen = code.parse(yamlfile.read_text(files.code, shown, clone.values), shown) if there else None
     stays = there and not repin
-    if stays and folder:
-        _check_folder(clone, folder, frozen, shown)
     origin = _origin(clone, values, frozen, folder)
+    if stays and folder and (frozen is None or frozen.path != origin.path):
+        raise BadInput(f"--code {folder}: {shown} exists; add --repin to freeze the code anew")
     if origin.source == "image":  # by hand in one of the two files
         return None, ""
     if not stays:
         return _renewed(clone, frozen, origin, dirty_allowed=dirty_allowed)
+    if isinstance(frozen, Pin) and git.dirty(clone.root, shown):
+        code.pin(frozen.url, frozen.path, frozen.commit, frozen.tree)
     return None, _notice(frozen, origin, shown) if frozen else ""
-
-
-def _check_folder(clone: Clone, folder: str, frozen: Bundle | Pin | None, shown: str) -> None:
-    """Raise BadInput where a person names another folder than the one that is frozen."""
-    if frozen is None or (clone.root / folder).resolve() != (clone.root / frozen.path).resolve():
-        raise BadInput(f"--code {folder}: {shown} exists; add --repin to freeze the code anew")
 
 
 def _origin(clone: Clone, values: ValuesFile, frozen: Bundle | Pin | None, folder: str | None) -> Origin:
     """By the person's `folder`, then values.yaml, then what is frozen."""
-    default = frozen.path if frozen else clone.relative(clone.trainer)
-    return Origin(
-        clone.root,
-        clone.root / (folder or values.head.said("code", "path") or default),
-        values.head.said("code", "source") or (frozen.source if frozen else "bundle"),
-        str(values.head.said("code", "url") or getattr(frozen, "url", "")),
-    )
+    said = values.head.said
+    source = str(said("code", "source") or (frozen.source if frozen else "bundle"))
+    if folder:
+        path = _spelled(clone, source, folder)
+    elif named := said("code", "path"):
+        path = PurePosixPath(str(named)).as_posix()
+    elif frozen and frozen.source == source:
+        path = frozen.path
+    else:
+        path = _spelled(clone, source, frozen.path if frozen else clone.relative(clone.code))
+    if source != "git":
+        return Origin(clone, path, source)
+    url = str(said("code", "url") or getattr(frozen, "url", ""))
+    ref = str(said("code", "commit") or said("code", "ref") or "")
+    return Origin(clone, path, source, url, ref, str(said("code", "tree") or ""))
+
+
+def _spelled(clone: Clone, source: str, folder: str) -> str:
+    """A folder of the project as code.yaml names it, from the top of the repository where that is fetched."""
+    root, place = clone.root.resolve(), (clone.root / folder).resolve()
+    path = str(place.relative_to(root)) if place.is_relative_to(root) else str(place)
+    return PurePosixPath(git.prefix(clone.root) if source == "git" else "", path).as_posix()
 
 
 def _notice(frozen: Bundle | Pin, origin: Origin, shown: str) -> str:
@@ -85,7 +104,22 @@ def _renewed(
     taken = origin.take()
     if frozen and frozen.path == taken.path and not code.differences(frozen, taken):
         return None, ""
+    if isinstance(taken, Pin):
+        return code.dump(taken), f"code {taken.told}{_behind(clone, taken)}"
     dirty = code.changed(clone.root, taken.path)
     if dirty and not dirty_allowed:
         raise BadInput(f"{dirty[0]}: has uncommitted changes; commit them, or record them as such by --allow-dirty")
     return code.dump(taken), f"code {taken.told}"
+
+
+def _behind(clone: Clone, pin: Pin) -> str:
+    """That the folder lies here otherwise than in the repository that this one is a clone of."""
+    if pin.url not in git.output(clone.root, "remote", "--verbose").split():
+        return ""
+    path = PurePosixPath(pin.path)
+    above = PurePosixPath(git.prefix(clone.root))
+    if not path.is_relative_to(above):
+        return ""
+    here = path.relative_to(above).as_posix()
+    differs = git.dirty(clone.root, here) or git.tree(clone.root, "" if here == "." else here) != pin.tree
+    return f"; {here} is different here: commit and push it, then --repin" if differs else ""

@@ -148,6 +148,11 @@ class Clone:
         return self.root / "trainer"
 
     @property
+    def code(self) -> Path:
+        """The folder whose code is frozen where a sweep names none."""
+        return self.trainer if self.trainer.is_dir() else self.root
+
+    @property
     def base(self) -> Path:
         return self.root / BASE
 

@@ -58,7 +58,7 @@ class Session:
         path, shown = self.settings.code.path, clone.relative(code)
         if not path and clone.has(code):
             path = yamlfile.parse(yamlfile.read_text(code, shown, clone.values), shown).said("code", "path")
-        return clone.root / str(path or clone.trainer)
+        return clone.root / str(path or clone.code)
 
     @cached_property
     def rendered(self) -> render.Rendered:

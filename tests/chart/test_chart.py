@@ -279,6 +279,16 @@ def test_commit_author_and_round_disturb_no_job(tmp_path: Path) -> None:
     assert json.loads(plain.config_maps["demo-provenance"]["provenance.json"])["commit"] == "unknown"
 
 
+def test_provenance_names_the_repository_and_the_commit_of_code_that_is_fetched(tmp_path: Path) -> None:
+    def told(**values: Any) -> dict[str, Any]:
+        made = rendered(tmp_path, with_values(**values)).config_maps["demo-provenance"]["provenance.json"]
+        return dict(json.loads(made))
+
+    assert told(code=GIT)["code"] == {key: GIT[key] for key in ("url", "commit", "path")}
+    assert told(code=GIT | {"ref": "v1"}) == told(code=GIT)
+    assert "code" not in told()
+
+
 def test_retry_gives_only_its_own_trial_a_new_name(tmp_path: Path) -> None:
     trials = [{"lr": 0.1}, {"lr": 0.2}]
     first, second = rendered(tmp_path, with_values(trials=trials)).trials
