@@ -209,6 +209,14 @@ docs: .venv/.dev ## write what is generated from schemas and samplers
 verify: docs ## nothing generated is out of date
 	@git diff --exit-code -- chart schemas docs/search.md || { echo "error: generated files are out of date; commit what \`make docs\` wrote" >&2; exit 1; }
 
+.PHONY: wheel
+wheel: .venv/.dev ## the program as a wheel, in dist/
+	@.venv/bin/uv build --quiet --wheel --no-build-isolation --out-dir dist .
+
+.PHONY: chart-package
+chart-package: .venv/.dev ## the chart as an archive, the same bytes each time, in dist/
+	@.venv/bin/python tools/chart_package.py dist
+
 .PHONY: lock
 lock: .venv/.dev ## make the lock files again from pyproject.toml and requirements/*.in
 	@lock() { .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
