@@ -16,10 +16,11 @@ import cli
 from sweep import basefile, commits, git
 from sweep.basefile import Found
 from sweep.errors import SweepError
-from sweep.files import write_atomic
+from sweep.files import read, write_atomic
 from sweep.layout import BASE, Clone, Kit, start
 
 PATIENCE_SECONDS = 4
+LARGEST_BYTES = 16 << 20
 IGNORED = ("out", "results")
 """Folders of a project that are no part of its history."""
 
@@ -42,6 +43,11 @@ def claims(context: str, namespace: str) -> tuple[str, ...] | None:
     return found[0] if found else None
 
 
+def text_of(path: Path) -> str:
+    """A file of the person's."""
+    return read(path, LARGEST_BYTES).decode(errors="surrogateescape")
+
+
 def look(root: Path) -> Found:
     """What there is to know about a project in this folder."""
     from sweep.engines import kubeconfig
@@ -49,9 +55,9 @@ def look(root: Path) -> Found:
     top = git.root(root)
     places = dict.fromkeys(place / name for place in (root, top) for name in ("Dockerfile", "docker/Dockerfile"))
     dockerfile = next((path for path in places if path.is_file()), None)
-    image = basefile.image(dockerfile.read_text(errors="replace")) if dockerfile else ""
+    image = basefile.image(text_of(dockerfile)) if dockerfile else ""
     locks = [path for path in sorted(root.glob("requirements*.*")) if path.suffix in (".txt", ".lock")]
-    lock = next((path.name for path in locks if basefile.is_lock(path.read_text(errors="replace"))), "")
+    lock = next((path.name for path in locks if basefile.is_lock(text_of(path))), "")
     context = kubeconfig.current_context()
     namespace = kubeconfig.namespace_of(context)
     return Found(
@@ -69,7 +75,7 @@ def ignore(clone: Clone) -> str:
     """The text that .gitignore should have; "" where git ignores what it has to."""
     missing = [f"/{name}/" for name in IGNORED if not git.is_ignored(clone.root, f"{name}/x")]
     path = clone.root / ".gitignore"
-    before = path.read_text(errors="surrogateescape") if path.exists() else ""
+    before = text_of(path) if path.exists() else ""
     gap = "\n" if before and not before.endswith("\n") else ""
     return before + gap + "".join(f"{line}\n" for line in missing) if missing else ""
 
@@ -100,7 +106,7 @@ def main(argv: list[str] | None = None) -> int:
         wanted[clone.root / ".gitignore"] = ignored
     clean = [clone.relative(path) for path in wanted if not git.dirty(clone.root, clone.relative(path))]
     for path, text in wanted.items():
-        write_atomic(path, text, path.parent)
+        write_atomic(path, text.encode(errors="surrogateescape"), path.parent)
         cli.say(f"{clone.relative(path)}: written")
     if clean and not args.no_commit:
         commit = commits.commit(clone.root, clean, "Make a project for helm-sweep\n", cli.say)

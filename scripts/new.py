@@ -21,11 +21,12 @@ from pathlib import Path
 import cli
 from sweep import yamlfile
 from sweep.errors import BadInput
-from sweep.files import holds, write_atomic
+from sweep.files import holds, read, write_atomic
 from sweep.layout import Clone, SweepFiles
 from sweep.spaces import offered
 from sweep.words import ended
 
+LARGEST_BYTES = 16 << 20
 PATIENCE_SECONDS = 60
 """For --help, of a program that imports torch first."""
 EXAMPLE = """\
@@ -79,7 +80,7 @@ def asked(call: Sequence[str], folder: Path) -> str:
 def options(command: list[str], folder: Path, config: Path | None) -> list[offered.Option]:
     """What the program offers, from all that may be read."""
     scripts = [folder / word for word in command[:4] if word.endswith(".py") and (folder / word).is_file()]
-    source = scripts[0].read_text(errors="replace") if scripts else ""
+    source = read(scripts[0], LARGEST_BYTES).decode(errors="replace") if scripts else ""
     named = offered.of_config(yamlfile.load(folder / config, str(config)).data) if config else []
     if scripts and not offered.PARSERS.search(source):
         return offered.merged(named)  # asked for help it might begin to train

@@ -11,7 +11,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
-class CustomBuildHook(BuildHookInterface):
+class CustomBuildHook(BuildHookInterface[Any]):
     """Found by its name; see pyproject.toml."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:

@@ -13,11 +13,13 @@ from functools import cached_property
 from pathlib import Path
 
 from sweep.errors import BadInput
-from sweep.files import check_folders, exists
+from sweep.files import check_folders, exists, read
 from sweep.words import CONTROL
 
 SWEEP_NAME = re.compile(r"[a-z]([-a-z0-9]{0,30}[a-z0-9])?")
 OUR_CHART = re.compile(r"^name: helm-sweep$", re.MULTILINE)
+LARGEST_BYTES = 1 << 20
+"""Of a Chart.yaml."""
 BASE = Path("values", "base.yaml")
 """What makes a folder a project."""
 
@@ -137,11 +139,12 @@ class Clone:
     def chart(self) -> Path:
         """The project's own copy of the chart, where it has one; else that of the kit."""
         own = self.root / "chart"
-        try:
-            vendored = OUR_CHART.search((own / "Chart.yaml").read_text(errors="replace"))
-        except OSError:
-            vendored = None
-        return own if vendored else Kit.here().chart
+        about = own / "Chart.yaml"
+        if exists(about, self.root) and OUR_CHART.search(
+            read(about, LARGEST_BYTES, self.root).decode(errors="replace")
+        ):
+            return own
+        return Kit.here().chart
 
     @property
     def trainer(self) -> Path:
