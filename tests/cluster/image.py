@@ -15,12 +15,16 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 TRIAL_IMAGE = {"repository": "helm-sweep.test/python", "tag": "1", "pullPolicy": "Never"}
 """For the values: the image that has Python."""
 GIT_IMAGE = "helm-sweep.test/git:1"
 """For the values: the image that has sh, git and what chart/files/clone.sh calls."""
+PROGRAMS_IMAGE = TRIAL_IMAGE | {"repository": "helm-sweep.test/programs"}
+"""For the values: the same with `python`, and svm-train where this machine has it."""
 _GIT_PROGRAMS = ("sh", "git", "cat", "cp", "cut", "grep", "mkdir", "rm", "tr")
 _PAUSE = ["/usr/bin/python3", "-I", "-S", "-c", "import signal; signal.pause()"]
 _TAKEN_FOR_GRANTED = {
@@ -32,26 +36,27 @@ _LEFT_OUT = {"site-packages", "dist-packages", "__pycache__", "test", "idlelib",
 
 
 def write_images(path: Path) -> None:
-    """Write `docker load` archive of helm-sweep.test/{python,git}:1 and of the sandbox's helm-sweep.test/pause:1."""
-    layers = {"python.tar": python_layer(), "git.tar": git_layer()}
+    """Write `docker load` archive of helm-sweep.test/{python,programs,git}:1, and of pause:1, the sandbox's."""
+    layers = {"python.tar": python_layer(), "git.tar": git_layer(), "programs.tar": programs_layer()}
     with tarfile.open(path, "w") as archive:
         for name, layer in layers.items():
             add(archive, name, layer)
         listed = []
-        for name, place, command in (
-            ("python", "python.tar", []),
-            ("pause", "python.tar", _PAUSE),
-            ("git", "git.tar", []),
+        for name, places, command in (
+            ("python", ["python.tar"], []),
+            ("programs", ["python.tar", "programs.tar"], []),
+            ("pause", ["python.tar"], _PAUSE),
+            ("git", ["git.tar"], []),
         ):
-            layer = layers[place]
+            hashes = [f"sha256:{hashlib.sha256(layers[place]).hexdigest()}" for place in places]
             config = {
                 "architecture": {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()],
                 "os": "linux",
                 "config": {"Env": ["PATH=/usr/bin:/bin"], "Cmd": command},
-                "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
+                "rootfs": {"type": "layers", "diff_ids": hashes},
             }
             add(archive, f"{name}.json", json.dumps(config).encode())
-            listed.append({"Config": f"{name}.json", "RepoTags": [f"helm-sweep.test/{name}:1"], "Layers": [place]})
+            listed.append({"Config": f"{name}.json", "RepoTags": [f"helm-sweep.test/{name}:1"], "Layers": places})
         add(archive, "manifest.json", json.dumps(listed).encode())
 
 
@@ -76,9 +81,20 @@ def python_layer() -> bytes:
 
 def git_layer() -> bytes:
     """A root file system with a shell and git, for a repository that a git daemon serves."""
-    programs = {Path("/usr/bin", name): Path(shutil.which(name) or name).resolve() for name in _GIT_PROGRAMS}
+    return layer_of(*_GIT_PROGRAMS)
+
+
+def programs_layer() -> bytes:
+    """What programs ask for that people bring: `python`, and svm-train where this machine has it."""
+    return layer_of("svm-train", links={"usr/bin/python": Path("/usr/bin/python3")})
+
+
+def layer_of(*names: str, links: Mapping[str, Path] = MappingProxyType({})) -> bytes:
+    """A root file system with this machine's programs of these names, those that it has, and what they load."""
+    found = {name: path for name in names if (path := shutil.which(name))}
+    programs = {Path("/usr/bin", name): Path(path).resolve() for name, path in found.items()}
     files = {*programs.values(), *(found for path in programs.values() for found in libraries(path))}
-    return root(files, {str(at)[1:]: path for at, path in programs.items() if at != path})
+    return root(files, {**links, **{str(at)[1:]: path for at, path in programs.items() if at != path}})
 
 
 def root(files: set[Path], links: dict[str, Path]) -> bytes:

@@ -53,7 +53,7 @@ class ClusterSweep(TestClone):
     def edit(self, *trials: dict[str, Any], **head: Any) -> None:
         super().edit(*trials, **{**AT_THE_GATE, **SMALL, **ON_REAL_NODE, **head})
         if not (self.root / "values" / "toy" / "code.yaml").exists():
-            self.run("expand", "toy", "--code", "toy")
+            self.run("expand", "toy", "--code", head.get("code", {}).get("path", "toy"))
         self.commit("edit")
 
     def commit(self, message: str) -> str:
