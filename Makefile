@@ -222,7 +222,7 @@ lock: .venv/.dev ## make the lock files again from pyproject.toml and requiremen
 	@lock() { .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 	    --generate-hashes --no-annotate --no-header --no-emit-index-url "$${@:2}" -o requirements/$$1.lock; }; \
 	  lock launcher pyproject.toml; lock dev pyproject.toml requirements/dev.in; \
-	  for name in trainer trainer-test sklearn loggers programs; do lock $$name requirements/$$name.in; done
+	  for name in trainer trainer-test sklearn programs; do lock $$name requirements/$$name.in; done
 
 .PHONY: help
 help: ## this list

@@ -52,7 +52,7 @@ def test_a_program_is_swept_unchanged_whatever_it_logs_with(clone: TestClone) ->
         metrics=METRICS,
         objective={"metric": "best", "direction": "maximize"},
         env={"MLFLOW_TRACKING_URI": "file:./mlruns", "MLFLOW_ALLOW_FILE_STORE": "true"},
-        local={"requirements": "requirements/loggers.lock"},
+        local={"requirements": "requirements/programs.lock"},
     )
     clone.run("expand", "toy", "--code", "toy")
     clone.run("drive", "toy")
