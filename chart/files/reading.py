@@ -55,6 +55,7 @@ NUMBER = (
 NAME = r"[\"']?(?<![\w./@-])([A-Za-z_][\w./@-]*)[\"']?"
 READY = {"name=value": re.compile(rf"{NAME}\s*=\s*({NUMBER})"), "name: value": re.compile(rf"{NAME}\s*:\s*({NUMBER})")}
 ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+OUTPUTS = "{output_dir}/"
 STEPS = ("epoch", "step")  # names that are one unless the values say another, whatever their case
 
 
@@ -645,18 +646,22 @@ def points_of_database(opened: BinaryIO) -> Iterator[tuple[str, Number, Number]]
 
 
 class Written:
-    """A source of metrics in files below the working folder, but for those that were there before the program."""
+    """A source of metrics in files, but for those that were there before the program. `folders`: the working folder,
+    and OUTPUT_DIR, to which {output_dir} at the beginning of a path leads."""
 
-    def __init__(self, key: str, source: dict[str, Any], step: str | None, folder: Folder) -> None:
-        self.key, self.source, self.step, self.folder = key, source, step, folder
-        self.finder, self.rows = Finder(folder), Rows(source, step)
+    def __init__(self, key: str, source: dict[str, Any], step: str | None, *folders: Folder) -> None:
+        self.key, self.source, self.step = key, source, step
+        self.path, self.folder = source["path"].rstrip("/"), folders[0]
+        if f"{self.path}/".startswith(OUTPUTS):
+            self.path, self.folder = self.path[len(OUTPUTS) :] or ".", folders[-1]
+        self.finder, self.rows = Finder(self.folder), Rows(source, step)
         self.before = {path: found.sign for path, found in self._there().items()}
         self.read: dict[str, Any] = {}  # sign of each file that was read
         self.large: list[str] = []  # files that are not, for their size
         self.used: list[str] = []  # files that were opened for it
 
     def _there(self) -> dict[str, Found]:
-        path, kind = self.source["path"].rstrip("/"), self.source["from"]
+        path, kind = self.path, self.source["from"]
         if kind == "file":
             return self.finder.find(path)
         if kind == "tensorboard":
@@ -728,8 +733,9 @@ class Written:
             if old:
                 return f"{path}: {short(old)} was there before the program, which did not write to it"
             others = [name for name in Finder(self.folder).find("**") if not name.endswith((".py", ".pyc"))]
-            near = nearest(path, others[:MOST_FILES])
-            return f"no file of the working folder is {path}{f'; nearest: {short(near)}' if near else ''}"
+            near = nearest(self.path, others[:MOST_FILES])
+            place = "the working folder" if self.path == path.rstrip("/") else "OUTPUT_DIR"
+            return f"no file of {place} is {path}{f'; nearest: {short(near)}' if near else ''}"
         if not self.rows.count:
             form = self.source.get("format", self.source["from"])
             if self.large:
@@ -760,15 +766,15 @@ def patient(told: Iterator[Any], tick: Callable[[], None]) -> Iterator[Any]:
 class Reading:
     """The sources of a trial's metrics. Raises ValueError for what is none, naming its key.
 
-    `steps`: the name of the step for each, or None. `folder` is the working folder, not begun to be used.
+    `steps`: the name of the step for each, or None. `folders`: as Written has them, not begun to be used.
     """
 
-    def __init__(self, sources: list[dict[str, Any]], steps: list[str | None], folder: Folder) -> None:
+    def __init__(self, sources: list[dict[str, Any]], steps: list[str | None], *folders: Folder) -> None:
         self.sources: list[Printed | Written] = []
         for place, source in enumerate(sources):
             key, step = f"metrics[{place}]", (steps + [None] * len(sources))[place] or source.get("step")
             try:
-                one = Printed(key, source, step) if source["from"] == "output" else Written(key, source, step, folder)
+                one = Printed(key, source, step) if source["from"] == "output" else Written(key, source, step, *folders)
             except ValueError as error:
                 raise ValueError(f"{key}.{error}") from None
             except (KeyError, TypeError, AttributeError):

@@ -1312,7 +1312,7 @@ def remove_empty(folder: Folder) -> None:
 # ---- all of it -------------------------------------------------------------------------------------------------------
 
 
-def reading_of(trial: dict[str, Any], folder: Folder) -> Reading | None:
+def reading_of(trial: dict[str, Any], *folders: Folder) -> Reading | None:
     """What reads the metrics where the values say how; None where the command writes METRICS_FILE. Raises Stop."""
     sources = trial["identity"].get("metrics")
     if not sources:
@@ -1320,7 +1320,7 @@ def reading_of(trial: dict[str, Any], folder: Folder) -> Reading | None:
     import reading
 
     try:
-        return reading.Reading(sources, trial.get("steps", []), folder)
+        return reading.Reading(sources, trial.get("steps", []), *folders)
     except ValueError as error:
         raise Stop(BAD_INPUT, f"{error}; mend it in the values", ended=None) from None
 
@@ -1366,7 +1366,7 @@ def train(options: argparse.Namespace, trial: dict[str, Any], attempt: Attempt, 
     identity, scratch = trial["identity"], os.path.abspath(options.scratch)
     words = words_of(identity, trial["id"], env, code_folder or os.getcwd(), scratch)
     secret = secret_values(identity["env"])
-    reading = reading_of(trial, Folder(code_folder or os.getcwd(), "."))
+    reading = reading_of(trial, Folder(code_folder or os.getcwd(), "."), Folder(env["OUTPUT_DIR"], "."))
 
     def beat() -> None:
         attempt.heartbeat()

@@ -767,6 +767,18 @@ def test_a_pattern_that_is_none_fails_before_the_command_starts(bench: Bench) ->
     assert not (bench.root / "started").exists()
 
 
+@pytest.mark.parametrize("keep", ["none", "1Mi"])
+def test_files_are_read_in_the_folder_of_outputs_too(bench: Bench, keep: str) -> None:
+    """For a program that is told where to write: what is kept of it and what is read of it are one."""
+    write = 'mkdir "$OUTPUT_DIR/a"; printf "accuracy\\n%s\\n" 0.5 > "$OUTPUT_DIR/a/metrics.csv"; echo "$OUTPUT_DIR"'
+    sources = [CSV | {"path": "{output_dir}/*/metrics.csv"}, {"from": "tensorboard", "path": "{output_dir}"}]
+    trial = make_trial(write, identity_metrics=sources)
+    assert bench.run(trial, outputs=keep).code == 0
+    assert bench.result(trial)["metrics"] == {"accuracy": 0.5}
+    lacking = make_trial("touch $OUTPUT_DIR/b.csv", identity_metrics=[CSV | {"path": "{output_dir}/a.csv"}])
+    assert "no file of OUTPUT_DIR is {output_dir}/a.csv; nearest: 'b.csv'" in bench.run(lacking, outputs=keep).err
+
+
 def test_files_are_read_in_the_folder_of_the_code_and_those_of_the_code_are_not(bench: Bench) -> None:
     bundle = bench.root / "files.json"
     bundle.write_text(json.dumps({"runs/old/metrics.csv": "accuracy\n1\n", "train.sh": "exit 0\n"}))
