@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import guard
 
+import argparse
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import cli
 from sweep.errors import BadInput
 from sweep.records import artifacts, results, store
+from sweep.render import Trial
 from sweep.session import Session
 
 BEST = "best"
@@ -49,21 +51,29 @@ def bar(size: int) -> Iterator[Callable[[int], None]]:
         yield lambda count: progress.advance(task, count)
 
 
-def main() -> int:
+def arguments() -> argparse.Namespace:
     parser = cli.parser(__doc__)
     parser.add_argument("trial", help="id of a trial of the sweep, or the beginning of one; or `best`")
     parser.add_argument("--to", type=Path, metavar="DIR", help="default: out/<sweep>/outputs/<id>")
     cli.engine_argument(parser)
     parser.add_argument("--dry-run", action="store_true", help="list the files, and copy nothing")
     parser.add_argument("--json", action="store_true", help="the files as JSON on stdout")
-    args = parser.parse_args()
-    session = cli.open_sweep(args)
-    wanted = winner(session) if args.trial == BEST else args.trial
-    found = [trial for trial in session.rendered.trials if trial.id.startswith(wanted)]
+    return parser.parse_args()
+
+
+def find(session: Session, beginning: str) -> Trial:
+    """The one trial whose id begins so. Raises BadInput."""
+    found = [trial for trial in session.rendered.trials if trial.id.startswith(beginning)]
     if len(found) != 1:
         what = "no trial" if not found else f"{len(found)} trials"
-        raise BadInput(f"TRIAL={wanted}: {what} of {session.name} begin with this; `make status` lists the ids")
-    (trial,) = found
+        raise BadInput(f"TRIAL={beginning}: {what} of {session.name} begin with this; `make status` lists the ids")
+    return found[0]
+
+
+def main() -> int:
+    args = arguments()
+    session = cli.open_sweep(args)
+    trial = find(session, winner(session) if args.trial == BEST else args.trial)
     session.engine.fetch(session, cli.say)
     result = store.read(session.engine.store_folder, [trial]).trials[trial.id].result
     if not result:
@@ -75,8 +85,8 @@ def main() -> int:
     with session.engine.outputs(session, cli.say) as place:
         files = artifacts.listed(place, outputs)
         if args.json:
-            told = [{"path": file.path, "bytes": file.size, "sha256": file.sha256} for file in files]
-            cli.put({"id": trial.id, "folder": str(folder), "files": told})
+            shown = [{"path": file.path, "bytes": file.size, "sha256": file.sha256} for file in files]
+            cli.put({"id": trial.id, "folder": str(folder), "files": shown})
         elif args.dry_run:
             for file in files:
                 cli.show(f"{file.size:>12}  {file.path}")

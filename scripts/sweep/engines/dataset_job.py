@@ -6,6 +6,7 @@ import contextlib
 import tarfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from sweep.engines import states
@@ -24,45 +25,82 @@ def fill(cluster: Cluster, objects: Sequence[Object], folder: Path | None, say: 
     `folder` is what is sent to it, if it was rendered to be sent something. Raises TrialsFailed with the Pod's last
     words, and Unreachable.
     """
-    patient = Patience(say)
-    job = next(made["metadata"]["name"] for made in objects if made["kind"] == "Job")
-    for made in objects:
+    job = next(each["metadata"]["name"] for each in objects if each["kind"] == "Job")
+    filling = _Filling(cluster, job, folder, say, Patience(say))
+    for each in objects:
+        filling.create(each)
+    try:
+        while not filling.look():
+            time.sleep(1)
+    finally:
+        for each in objects:
+            cluster.delete(each["kind"], each["metadata"]["name"])
+
+
+@dataclass
+class _Filling:
+    """A Job that fills a volume, and how far it is."""
+
+    cluster: Cluster
+    job: str
+    folder: Path | None
+    """What it is still to be sent."""
+    say: Callable[[str], None]
+    patient: Patience
+    told: str = ""
+    """What was last said to be waited for."""
+
+    def create(self, each: Object) -> None:
+        """What is there already, of a run that was cut off, stays."""
         try:
-            patient(lambda made=made: cluster.create(made))  # type: ignore[misc]
+            self.patient(lambda: self.cluster.create(each))
         except Refused as error:
             if error.status != 409:
                 raise
-    sent = folder is None
-    told = ""
-    try:
-        while True:
-            pods = patient(lambda: cluster.list("Pod", f"batch.kubernetes.io/job-name={job}"))
-            pods.sort(key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
-            newest = pods[-1] if pods else None
-            if newest and not sent and newest["status"].get("phase") == "Running":
-                say(f"dataset: sending {folder}")
-                sent = True
-                with cluster.attach(newest["metadata"]["name"], CONTAINER) as send:
-                    stream(folder or Path(), send)
-            found = patient(lambda: cluster.get("Job", job))
-            ended = {told["type"] for told in (found or {}).get("status", {}).get("conditions", [])}
-            if "Complete" in ended:
-                for line in _last_lines(cluster, newest):
-                    say(f"dataset: {line}")
-                return
-            if "Failed" in ended or not found:
-                why = states.pod_end(newest, CONTAINER) if newest else "its Pod was deleted"
-                raise TrialsFailed(f"dataset: Job {job} failed: {why}; mend it, and type the same again")
-            if newest and newest["status"].get("phase") == "Pending":
-                said = states.newest(patient(lambda: states.telling_events(cluster)))
-                cause, reason = states.waiting(newest, said)
-                if f"{cause} {reason}" != told:
-                    told = f"{cause} {reason}"
-                    say(f"dataset: {cause}{': ' if reason else ''}{' '.join(reason.split())}")
-            time.sleep(1)
-    finally:
-        for made in objects:
-            cluster.delete(made["kind"], made["metadata"]["name"])
+
+    def look(self) -> bool:
+        """Do what there is to do now; True at the end. Raises TrialsFailed."""
+        pod = self._newest_pod()
+        phase = pod["status"].get("phase") if pod else ""
+        if pod and self.folder and phase == "Running":
+            self._send(pod, self.folder)
+        if self._has_ended(pod):
+            return True
+        if pod and phase == "Pending":
+            self._tell_wait(pod)
+        return False
+
+    def _newest_pod(self) -> Object | None:
+        pods = self.patient(lambda: self.cluster.list("Pod", f"batch.kubernetes.io/job-name={self.job}"))
+        pods.sort(key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
+        return pods[-1] if pods else None
+
+    def _send(self, pod: Object, folder: Path) -> None:
+        """Once, to the first Pod that runs."""
+        self.say(f"dataset: sending {folder}")
+        self.folder = None
+        with self.cluster.attach(pod["metadata"]["name"], CONTAINER) as send:
+            stream(folder, send)
+
+    def _has_ended(self, pod: Object | None) -> bool:
+        job = self.patient(lambda: self.cluster.get("Job", self.job)) or {}
+        conditions = {condition["type"] for condition in job.get("status", {}).get("conditions", [])}
+        if "Complete" in conditions:
+            for line in _last_lines(self.cluster, pod):
+                self.say(f"dataset: {line}")
+            return True
+        if "Failed" in conditions or not job:
+            why = states.pod_end(pod, CONTAINER) if pod else "its Pod was deleted"
+            raise TrialsFailed(f"dataset: Job {self.job} failed: {why}; mend it, and type the same again")
+        return False
+
+    def _tell_wait(self, pod: Object) -> None:
+        events = states.newest(self.patient(lambda: states.telling_events(self.cluster)))
+        cause, reason = states.waiting(pod, events)
+        wait = f"dataset: {cause}{': ' if reason else ''}{' '.join(reason.split())}"
+        if wait != self.told:
+            self.told = wait
+            self.say(wait)
 
 
 def stream(folder: Path, send: Callable[[bytes], None]) -> None:
