@@ -400,7 +400,8 @@ class Finder:
         for pattern in patterns:
             with suppress(OSError), self.folder.handle() as handle:
                 parts = [part for part in pattern.split("/") if part not in ("", ".")]
-                self._walk(handle, "", parts, found, DEEPEST)
+                once = [part for part, before in zip(parts, ["", *parts]) if part != "**" or before != "**"]
+                self._walk(handle, "", once, found, DEEPEST)
         return dict(sorted(found.items()))
 
     def _walk(self, handle: int, at: str, parts: list[str], found: dict[str, Found], levels: int) -> None:
@@ -733,9 +734,10 @@ class Written:
             if old:
                 return f"{path}: {short(old)} was there before the program, which did not write to it"
             others = [name for name in Finder(self.folder).find("**") if not name.endswith((".py", ".pyc"))]
-            near = nearest(self.path, others[:MOST_FILES])
+            near = nearest(self.path, others)
             place = "the working folder" if self.path == path.rstrip("/") else "OUTPUT_DIR"
-            return f"no file of {place} is {path}{f'; nearest: {short(near)}' if near else ''}"
+            bound = f", of the {MOST_ENTRIES} that were looked at" if self.finder.looked_at > MOST_ENTRIES else ""
+            return f"no file of {place} is {path}{bound}{f'; nearest: {short(near)}' if near else ''}"
         if not self.rows.count:
             form = self.source.get("format", self.source["from"])
             if self.large:

@@ -1326,14 +1326,21 @@ def reading_of(trial: dict[str, Any], *folders: Folder) -> Reading | None:
 
 
 def read_all(
-    reading: Reading, trial: dict[str, Any], attempt: Attempt, signals: int, secret: list[bytes]
+    reading: Reading, trial: dict[str, Any], attempt: Attempt, signals: int, patience: float, secret: list[bytes]
 ) -> tuple[dict[str, Any], str]:
-    """(metrics that the values say how to read, what was not found) of a command that has ended. Raises Stop."""
+    """(metrics that the values say how to read, what was not found) of a command that has ended.
+
+    Told to end, it still has `patience`: mostly it is done in no time, and the training is not lost. Raises Stop.
+    """
+    until = math.inf
 
     def tick() -> None:
+        nonlocal until
         with suppress(BlockingIOError):
             if {signal.SIGTERM, signal.SIGINT} & set(os.read(signals, 512)):
-                raise Stop(TERMINATED, "SIGTERM", status="preempted", ended=0)
+                until = min(until, time.monotonic() + patience)
+        if time.monotonic() > until:
+            raise Stop(TERMINATED, "SIGTERM", status="preempted", ended=0)
         if attempt.used_s() - attempt.record["used_s"] >= HEARTBEAT_SECONDS:
             attempt.heartbeat()
 
@@ -1375,12 +1382,13 @@ def train(options: argparse.Namespace, trial: dict[str, Any], attempt: Attempt, 
             attempt.keep_history(reading.history())
 
     command = Command(words, env, code_folder, attempt.folder, secret, reading.hear if reading else None)
-    code = command.run(signals, attempt.began + left, max(options.grace - 5, options.grace / 2), beat)
+    patience = max(options.grace - 5, options.grace / 2)
+    code = command.run(signals, attempt.began + left, patience, beat)
     judge(command, code, options, trial)
     # The same command would write the same again: what is no result now is none at the next start either.
     data, read, lacks = b"", None, ""
     if reading:
-        read, lacks = read_all(reading, trial, attempt, signals, secret)
+        read, lacks = read_all(reading, trial, attempt, signals, patience, secret)
     try:
         data = b"{}" if reading and not os.path.lexists(env["METRICS_FILE"]) else read_told(env["METRICS_FILE"])
         told = read_metrics(data, objectives(trial), read)

@@ -832,6 +832,39 @@ def test_a_pattern_without_an_end_keeps_nobody_from_ending_the_trial(bench: Benc
         fifo.close()
 
 
+def test_reading_goes_on_for_the_grace_period_after_sigterm(tmp_path: Path, bench: Bench) -> None:
+    class Slow:
+        """Looks for as many ticks as there are, at most 1000."""
+
+        ticks = 0
+
+        def hear(self, _: bytes) -> None: ...
+
+        def look(self, tick: Any) -> None:
+            for self.ticks in range(1, 1001):
+                tick()
+
+        history, metrics, told, lacks = (staticmethod(lambda made=made: made) for made in (b"", {}, [], []))
+
+    options = TRIAL.parse_arguments([f"--results={bench.results}", f"--scratch={tmp_path}"])
+    trial = make_trial("true")
+    attempt = TRIAL.Attempt(TRIAL.Folder(str(bench.results), "trials/x"), options, trial)
+    for patience, ticks in ((1000.0, 1000), (-1.0, 1)):
+        signals, writing = os.pipe()
+        os.set_blocking(signals, False)
+        os.write(writing, bytes([signal.SIGTERM]))
+        slow = Slow()
+        if patience > 0:
+            assert TRIAL.read_all(slow, trial, attempt, signals, patience, []) == ({}, "")
+        else:
+            with pytest.raises(TRIAL.Stop) as stopped:
+                TRIAL.read_all(slow, trial, attempt, signals, patience, [])
+            assert (stopped.value.code, stopped.value.status) == (143, "preempted")
+        assert slow.ticks == ticks
+        os.close(signals)
+        os.close(writing)
+
+
 def test_a_trial_without_such_sources_does_not_import_what_reads_them(bench: Bench) -> None:
     script = "echo '{\"accuracy\": 1}' >$METRICS_FILE"
     patch = "import atexit; atexit.register(lambda: print('reading' in sys.modules))"
