@@ -710,7 +710,7 @@ class Written:
 
     def _mlflow(self, files: dict[str, Found]) -> Iterator[tuple[str, Number, Number]]:
         """Of several runs that have metrics the one that ended last: of nested ones that is the outermost."""
-        own = os.path.normpath(self.source["path"])
+        own = os.path.normpath(self.path)
         for path in [path for path in files if fnmatch.fnmatchcase(path, own)][-1:]:
             with suppress(OSError, ValueError, ImportError), self._open(path) as opened:
                 yield from readable(points_of_database(opened))

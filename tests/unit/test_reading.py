@@ -616,6 +616,14 @@ def test_the_database_of_newer_mlflow_is_read_too(folder: Path) -> None:
         (folder / "mlflow.db").unlink()
 
 
+def test_a_database_in_the_folder_of_outputs_is_read(folder: Path) -> None:
+    source = {"from": "mlflow", "path": "{output_dir}/mlflow.db"}
+    made = READING.Reading([source], [], TRIAL.Folder(str(folder.parent), "."), TRIAL.Folder(str(folder), "."))
+    database(folder)
+    made.look()
+    assert made.metrics()["loss"] == 0.5
+
+
 @given(st.data())
 @settings(max_examples=30)
 def test_a_damaged_database_raises_nothing(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
