@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +15,28 @@ from sweep import helm, render
 from tests.e2e.support import TestClone
 from tests.waiting import until
 
+COUNTING = """#!/bin/sh
+echo "$*" >> "{calls}"
+exec "{helm}" "$@"
+"""
+
+
+@pytest.fixture
+def helms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
+    """Tells what the helms were told that verbs have started since it was asked last."""
+    program, calls = tmp_path / "helm", tmp_path / "calls"
+    program.write_text(COUNTING.format(calls=calls, helm=helm.binary()))
+    program.chmod(0o755)
+    calls.touch()
+    monkeypatch.setenv("HELM", str(program))
+
+    def since() -> list[str]:
+        lines = calls.read_text().splitlines()
+        calls.write_text("")
+        return lines
+
+    return since
+
 
 def prepared(clone: TestClone, *trials: dict[str, object], **head: object) -> TestClone:
     clone.edit(*(trials or ({"x": 1}, {"x": 2}, {"x": 3})), **head)
@@ -21,10 +44,15 @@ def prepared(clone: TestClone, *trials: dict[str, object], **head: object) -> Te
     return clone
 
 
-def test_sweep_runs_to_a_winner_and_a_second_run_starts_nothing(clone: TestClone) -> None:
+def test_sweep_runs_to_a_winner_and_a_second_run_starts_nothing(
+    clone: TestClone, helms: Callable[[], list[str]]
+) -> None:
     prepared(clone)
     clone.open_gate()
     said = clone.run("drive", "toy")
+    sweep, best = helms()  # what was rendered already, nobody renders again to learn
+    assert "-f values/toy/values.yaml" in sweep
+    assert "-f out/toy/best.yaml" in best
     assert "on the local engine\n  because values/base.yaml names no cluster.context\n" in said
     assert sorted(clone.events("start")) == ["1", "2", "3"]
     rows = clone.rows()
@@ -35,7 +63,9 @@ def test_sweep_runs_to_a_winner_and_a_second_run_starts_nothing(clone: TestClone
     assert clone.git("status", "--porcelain") == ""
     head = clone.git("rev-parse", "HEAD")
 
+    helms()
     again = clone.run("drive", "toy")
+    assert helms() == [sweep]
     assert "3 already done" in again
     assert "score=" not in again.partition("on the local engine")[2].partition("results.csv")[0], "no old news"
     assert len(clone.events("start")) == 3
@@ -55,13 +85,17 @@ def test_results_of_a_gpu_machine_are_looked_at_on_one_without(
     assert "1 already done" in clone.run("drive", "toy")
 
 
-def test_hand_added_line_trains_exactly_one_trial_and_is_committed(clone: TestClone) -> None:
+def test_hand_added_line_trains_exactly_one_trial_and_is_committed(
+    clone: TestClone, helms: Callable[[], list[str]]
+) -> None:
     prepared(clone)
     clone.open_gate()
     clone.run("drive", "toy")
     path = clone.root / "values/toy/values.yaml"
     path.write_text(path.read_text() + '  - {"x": 7}   # by hand\n')
+    helms()
     clone.run("drive", "toy")
+    assert len(helms()) == 2
     assert clone.events("start")[3:] == ["7"]
     assert clone.git("status", "--porcelain") == ""
     commits = {row["commit"] for row in clone.rows().values()}

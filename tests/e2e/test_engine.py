@@ -1,0 +1,34 @@
+"""The local engine keeps what every engine keeps: real helm, chart, runner and processes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sweep.engines.local_engine import LocalEngine
+from sweep.engines.registry import ENGINES
+from tests.e2e.contract import EngineContract
+from tests.e2e.support import ROOT, TestClone
+
+
+class TestLocalEngine(EngineContract):
+    kind = LocalEngine
+
+    @pytest.fixture
+    def sweep(self, clone: TestClone) -> TestClone:
+        return clone
+
+    def edit(self, sweep: TestClone, *trials: dict[str, Any], **head: Any) -> None:
+        sweep.edit(*trials, **head)
+        if not (sweep.root / "values" / "toy" / "code.yaml").exists():
+            sweep.run("expand", "toy", "--code", "toy")
+
+    def forget(self, sweep: TestClone) -> None:
+        for state in (sweep.root / "out" / "toy" / "jobs").glob("*.json"):
+            state.unlink()
+
+
+def test_every_engine_is_held_to_it() -> None:
+    tests = "\n".join(path.read_text() for path in sorted((ROOT / "tests").glob("*/test_engine*.py")))
+    assert [made.__name__ for made in ENGINES.values() if f"    kind = {made.__name__}\n" not in tests] == []
