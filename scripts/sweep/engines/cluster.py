@@ -7,6 +7,7 @@ models takes seconds. Every call asks for what a Role of one namespace can give 
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -67,7 +68,8 @@ class Cluster:
         from yaml import YAMLError
 
         try:
-            made: ApiClient = config.new_client_from_config(context=self.context or None)  # type: ignore[no-untyped-call]
+            listed = os.environ.get("KUBECONFIG")  # as it is now: the client has read it when it was imported
+            made: ApiClient = config.new_client_from_config(listed, self.context or None)  # type: ignore[no-untyped-call]
             return made
         except (config.ConfigException, YAMLError, OSError, TypeError) as error:  # TypeError: YAML, but no mapping
             reason = " ".join(str(error).removeprefix("Invalid kube-config file. ").split())
