@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from sweep import commits, git, words
 from sweep.engines.engine import Person, Watcher
-from sweep.engines.registry import ENGINES
+from sweep.engines.kinds import ENGINES
 from sweep.errors import BadInput
 from sweep.layout import Clone, look_from
 from sweep.records import results

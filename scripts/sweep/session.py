@@ -13,7 +13,7 @@ from sweep import helm, render, settings, yamlfile
 from sweep.engines import kubeconfig, release
 from sweep.engines.engine import Engine
 from sweep.engines.engine import Target as Target
-from sweep.engines.registry import ENGINES
+from sweep.engines.kinds import ENGINES
 from sweep.errors import BadInput
 from sweep.files import holds, write_atomic
 from sweep.jobs import JobState

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from jsonschema.validators import validator_for
 
 from sweep import helm, render, schema, settings, yamlfile
-from sweep.engines.registry import ENGINES
+from sweep.engines.kinds import ENGINES
 from sweep.errors import BadInput
 from sweep.layout import Clone, Kit
 from sweep.session import Target, open_sweep

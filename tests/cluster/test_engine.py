@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sweep.engines.cluster_engine import ClusterEngine
+from sweep.engines.kinds.cluster import ClusterEngine
 from tests.cluster.sweeps import ClusterSweep
 from tests.e2e.contract import EngineContract
 from tests.e2e.support import TestClone

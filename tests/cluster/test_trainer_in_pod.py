@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sweep.engines import environments
-from sweep.engines.local_engine import LocalEngine
+from sweep.engines.kinds.local import LocalEngine
 from sweep.layout import Clone
 from sweep.session import Target, open_sweep
 from tests.cluster.cluster import NODE

@@ -7,7 +7,7 @@ wait at their gate, and note when they start and end.
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -161,10 +161,13 @@ class EngineContract:
         assert sweep.events("start").count("1") == 1
         assert not sweep.events("again")
 
-    def test_what_it_cannot_do_it_says(self, sweep: TestClone) -> None:
+    def test_a_dry_run_starts_nothing_and_what_it_cannot_do_it_says(self, sweep: TestClone) -> None:
         self.edit(sweep, {"x": 1})
         engine = self.opened(sweep).engine
-        calls = {
+        said = sweep.run("submit", "toy", "--dry-run", "--allow-dirty")
+        assert f"toy: the {engine.NAME} engine would take it" in said
+        assert not engine.states()
+        calls: dict[str, Callable[[], object]] = {
             "watch": lambda: engine.looks([], AGREES.say),
             "stop": lambda: engine.suspend(stop=True, dry_run=True),
             "uninstall": lambda: engine.remove(AGREES.say),

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from sweep.engines.local_engine import LocalEngine
-from sweep.engines.registry import ENGINES
+from sweep.engines.kinds import ENGINES
+from sweep.engines.kinds.local import LocalEngine
 from tests.e2e.contract import EngineContract
 from tests.e2e.support import ROOT, TestClone
 

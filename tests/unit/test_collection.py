@@ -13,9 +13,9 @@ import pytest
 
 from sweep import collection
 from sweep.engines import reader
-from sweep.engines.cluster_engine import ClusterEngine
 from sweep.engines.engine import Engine, Target
-from sweep.engines.local_engine import LocalEngine
+from sweep.engines.kinds.cluster import ClusterEngine
+from sweep.engines.kinds.local import LocalEngine
 from sweep.engines.reader import Brought, NoReader
 from sweep.errors import Unreachable
 from sweep.records import store

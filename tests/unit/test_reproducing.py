@@ -11,8 +11,8 @@ import pytest
 
 from sweep.audit import reproducing
 from sweep.engines import once, states
-from sweep.engines.cluster_engine import ClusterEngine
 from sweep.engines.engine import Target
+from sweep.engines.kinds.cluster import ClusterEngine
 from sweep.errors import BadInput, TrialsFailed
 from sweep.jobs import JobState
 from sweep.layout import Clone

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from helm_sweep.verbs import OWN
-from sweep.engines.registry import ENGINES
+from sweep.engines.kinds import ENGINES
 
 ROOT = Path(__file__).resolve().parents[2]
 EDGE = {"cli", "display", "guard"}

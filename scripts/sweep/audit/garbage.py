@@ -18,7 +18,7 @@ from stat import S_ISREG
 
 from sweep import git, session
 from sweep.audit import past, storage, tables
-from sweep.engines.registry import ENGINES
+from sweep.engines.kinds import ENGINES
 from sweep.errors import BadInput
 from sweep.layout import Clone
 from sweep.records import booking, store

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from sweep import session
-from sweep.engines.registry import ENGINES
+from sweep.engines.kinds import ENGINES
 from sweep.errors import BadInput
 from sweep.layout import Clone
 from sweep.session import Session, Target
