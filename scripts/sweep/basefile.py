@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,12 +46,18 @@ def image(dockerfile: str) -> str:
             arguments[name] = value.strip("\"'")
         elif word.upper() == "FROM":
             names = [part for part in rest if not part.startswith("--")] or ["$"]
-            named = re.sub(r"\$\{?(\w+)(?::-([^}]*))?\}?", lambda one: arguments.get(one[1]) or one[2] or "$", names[0])
+            named = _filled_in(names[0], arguments)
             last = stages.get(named.lower(), named)
             if [part.upper() for part in names[1:2]] == ["AS"]:
                 stages[names[2].lower()] = last
             stages[f"stage {len(stages)}"] = last
     return "" if "$" in last or last == "scratch" else last
+
+
+def _filled_in(text: str, arguments: Mapping[str, str]) -> str:
+    """`$NAME`, `${NAME}` and `${NAME:-default}` by their values; what has none keeps a `$`."""
+    found = re.compile(r"\$\{?(\w+)(?::-([^}]*))?\}?")
+    return found.sub(lambda variable: arguments.get(variable[1]) or variable[2] or "$", text)
 
 
 def is_lock(text: str) -> bool:

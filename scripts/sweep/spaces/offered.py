@@ -63,24 +63,28 @@ def of_source(text: str) -> list[Option]:
         tree = ast.parse(text)
     except (SyntaxError, ValueError):
         return []
-    found = []
-    for node in ast.walk(tree):
-        if not (
-            isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "add_argument"
-        ):
-            continue
-        flags = [word.value for word in node.args if isinstance(word, ast.Constant) and isinstance(word.value, str)]
-        named = [flag.removeprefix("--").replace("-", "_") for flag in flags if flag.startswith("--")]
-        if named:
-            said = {word.arg: _literal(word.value) for word in node.keywords if word.arg}
-            default = False if said.get("action") == "store_true" else said.get("default")
-            kind = next((word.value.id for word in node.keywords if _is_type(word)), "")  # type: ignore[attr-defined]
-            if kind == "float" and isinstance(default, int) and not isinstance(default, bool):
-                default = float(default)
-            choices = said.get("choices")
-            help = str(said.get("help") or "")
-            found.append(Option(named[0], default, tuple(choices) if isinstance(choices, list | tuple) else (), help))
-    return found
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+    added = (call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == "add_argument")
+    return [option for call in added if (option := _added(call))]
+
+
+def _added(call: ast.Call) -> Option | None:
+    """The option of a call of add_argument; None for a positional argument."""
+    flags = [word.value for word in call.args if isinstance(word, ast.Constant) and isinstance(word.value, str)]
+    named = [flag.removeprefix("--").replace("-", "_") for flag in flags if flag.startswith("--")]
+    if not named:
+        return None
+    given = {word.arg: _literal(word.value) for word in call.keywords if word.arg}
+    choices = given.get("choices")
+    listed = tuple(choices) if isinstance(choices, list | tuple) else ()
+    return Option(named[0], _default(call, given), listed, str(given.get("help") or ""))
+
+
+def _default(call: ast.Call, given: Mapping[str, Any]) -> Any:
+    """What the option is where nobody sets it; of the type that the call names."""
+    default = False if given.get("action") == "store_true" else given.get("default")
+    kind = next((word.value.id for word in call.keywords if _is_type(word)), "")  # type: ignore[attr-defined]
+    return float(default) if kind == "float" and type(default) is int else default
 
 
 def _is_type(word: ast.keyword) -> bool:
@@ -186,14 +190,8 @@ def _round(value: float) -> str:
 
 def space_text(name: str, command: Sequence[str], options: Sequence[Option], objective: Mapping[str, str]) -> str:
     """A space.yaml that is ready to run: the command's placeholders; what else the program offers is commented out."""
-    asked = placeholders(command)
-    by_name = {option.name: option for option in options}
-    wanted = [replace(_of(asked[key], key, by_name), name=key) for key in asked]
-    others = [option for option in options if option.name not in {*asked, *asked.values()}]
-    if any(f"{{{ALL}}}" in word for word in command):
-        first = [option for option in others if RATES.search(option.name)] or [one for one in others if _number(one)]
-        wanted += first[:1] or others[:1]
-        others = [option for option in others if option not in wanted]
+    in_file = any(f"{{{ALL}}}" in word for word in command)
+    wanted, others = _shared_out(placeholders(command), options, in_file=in_file)
     lines = [
         f"# The search space of {name}: `helm-sweep run {name}` expands it into trials, commits them and runs them.",
         "",
@@ -208,13 +206,24 @@ def space_text(name: str, command: Sequence[str], options: Sequence[Option], obj
         *(f"  {_entry(option)}" for option in wanted),
     ]
     if others:
-        way = "" if any(f"{{{ALL}}}" in word for word in command) else ", with {name} in the command of values.yaml"
-        lines += [
-            "",
-            f"  # The program has these too: take the # away{way}.",
-            *(f"  # {_entry(option)}" for option in others),
-        ]
+        way = "" if in_file else ", with {name} in the command of values.yaml"
+        lines += ["", f"  # The program has these too: take the # away{way}."]
+        lines += [f"  # {_entry(option)}" for option in others]
     return "\n".join([*lines, ""])
+
+
+def _shared_out(
+    asked: Mapping[str, str], options: Sequence[Option], *, in_file: bool
+) -> tuple[list[Option], list[Option]]:
+    """(what is searched, what else there is): what the command has a place for, or else the most likely one."""
+    by_name = {option.name: option for option in options}
+    wanted = [replace(_of(flag, key, by_name), name=key) for key, flag in asked.items()]
+    others = [option for option in options if option.name not in {*asked, *asked.values()}]
+    if not in_file:
+        return wanted, others
+    rates = [option for option in others if RATES.search(option.name)]
+    likely = [*rates, *filter(_number, others), *others][:1]
+    return wanted + likely, [option for option in others if option not in likely]
 
 
 def _of(flag: str, key: str, by_name: Mapping[str, Option]) -> Option:
