@@ -53,7 +53,11 @@ NUMBER = (
     r"|(?i:nan|inf(?:inity)?))(?![\w(]|,[0-9]|[.:-][0-9])"
 )
 NAME = r"[\"']?(?<![\w./@-])([A-Za-z_][\w./@-]*)[\"']?"
-READY = {"name=value": re.compile(rf"{NAME}\s*=\s*({NUMBER})"), "name: value": re.compile(rf"{NAME}\s*:\s*({NUMBER})")}
+WRAPPED = r"(?:(?:np\.\w+|tensor|array)\()?[\"']?"  # as Python prints a number of NumPy or torch, or a text of one
+READY = {
+    form: re.compile(rf"{NAME}\s*{mark}\s*{WRAPPED}({NUMBER})")
+    for form, mark in (("name=value", "="), ("name: value", ":"))
+}
 ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 OUTPUTS = "{output_dir}/"
 STEPS = ("epoch", "step")  # names that are one unless the values say another, whatever their case
@@ -457,7 +461,7 @@ def rows_of_lines(opened: BinaryIO) -> Iterator[Row]:
 
 
 def rows_of_json(opened: BinaryIO) -> Iterator[Row]:
-    """An object is a row, a list of objects are rows, and so are the places of the lists in an object."""
+    """An object is a row; the objects of a list are rows, also of one in an object, and so are the places of its lists."""
     value = parsed(opened.read(LARGEST_JSON))
     if isinstance(value, list):
         yield from map(flat, value)
@@ -466,6 +470,8 @@ def rows_of_json(opened: BinaryIO) -> Iterator[Row]:
         for place in range(max(map(len, lists.values()), default=0)):
             row = {name: one[place] for name, one in lists.items() if place < len(one) and is_number(one[place])}
             yield {"epoch": place + 1, **row}
+        for rows in (one for one in value.values() if isinstance(one, list)):
+            yield from map(flat, rows)
         yield flat(value)
 
 

@@ -592,6 +592,7 @@ class Attempt:
             self.name = next(new for new in (name, *(f"{name}-{n}" for n in range(2, 99))) if is_new(new, handle))
         self.folder = self.siblings.below(self.name)
         self.history: tuple[int, ...] | None = ()  # what tells that history.jsonl is ours; None: it is the command's
+        self.told = b""  # what is in it
         self.record: dict[str, Any] = {
             "schema_version": SCHEMA_VERSION, "id": trial["id"], "attempt": self.name, "sweep": trial.get("sweep", ""),
             "status": "running", "exit_code": None, "reason": "", "started_at": utc(now), "finished_at": None,
@@ -641,9 +642,9 @@ class Attempt:
 
         with suppress(OSError):
             self.history = self.history if sign() == self.history else None
-            if data and self.history is not None:
+            if data != self.told and self.history is not None:
                 self.folder.write_atomic(name, data)
-                self.history = sign()
+                self.history, self.told = sign(), data
 
     def used_before(self, grace: float) -> tuple[float, int]:
         """Seconds that earlier attempts ran, and how many they were; one without an end ran to its last sign of life.

@@ -124,8 +124,12 @@ def test_what_is_printed_by_name_is_read_back(told: dict[str, float], mark: str)
 
 
 def test_a_dictionary_as_python_prints_it_is_read() -> None:
-    made = of_output("{'loss': 0.69, 'eval_acc': nan, 'epoch': 1.0}\n", {"format": "name: value"})
-    assert alike(made.metrics(), {"loss": 0.69, "eval_acc": math.nan, "epoch": 1.0})
+    text = (
+        "{'loss': 0.69, 'eval_acc': nan, 'epoch': 1.0, 'lr': '1e-05', 'f1': np.float64(0.5)} x: tensor(2, device='cpu')"
+    )
+    made = of_output(text, {"format": "name: value"})
+    told = {"loss": 0.69, "eval_acc": math.nan, "epoch": 1.0, "lr": 1e-5, "f1": 0.5, "x": 2}
+    assert alike(made.metrics(), told)
 
 
 def test_flags_of_a_command_are_no_metrics() -> None:
@@ -369,6 +373,16 @@ def test_json_objects_are_flat_and_lists_in_them_are_rows(folder: Path) -> None:
     made = of_files(folder, source, before=lambda: write(folder, "history.json", json.dumps(told)))
     assert made.metrics() == {"epoch": 3, "loss": 2.0, "val.acc": 0.5, "val.deep.y": 1}
     assert history(made)[0] == {"epoch": 1, "loss": 3.0}
+
+
+def test_lists_of_objects_in_a_json_object_are_rows(folder: Path) -> None:
+    """As the Trainer of transformers leaves them in trainer_state.json."""
+    log = [{"epoch": 1.0, "loss": 0.5, "step": 10}, {"epoch": 1.0, "eval_acc": 0.75, "step": 10}]
+    told = {"best_metric": 0.75, "log_history": [*log, {"epoch": 2.0, "eval_acc": 0.7, "step": 20}, "end"]}
+    source = {"from": "file", "path": "*/trainer_state.json", "format": "json", "take": {"max": "eval_acc"}}
+    made = of_files(folder, source, before=lambda: write(folder, "out/trainer_state.json", json.dumps(told)))
+    assert made.metrics() == {"epoch": 1.0, "loss": 0.5, "eval_acc": 0.75, "step": 10}
+    assert history(made) == [{"loss": 0.5, "eval_acc": 0.75, "epoch": 1.0}, {"eval_acc": 0.7, "epoch": 2.0}]
 
 
 def test_a_file_of_before_is_not_read_and_said(folder: Path) -> None:
