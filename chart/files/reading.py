@@ -461,7 +461,7 @@ def rows_of_lines(opened: BinaryIO) -> Iterator[Row]:
 
 
 def rows_of_json(opened: BinaryIO) -> Iterator[Row]:
-    """An object is a row; the objects of a list are rows, also of one in an object, and so are the places of its lists."""
+    """An object is a row. Rows are the objects of a list, also of one in an object, and the places of that."""
     value = parsed(opened.read(LARGEST_JSON))
     if isinstance(value, list):
         yield from map(flat, value)
