@@ -136,34 +136,40 @@ def fill(
     word: str, identity: dict[str, Any], values: dict[str, Any], places: dict[str, str | None]
 ) -> list[str] | None:
     """The word with what its placeholders stand for, or several for a list; None where one has no value."""
-    settings, text, after, absent = identity["passing"], "", 0, False
-    lists = settings.get("lists")
+    whole, lists = TOKEN.fullmatch(word), identity["passing"].get("lists")
+    if whole and lists == "words" and isinstance(values.get(whole[1]), list):
+        need(whole[1] not in places, f"{{{whole[1]}}} in {word!r} is a hyperparameter and more; rename it")
+        return parts_of(values[whole[1]], identity["passing"])
+    texts: list[str | None] = []
+    after = 0
     for token in TOKEN.finditer(word):
-        text, after = text + word[after : token.start()], token.end()
-        name = token[1]
-        if not name:
-            need(token[0] not in ("{", "}"), f"{word!r} has a single brace; double it, as in {{{{ and }}}}")
-            text += token[0] if token[0].startswith("$") else token[0][0]
-        elif name in values:
-            need(name not in places, f"{{{name}}} in {word!r} is a hyperparameter and more; rename it")
-            value = values[name]
-            if isinstance(value, list) and lists == "words" and token.span() == (0, len(word)):
-                return parts_of(value, settings)
-            need(
-                not isinstance(value, list) or lists != "repeat",
-                f"{word!r}: `lists: repeat` is for {ALL}; write `lists: words`, commas or json in passing",
-            )
-            text += spelled(value, settings)
-        elif name in places:
-            stands_for = places[name]
-            need(stands_for is not None or token[2], f"{{{name}}} in {word!r}: this sweep has none")
-            text, absent = text + (stands_for or ""), absent or stands_for is None
-        else:
-            need(f"{{{name}}}" != ALL, f"{ALL} in {word!r}: must be a word of its own")
-            known = token[2] or name in identity["hyperparameters"]
-            need(known, f"{{{name}}} in {word!r} names no hyperparameter; {{{{{name}}}}} is a literal brace")
-            absent = True
-    return None if absent else [text + word[after:]]
+        texts += [word[after : token.start()], text_of(token, word, identity, values, places)]
+        after = token.end()
+    return None if None in texts else ["".join(filter(None, texts)) + word[after:]]
+
+
+def text_of(
+    token: re.Match[str], word: str, identity: dict[str, Any], values: dict[str, Any], places: dict[str, str | None]
+) -> str | None:
+    """What a placeholder of the word stands for, None where it has no value and may have none."""
+    name, settings = token[1], identity["passing"]
+    if not name:
+        need(token[0] not in ("{", "}"), f"{word!r} has a single brace; double it, as in {{{{ and }}}}")
+        return token[0] if token[0].startswith("$") else token[0][0]
+    if name in values:
+        need(name not in places, f"{{{name}}} in {word!r} is a hyperparameter and more; rename it")
+        need(
+            not isinstance(values[name], list) or settings.get("lists") != "repeat",
+            f"{word!r}: `lists: repeat` is for {ALL}; write `lists: words`, commas or json in passing",
+        )
+        return spelled(values[name], settings)
+    if name in places:
+        need(places[name] is not None or token[2], f"{{{name}}} in {word!r}: this sweep has none")
+        return places[name]
+    need(f"{{{name}}}" != ALL, f"{ALL} in {word!r}: must be a word of its own")
+    known = token[2] or name in identity["hyperparameters"]
+    need(known, f"{{{name}}} in {word!r} names no hyperparameter; {{{{{name}}}}} is a literal brace")
+    return None
 
 
 def options(values: dict[str, Any], settings: dict[str, Any]) -> list[str]:

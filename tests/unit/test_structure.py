@@ -122,7 +122,6 @@ PROGRAMS = [
     for path in sorted((ROOT / folder).rglob("*.py"))
 ]
 DENSER = {
-    "chart/files/passing.py:fill": 15,
     "chart/files/reading.py:_walk": 21,
     "chart/files/reading.py:add": 21,
     "chart/files/reading.py:look": 20,
