@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from sweep import yamlfile
 from sweep.engines import reader
@@ -25,11 +26,13 @@ from sweep.records.attempt import Attempt
 from sweep.records.results import Row
 from sweep.spaces import spacefile, valuesfile
 from tests.unit.stores import put_attempt, put_result, trial
+from tests.unit.trial_support import load
 
 Reader = Callable[[bytes, Path], str]
 """(document, an empty folder) -> what was read, spelled. Raises SweepError for what it refuses."""
 TRIAL = trial({"lr": 0.1, "name": "a"})
 ATTEMPT = "20260102T030405Z-pod"
+RUNNER, RUNNERS_READING = load(), load("reading")
 SCHEMA = json.loads((Kit.here().schemas / "space.schema.json").read_text())
 
 
@@ -120,6 +123,27 @@ def table(data: bytes, _: Path) -> str:
     return repr(rows)
 
 
+def metrics(data: bytes, folder: Path) -> str:
+    """What a program prints and writes of itself, as each of the sources that there are."""
+    paths = {"csv": "f", "json": "f", "jsonl": "f"}
+    sources: list[dict[str, Any]] = [
+        {"from": "file", "path": path, "format": form, "take": {"max": "loss"}} for form, path in paths.items()
+    ]
+    sources += [{"from": "output", "format": form} for form in ("name=value", "name: value", "json")]
+    sources += [{"from": "output", "pattern": r"epoch (?P<epoch>\d+).*loss (?P<loss>\S+)", "take": {"min": "loss"}}]
+    sources += [{"from": "tensorboard", "path": "*", "take": {"min": "loss"}}]
+    sources += [{"from": "mlflow", "path": path, "take": "first"} for path in ("f", "mlruns")]
+    made = RUNNERS_READING.Reading(sources, [], RUNNER.Folder(str(folder), "."))
+    for path in ("f", "f.tfevents.1", "mlruns/0/1/meta.yaml", "mlruns/0/1/metrics/loss"):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(data)
+    for part in (data, b""):
+        made.hear(part)
+    made.look()
+    return repr((made.metrics(), made.history(), made.told(), made.lacks()))
+
+
 READERS: dict[str, Reader] = {
     "space": space, "values": values, "result": result, "history": history, "stream": stream, "results": table,
+    "metrics": metrics,
 }  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import math
 import os
@@ -13,7 +12,6 @@ import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -22,21 +20,12 @@ from hypothesis import strategies as st
 
 from sweep import reading as sweep_reading
 from sweep.records import outputs
-from tests.unit.trial_support import RUNNER, Bench, Ended, Fifo, load, make_trial, wait_until
+from tests.unit.trial_support import Bench, Ended, Fifo, load, make_trial, wait_until
 
 TRIAL = load()
 
 
-def load_reading() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("reading_of_the_runner", RUNNER.with_name("reading.py"))
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-READING = load_reading()
+READING = load("reading")
 NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_/.]{0,20}", fullmatch=True).filter(lambda name: "." not in name[-1])
 NUMBERS = st.one_of(st.integers(-(10**15), 10**15), st.floats())
 

@@ -37,9 +37,9 @@ sys.exit(trial.main())
 """
 
 
-def load() -> ModuleType:
-    """The runner as a module, for what needs no process."""
-    spec = importlib.util.spec_from_file_location("trial_runner", RUNNER)
+def load(name: str = "trial") -> ModuleType:
+    """The runner, or what lies beside it, as a module, for what needs no process."""
+    spec = importlib.util.spec_from_file_location(f"{name}_runner", RUNNER.with_name(f"{name}.py"))
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
