@@ -30,6 +30,10 @@ sweep: setup ## from space.yaml to a picked winner; ENGINE=auto|local|cluster
 new: setup ## start another sweep: make new SWEEP=name
 	@$(RUN)/new.py "$$SWEEP" $(ARGS)
 
+.PHONY: check
+check: setup ## run one trial now, from the code as it lies here, and keep nothing
+	@$(RUN)/check.py "$$SWEEP" $(ARGS)
+
 .PHONY: expand
 expand: setup ## write the trials of space.yaml into values.yaml, and commit them
 	@$(RUN)/expand.py "$$SWEEP" $(engine) $(ARGS)

@@ -27,6 +27,7 @@ GROUPS = {
     "start": [
         Verb("init", "make a project of the folder you are in: values/base.yaml"),
         Verb("new", "start a sweep of a program: new NAME -- python train.py --lr {lr}"),
+        Verb("check", "run one trial now, from the code as it lies here, and keep nothing"),
     ],
     "run a sweep": [
         Verb("sweep", "from space.yaml to a picked winner, here or on a cluster; also called run", "drive"),

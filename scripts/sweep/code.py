@@ -58,7 +58,19 @@ class Pin:
 
 
 def freeze(repo: Path, folder: Path) -> Bundle:
-    """Freeze `folder` of the clone `repo`. BadInput for a folder outside it, empty or too large."""
+    """Freeze `folder` of the clone `repo`. BadInput for a folder outside it, empty or too large for a release."""
+    bundle = gather(repo, folder)
+    size = len(zlib.compress(dump(bundle).encode(), 9))
+    if size > LIMIT:
+        raise BadInput(
+            f"{bundle.path}: {size:,} bytes compressed, at most {LIMIT:,} fit into a release; "
+            "name a smaller folder with --code, ignore files in .gitignore, or put the code into the image"
+        )
+    return bundle
+
+
+def gather(repo: Path, folder: Path) -> Bundle:
+    """The files of a folder as they lie there. Raises BadInput as `freeze` does."""
     folder = folder.resolve()
     path = _inside(repo, folder)
     own = path == "."
@@ -71,14 +83,7 @@ def freeze(repo: Path, folder: Path) -> Bundle:
     else:
         tree = git.tree(repo, "" if own else path) or ""
     _check_sizes(path, folder, names)
-    bundle = Bundle(path, tree, head, {name: _entry(folder / name, f"{path}/{name}") for name in names})
-    size = len(zlib.compress(dump(bundle).encode(), 9))
-    if size > LIMIT:
-        raise BadInput(
-            f"{path}: {size:,} bytes compressed, at most {LIMIT:,} fit into a release; "
-            "name a smaller folder with --code, ignore files in .gitignore, or put the code into the image"
-        )
-    return bundle
+    return Bundle(path, tree, head, {name: _entry(folder / name, f"{path}/{name}") for name in names})
 
 
 def pin(url: str, path: str, ref: str = "", tree: str = "") -> Pin:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from sweep import code, git, yamlfile
 from sweep.code import Bundle, Pin
@@ -31,7 +31,14 @@ class Origin:
         """The code as it is there now. Raises BadInput."""
         if self.source == "git":
             return code.pin(self.url, self.path, self.ref, self.tree)
-        return code.freeze(self.clone.root, self.clone.root / self.path)
+        return code.freeze(self.clone.root, self.here)
+
+    @property
+    def here(self) -> Path:
+        """The folder on this machine."""
+        own = PurePosixPath(git.prefix(self.clone.root) if self.source == "git" else "")
+        within = PurePosixPath(self.path).is_relative_to(own)
+        return self.clone.root / (PurePosixPath(self.path).relative_to(own) if within else self.path)
 
 
 def text(
@@ -43,10 +50,9 @@ def text(
     for a pin that was written by hand and is not there.
     """
     clone, shown = files.clone, files.clone.relative(files.code)
-    there = clone.has(files.code)
-    frozen = code.parse(yamlfile.read_text(files.code, shown, clone.values), shown) if there else None
+    there, frozen = clone.has(files.code), _frozen(files)
     stays = there and not repin
-    origin = _origin(clone, values, frozen, folder)
+    origin = origin_of(files, values, folder)
     if stays and folder and (frozen is None or frozen.path != origin.path):
         raise BadInput(f"--code {folder}: {shown} exists; add --repin to freeze the code anew")
     if origin.source == "image":  # by hand in one of the two files
@@ -58,9 +64,17 @@ def text(
     return None, _notice(frozen, origin, shown) if frozen else ""
 
 
-def _origin(clone: Clone, values: ValuesFile, frozen: Bundle | Pin | None, folder: str | None) -> Origin:
+def _frozen(files: SweepFiles) -> Bundle | Pin | None:
+    """What code.yaml holds, where there is one."""
+    if not files.clone.has(files.code):
+        return None
+    shown = files.clone.relative(files.code)
+    return code.parse(yamlfile.read_text(files.code, shown, files.clone.values), shown)
+
+
+def origin_of(files: SweepFiles, values: ValuesFile, folder: str | None) -> Origin:
     """By the person's `folder`, then values.yaml, then what is frozen."""
-    said = values.head.said
+    clone, frozen, said = files.clone, _frozen(files), values.head.said
     source = str(said("code", "source") or (frozen.source if frozen else "bundle"))
     if folder:
         path = _spelled(clone, source, folder)

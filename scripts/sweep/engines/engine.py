@@ -176,6 +176,7 @@ class Engine(Protocol):
 
     def fetch(self, sweep: Sweep, say: Say) -> None:
         """Bring `store_folder` up to date, where it is not the store itself."""
+        return
 
     def outputs(self, sweep: Sweep, say: Say, *, write: bool = False) -> AbstractContextManager[Place]:
         """The result store itself, for what trials left in OUTPUT_DIR; with `write` it can be removed there."""

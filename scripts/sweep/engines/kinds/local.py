@@ -93,7 +93,7 @@ class LocalEngine(Engine):
             return []
         return [f"first installs {self.files.clone.relative(lock)}, once a machine"]
 
-    def _path(self) -> list[Path]:
+    def path(self) -> list[Path]:
         """What comes before the PATH of trials; made where it is missing."""
         return [environments.ensure(self.requirements)] if self.requirements else []
 
@@ -104,9 +104,9 @@ class LocalEngine(Engine):
 
     def check(self, sweep: Sweep, options: Options, say: Say) -> None:
         sweep.rendered  # noqa: B018 - refuses what the chart refuses
-        self._check_data(f"`make dataset SWEEP={sweep.name}` fills it")
+        self.check_data(f"`make dataset SWEEP={sweep.name}` fills it")
 
-    def _check_data(self, advice: str) -> None:
+    def check_data(self, advice: str) -> None:
         data = self.data_folder
         if data and not data.is_dir():
             raise BadInput(f"data: {data} is not there; {advice}")
@@ -115,7 +115,7 @@ class LocalEngine(Engine):
         """Run what has no result yet, and return when all has ended."""
         rendered, folder = sweep.rendered, self.store_folder
         folder.mkdir(parents=True, exist_ok=True)
-        path = self._path()
+        path = self.path()
         with holding.only_one(self.files.jobs, sweep.name, person.say):
             watcher = person.watcher()
             found = store.read(folder, rendered.trials, self.files.store_cache).trials
@@ -155,7 +155,7 @@ class LocalEngine(Engine):
         if not data.prepare:
             raise BadInput(f"data.prepare: is not set; put the data set {data.id} into {folder} by hand")
         given = self.settings.env
-        env = pod.environment(given, self._path()) | {"DATA_ID": data.id}
+        env = pod.environment(given, self.path()) | {"DATA_ID": data.id}
         folder.mkdir(parents=True, exist_ok=True)
         program = self.files.clone.chart / "files" / "prepare.py"  # as in the Pod of a cluster
         with tempfile.TemporaryDirectory(prefix="helm-sweep-") as scratch:
@@ -189,9 +189,9 @@ class LocalEngine(Engine):
 
     def run_once(self, sweep: Sweep, rendered: Rendered, number: int, say: Say) -> Object:
         (trial,) = rendered.trials
-        self._check_data("`make dataset` of a sweep with this data set fills it")
+        self.check_data("`make dataset` of a sweep with this data set fills it")
         slots = slots_for(trial.gpus, 1)
-        states = LocalRun(rendered, self.files.jobs, slots, self._path(), done=(), on_tick=lambda _: None).run()
+        states = LocalRun(rendered, self.files.jobs, slots, self.path(), done=(), on_tick=lambda _: None).run()
         folder = store.reproduction(self.store_folder, trial.id, number)
         result = store.read(folder, [trial]).trials[trial.id].result
         if not result:

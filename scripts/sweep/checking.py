@@ -1,0 +1,140 @@
+"""One trial of a sweep, at once, from the work tree, and nothing of it kept: does it run, and can it be read?"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sweep import code, freezing, render, settings, yamlfile
+from sweep.code import Bundle
+from sweep.engines.engine import Target
+from sweep.engines.local import LocalRun, slots_for
+from sweep.engines.local_engine import LocalEngine
+from sweep.errors import BadInput
+from sweep.jobs import JobState
+from sweep.layout import SweepFiles
+from sweep.records import outputs, store
+from sweep.records.store import Stored
+from sweep.render import Object, Rendered, Trial
+from sweep.session import locate
+from sweep.spaces import valuesfile
+from sweep.spaces.valuesfile import ValuesFile
+
+Tick = Callable[[Mapping[str, JobState]], None]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """How the one trial went."""
+
+    trial: Trial
+    state: JobState
+    stored: Stored
+    history: list[dict[str, Any]]
+    checkpoints: bool
+    """Whether it saved any."""
+
+    @property
+    def result(self) -> Object | None:
+        return self.stored.result
+
+    @property
+    def was_stopped(self) -> bool:
+        """Whether it was only its time that ended it."""
+        return not self.result and any(attempt.text("reason") == "limit" for attempt in self.stored.attempts)
+
+    @property
+    def advice(self) -> list[str]:
+        """What works, but not as a person would want it, a line each."""
+        found = []
+        if not self.history:
+            found.append("no learning curve: nothing was read with a step (`metrics`), or written to HISTORY_FILE")
+        if not self.checkpoints:
+            found.append("CHECKPOINT_DIR stayed empty: a trial that is preempted begins anew")
+        if self.result and "outputs" not in self.result:
+            found.append("OUTPUT_DIR stayed empty: nothing of the winner is kept but its metrics")
+        return found
+
+
+def smallest(trials: Sequence[Mapping[str, Any]], budget: str) -> Mapping[str, Any]:
+    """The first of the trials with the smallest budget."""
+
+    def size(trial: Mapping[str, Any]) -> float:
+        value = trial.get(budget)
+        return float(value) if isinstance(value, int | float) else float("inf")
+
+    return min(trials, key=size) if budget else trials[0]
+
+
+class Check:
+    """A sweep as it lies in the work tree, with one trial, on this machine; all that it writes is in `scratch`."""
+
+    def __init__(
+        self, files: SweepFiles, values: ValuesFile, folder: str | None, scratch: Path, seconds: int | None
+    ) -> None:
+        """`values` is what values.yaml holds, or would; `folder` the code's, in place of the sweep's own; `seconds`
+        the time it may take, in place of limit_seconds.
+
+        Raises BadInput where the sweep cannot be rendered.
+        """
+        clone, self.scratch, self.store = files.clone, scratch, scratch / "store"
+        given = settings.read(clone.chart, valuesfile.base(clone), values.head)
+        self.engine = LocalEngine(files, given, Target("local"))
+        origin = freezing.origin_of(files, values, folder)
+        bundle = code.gather(clone.root, origin.here) if origin.source != "image" else None
+        chosen = smallest([trial for _, trial in values.trials()], given.budget)
+        self.store.mkdir()
+        own: dict[str, Any] = {
+            "trials": [dict(chosen)],
+            "results": {"volume": {"nfs": None, "pvc": None, "hostPath": {"path": str(self.store)}}},
+            "outputs": {"keep": "all"},
+            "checkpoints": "keep",
+            "backoffLimit": 0,
+            **({"limit_seconds": seconds} if seconds else {}),
+        }
+        texts = [values.text, yamlfile.lines(dict(self.engine.values)), yamlfile.lines(own)]
+        if bundle:
+            texts.insert(0, code.dump(bundle))
+            texts.insert(2, yamlfile.lines({"code": _as_bundle(bundle)}))
+        listed = [clone.base]
+        for number, text in enumerate(texts):
+            listed.append(scratch / f"{number}.yaml")
+            listed[-1].write_text(text, encoding="utf-8")
+        self.files = files
+        self.rendered = self._render(listed)
+        (self.trial,) = self.rendered.trials
+
+    def _render(self, listed: Sequence[Path]) -> Rendered:
+        clone = self.files.clone
+        try:
+            return render.render(clone.chart, self.files.name, listed, "default", clone.root)
+        except BadInput as error:
+            raise BadInput(locate(str(error), self.files)) from error
+
+    @property
+    def log(self) -> Path:
+        """What the program prints, while it does."""
+        return self.scratch / "jobs" / f"{self.trial.job}.log"
+
+    def history(self) -> list[dict[str, Any]]:
+        """The learning curve so far."""
+        newest = store.newest_attempt(self.store, self.trial.id)
+        return outputs.history(self.store, self.trial.id, newest) if newest else []
+
+    def run(self, on_tick: Tick) -> Checked:
+        """Run it to its end. Raises BadInput, KeyboardInterrupt."""
+        self.engine.check_data(f"`make dataset SWEEP={self.files.name}` fills it")
+        slots = slots_for(self.trial.gpus, 1)
+        (self.scratch / "jobs").mkdir()
+        run = LocalRun(self.rendered, self.scratch / "jobs", slots, self.engine.path(), done=(), on_tick=on_tick)
+        state = run.run()[self.trial.job]
+        stored = store.read(self.store, [self.trial]).trials[self.trial.id]
+        checkpoints = any(files for _, _, files in os.walk(self.store / "checkpoints"))
+        return Checked(self.trial, state, stored, self.history(), checkpoints)
+
+
+def _as_bundle(bundle: Bundle) -> dict[str, Any]:
+    return {"source": "bundle", "url": "", "path": bundle.path}
