@@ -1385,8 +1385,7 @@ def train(options: argparse.Namespace, trial: dict[str, Any], attempt: Attempt, 
     command = Command(words, env, code_folder, attempt.folder, secret, reading.hear if reading else None)
     patience = max(options.grace - 5, options.grace / 2)
     code = command.run(signals, attempt.began + left, patience, beat)
-    if command.ending:
-        beat()  # what it printed last belongs to its learning curve
+    beat()  # what it printed last belongs to its learning curve, however it ended
     judge(command, code, options, trial)
     # The same command would write the same again: what is no result now is none at the next start either.
     data, read, lacks = b"", None, ""

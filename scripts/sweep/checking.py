@@ -11,8 +11,8 @@ from typing import Any
 from sweep import code, freezing, render, settings, yamlfile
 from sweep.code import Bundle
 from sweep.engines.engine import Target
+from sweep.engines.kinds.local import LocalEngine
 from sweep.engines.local import LocalRun, slots_for
-from sweep.engines.local_engine import LocalEngine
 from sweep.errors import BadInput
 from sweep.jobs import JobState
 from sweep.layout import SweepFiles
