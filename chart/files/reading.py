@@ -307,7 +307,7 @@ class Printed:
     """A source of metrics in what the program prints."""
 
     def __init__(self, key: str, source: dict[str, Any], step: str | None) -> None:
-        self.key, self.source = key, source
+        self.key, self.source, self.step = key, source, step
         self.read, self.rows = line_reader(source), Rows(source, step)
         self.lines, self.matched, self.slow = 0, 0, ""
         self.words = words_of(source.get("pattern", ""))
@@ -326,8 +326,8 @@ class Printed:
                     found += [(place, row) for row in rows if row]
                     if self.words and not self.matched and len(self.near) < CANDIDATES and self.words.search(line):
                         self.near[re.sub("[0-9]+", "0", line)] = line
-        except TooSlow:
-            self.slow = lines[place]
+        except TooSlow:  # what it found until then is none either: how far it comes is the machine's doing
+            self.slow, self.rows, found = lines[place], Rows(self.source, self.step), []
         yield from found
 
     def found(self) -> str:

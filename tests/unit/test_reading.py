@@ -72,6 +72,8 @@ def of_files(folder: Path, *sources: dict[str, Any], before: Any = None) -> Any:
     return made
 
 
+ACCURACY = {"from": "output", "format": "name=value"}
+
 # ---- numbers and lines -----------------------------------------------------------------------------------------------
 
 
@@ -262,11 +264,16 @@ def test_names_without_number_are_kept_within_bounds_and_what_is_wanted_among_th
 def test_a_pattern_without_an_end_is_given_up_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(READING, "PATTERN_SECONDS", 0.05)
     line = "a" * 60
-    made = of_output(f"acc=1\n{line}\nacc=2\n", {"pattern": "(a+)+(?P<x>b)"}, {"format": "name=value"})
-    made.hear(b"acc=3\n" + line.encode() + b"\n")
+    made = READING.Reading(
+        [{"from": "output", "pattern": "(a+)+(?P<x>[1-9])"}, {"from": "output", **ACCURACY}], [], None
+    )
+    made.hear(b"aa7 acc=1\n")
+    assert made.metrics() == {"x": 7, "acc": 1}
+    made.hear(f"aa8\n{line}\nacc=2\n".encode())
+    made.hear(b"aa9 acc=3\n" + line.encode() + b"\n")
     assert made.metrics() == {"acc": 3}
     (lack,) = made.lacks()
-    assert lack.startswith("metrics[0]: pattern '(a+)+(?P<x>b)' takes more than 0.05 s on the line 'aaaa")
+    assert lack.startswith("metrics[0]: pattern '(a+)+(?P<x>[1-9])' takes more than 0.05 s on the line 'aaaa")
     assert signal.getitimer(signal.ITIMER_VIRTUAL) == (0.0, 0.0)
 
 
@@ -703,8 +710,6 @@ def test_whatever_a_program_writes_raises_nothing(tmp_path_factory: pytest.TempP
 
 
 # ---- in the runner ---------------------------------------------------------------------------------------------------
-
-ACCURACY = {"from": "output", "format": "name=value"}
 
 
 def run(bench: Bench, script: str, *sources: dict[str, Any], **options: Any) -> tuple[dict[str, Any], Ended]:
