@@ -24,6 +24,13 @@ OTHER_KEYS = {
     **dict.fromkeys(("timeout", "time_limit", "max_duration", "activeDeadlineSeconds"), ("limit_seconds",)),
     **dict.fromkeys(("environment", "env_vars"), ("env",)),
     **dict.fromkeys(("gpus", "num_gpus"), ("gpu", "count")),
+    **dict.fromkeys(("metricsCollectorSpec", "MetricDefinitions", "metric_definitions"), ("metrics",)),
+    **dict.fromkeys(("source", "type", "kind"), ("from",)),
+    **dict.fromkeys(("regex", "regexp", "Regex"), ("pattern",)),
+    **dict.fromkeys(("file", "glob", "filename", "log_dir"), ("path",)),
+    **dict.fromkeys(("select", "reduce", "aggregate", "scope"), ("take",)),
+    **dict.fromkeys(("rename", "aliases", "columns"), ("names",)),
+    **dict.fromkeys(("x", "step_metric", "epoch"), ("step",)),
 }
 """A key as others call it -> its names here, of which the first that the place knows is meant."""
 OTHER_VALUES = {

@@ -121,6 +121,8 @@ def test_a_name_is_given_once(tmp_path: Path) -> None:
         ("{from: file, path: /abs, format: csv}", "path: '/abs' does not match ^[^/]; write \"runs"),
         ("{from: mlflow, path: x, take: best}", "take: 'best' does not match ^(last|first)$; write last"),
         ("{form: output}", "form: unknown key; did you mean format?"),
+        ("{from: output, regex: '(?P<a>.)'}", "regex: unknown key; it is `pattern` here"),
+        ("{from: file, glob: '*.csv', format: csv}", "glob: unknown key; it is `path` here"),
     ],
 )
 def test_the_scripts_say_it_with_file_and_line(source: str, said: str) -> None:
