@@ -162,8 +162,8 @@ class Clone:
     @property
     def shared_sources(self) -> list[str]:
         """What every sweep rests on, as git spells it: an uncommitted change here makes a submission dirty."""
-        shared = (self.chart, self.trainer, self.base)
-        return [self.relative(path) for path in shared if path.is_relative_to(self.root)]
+        ours = (self.chart, self.trainer) if self.chart.is_relative_to(self.root) else ()
+        return [self.relative(path) for path in (*ours, self.base)]
 
     @property
     def reader(self) -> Path:

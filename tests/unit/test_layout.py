@@ -97,7 +97,7 @@ def test_scripts_that_nobody_told_are_of_their_clone(monkeypatch: pytest.MonkeyP
 def test_a_chart_of_the_persons_own_is_not_taken_for_ours(repo: Path) -> None:
     clone = Clone(repo)
     assert clone.chart == Kit.here().chart
-    assert clone.shared_sources == ["trainer", "values/base.yaml"]
+    assert clone.shared_sources == ["values/base.yaml"]
     (repo / "chart").mkdir()
     (repo / "chart" / "Chart.yaml").write_text("name: shop\n")
     assert Clone(repo).chart == Kit.here().chart
