@@ -77,12 +77,16 @@ def asked(call: Sequence[str], folder: Path) -> str:
     return text
 
 
-def options(command: list[str], folder: Path, config: Path | None) -> list[offered.Option]:
-    """What the program offers, from all that may be read."""
+def source_of(command: list[str], folder: Path) -> str:
+    """The text of the Python script that the command starts; "" where it starts another program."""
     scripts = [folder / word for word in command[:4] if word.endswith(".py") and (folder / word).is_file()]
-    source = read(scripts[0], LARGEST_BYTES).decode(errors="replace") if scripts else ""
+    return read(scripts[0], LARGEST_BYTES).decode(errors="replace") if scripts else ""
+
+
+def options(command: list[str], folder: Path, source: str, config: Path | None) -> list[offered.Option]:
+    """What the program offers, from all that may be read."""
     named = offered.of_config(yamlfile.load(folder / config, str(config)).data) if config else []
-    if scripts and not offered.PARSERS.search(source):
+    if source and not offered.PARSERS.search(source):
         return offered.merged(named)  # asked for help it might begin to train
     return offered.merged(
         named, offered.of_help(asked(offered.asking_help(command), folder)), offered.of_source(source)
@@ -111,17 +115,20 @@ def texts(args: argparse.Namespace, command: list[str], files: SweepFiles) -> di
         raise BadInput(
             "new: the command has no hyperparameter; put {name} where the program takes one, as in --lr {lr}"
         )
-    found = options(command, folder, args.config)
+    source = source_of(command, folder)
+    found = options(command, folder, source, args.config)
     if names == {offered.ALL} and not found:
         raise BadInput("new: nothing is known of the program's options; name some as {name}, or a file by --config")
     hydra = offered.ALL in names and any("=" in word.split("{")[0] for word in command if "{" in word)
-    path = str(folder.relative_to(clone.root))
-    return {
-        files.space: offered.space_text(args.sweep, command, found, args.objective),
-        files.values: offered.values_text(
-            args.sweep, command, path, args.objective, "{style: name=value}" if hydra else ""
-        ),
-    }
+    values = offered.values_text(
+        args.sweep,
+        command,
+        str(folder.relative_to(clone.root)),
+        args.objective,
+        passing="{style: name=value}" if hydra else "",
+        metrics=offered.reading(source),
+    )
+    return {files.space: offered.space_text(args.sweep, command, found, args.objective), files.values: values}
 
 
 def main(argv: list[str] | None = None, clone: Clone | None = None) -> int:

@@ -16,14 +16,14 @@ from tests.e2e.support import ROOT
 FOLDERS = ("helm_sweep", "scripts", "chart", "schemas", "deploy", "web")
 """What the kit is made of. Below helm_sweep/ in the wheel, as they lie in the clone."""
 TRAINER = """\
-import argparse, json, os
+import argparse
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--rate", type=float, default=0.1, help="learning rate")
 parser.add_argument("--depth", type=int, default=4)
 given = parser.parse_args()
 loss = (given.rate - 0.3) ** 2 + given.depth / 100
-json.dump({"val_loss": loss}, open(os.environ["METRICS_FILE"], "w"))
+print(f"epoch 1 done, val_loss: {loss:.4f}")
 """
 UV = [sys.executable, "-m", "uv"]
 

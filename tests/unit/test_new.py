@@ -66,6 +66,7 @@ def test_a_program_is_asked_and_its_options_have_ranges_around_their_defaults(pr
     }
     assert values["command"] == ["python3", "train.py", "--lr", "{lr}", "--batch-size={bs}"]
     assert values["code"] == {"path": "src"}
+    assert [source["format"] for source in values["metrics"]] == ["name=value", "name: value"]
     assert values["objective"] == space["objective"] == {"metric": "val_loss", "direction": "minimize"}
     assert (project / "src" / "asked").read_text() == "['--help']"
     for line in (
@@ -171,3 +172,7 @@ def test_any_default_makes_a_domain_that_space_yaml_takes(default: Any) -> None:
 )
 def test_help_is_asked_without_what_is_filled_in(command: list[str], asked: list[str]) -> None:
     assert offered.asking_help(command) == asked
+
+
+def test_a_program_that_writes_metrics_itself_is_left_to_it() -> None:
+    assert offered.reading("open(os.environ['METRICS_FILE'])") == ""

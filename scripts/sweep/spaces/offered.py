@@ -248,8 +248,18 @@ def _entry(option: Option) -> str:
     return f"{yamlfile.plain(option.name)}: {domain(option)}  # {' '.join(about.split())[:100]}"
 
 
-def values_text(name: str, command: Sequence[str], folder: str, objective: Mapping[str, str], passing: str) -> str:
+def reading(source: str) -> str:
+    """Where metrics are read, as values.yaml says it: from what is printed; "" of a program that knows of us."""
+    if "METRICS_FILE" in source:
+        return ""
+    return yamlfile.plain([{"from": "output", "format": style} for style in ("name=value", "name: value")])
+
+
+def values_text(
+    name: str, command: Sequence[str], folder: str, objective: Mapping[str, str], *, passing: str, metrics: str
+) -> str:
     """A values.yaml with its head written and its block empty."""
+    read = f"metrics: {metrics}  # as it prints them; other ways: docs/programs.md"
     lines = [
         f"# The sweep {name}: expand owns the marked block of trials, every other line is yours.",
         "# What base.yaml sets may be overridden here.",
@@ -258,6 +268,7 @@ def values_text(name: str, command: Sequence[str], folder: str, objective: Mappi
         "hyperparameters: {}  # the same in all trials",
         f"command: {yamlfile.flow(list(command))}  # {{name}} is the hyperparameter of that name",
         *([f"passing: {passing}"] if passing else []),
+        *([read] if metrics else []),
         f"code: {{path: {yamlfile.flow(folder)}}}  # the folder that is frozen, and in which the command runs",
         "limit_seconds: 3600",
         "retries: {}  # {id: n}, written by retry",
