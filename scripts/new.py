@@ -153,8 +153,10 @@ def main(argv: list[str] | None = None, clone: Clone | None = None) -> int:
             raise BadInput(f"{clone.relative(path)}: exists already; choose another name, or edit it")
     for path, text in new.items():
         write_atomic(path, text, clone.values)
-    them = "it" if len(new) == 1 else "them"
-    cli.say(f"{' and '.join(map(clone.relative, new))}: edit {them}, then `make sweep SWEEP={args.sweep}`")
+    them, then = "it", ""
+    if files.values in new:
+        them, then = "them", f"`make check SWEEP={args.sweep}` tries one trial, "
+    cli.say(f"{' and '.join(map(clone.relative, new))}: edit {them}, {then}then `make sweep SWEEP={args.sweep}`")
     return 0
 
 

@@ -81,7 +81,8 @@ def test_a_sweep_of_ones_own_program_in_ones_own_repository(program: Path, tmp_p
     run(["git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "--quiet", "--message=code"], tmp_path)
     run([str(program), "init"], tmp_path)
     said = run([str(program), "new", "mine", "--", "python3", "train.py", "--rate", "{rate}"], tmp_path / "ml")
-    assert "then `helm-sweep run mine`" in said
+    assert "edit them, `helm-sweep check mine` tries one trial, then `helm-sweep run mine`" in said
+    assert "val_loss" in run([str(program), "check", "mine"], tmp_path / "ml")
     space = tmp_path / "values" / "mine" / "space.yaml"
     assert "rate: {type: float, low: 0.01, high: 1.0, log: true}  # learning rate; default 0.1" in space.read_text()
     space.write_text(space.read_text().replace("n: 8", "n: 2"))
