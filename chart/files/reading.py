@@ -173,11 +173,7 @@ class Rows:
         if not row:
             return
         self.count += 1
-        if (
-            step is not None
-            and step == self.step
-            and not any(name in self.row for name in row if not self._steps(name))
-        ):
+        if step is not None and step == self.step and not self._repeats(row):
             self.row.update(row)
         else:
             self.row, self.step = dict(row), step
@@ -186,14 +182,21 @@ class Rows:
             self.first.setdefault(name, value)
         if self.by in row and self._better(row[self.by]):
             self.best, self.best_step = self.row, step
-        if step is None or not is_finite(step):
-            return
+        if step is not None and is_finite(step):
+            self._draw(row, step)
+
+    def _repeats(self, row: Row) -> bool:
+        """Whether a name comes again: values of one step that come one by one are one row until then."""
+        return any(name in self.row for name in row if not self._steps(name))
+
+    def _draw(self, row: Row, step: Number) -> None:
         for name, value in row.items():
-            if not self._steps(name) and (not self.names or name in self.wanted):
-                if name not in self.curves and len(self.curves) < MOST_CURVES:
-                    self.curves[name] = Curve()
-                if name in self.curves:
-                    self.curves[name].add(step, value)
+            if self._steps(name) or (self.names and name not in self.wanted):
+                continue
+            if name not in self.curves and len(self.curves) < MOST_CURVES:
+                self.curves[name] = Curve()
+            if name in self.curves:
+                self.curves[name].add(step, value)
 
     def metrics(self) -> Row:
         taken = {"first": self.first, "last": self.last}.get(self.take, self.best)
@@ -418,19 +421,29 @@ class Finder:
             self.looked_at += 1
             if self.looked_at > MOST_ENTRIES or len(found) >= MOST_FILES:
                 return
-            hidden = name.startswith(".") and not part.startswith(".")
-            if hidden or not (part == "**" or name == part or fnmatch.fnmatchcase(name, part)):
-                continue
-            with suppress(OSError):
-                about = os.stat(name, dir_fd=handle, follow_symlinks=False)
-                if stat.S_ISREG(about.st_mode) and not rest:
-                    found[f"{at}{name}"] = Found(f"{at}{name}", about)
-                elif stat.S_ISDIR(about.st_mode) and (rest or part == "**"):
-                    inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=handle)
-                    try:
-                        self._walk(inner, f"{at}{name}/", parts if part == "**" else rest, found, levels - 1)
-                    finally:
-                        os.close(inner)
+            if leads_to(part, name):
+                with suppress(OSError):
+                    self._take(handle, at, name, parts, found, levels)
+
+    def _take(self, handle: int, at: str, name: str, parts: list[str], found: dict[str, Found], levels: int) -> None:
+        """A file that the last of the parts leads to, or what is below a folder that the first does."""
+        part, rest = parts[0], parts[1:]
+        about = os.stat(name, dir_fd=handle, follow_symlinks=False)
+        if stat.S_ISREG(about.st_mode) and not rest:
+            found[f"{at}{name}"] = Found(f"{at}{name}", about)
+        elif stat.S_ISDIR(about.st_mode) and (rest or part == "**"):
+            inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=handle)
+            try:
+                self._walk(inner, f"{at}{name}/", parts if part == "**" else rest, found, levels - 1)
+            finally:
+                os.close(inner)
+
+
+def leads_to(part: str, name: str) -> bool:
+    """Whether a part of a path means the name; one that is hidden, only where the part begins so."""
+    if name.startswith(".") and not part.startswith("."):
+        return False
+    return part == "**" or name == part or fnmatch.fnmatchcase(name, part)
 
 
 def rows_of_csv(opened: BinaryIO) -> Iterator[Row]:
@@ -572,25 +585,36 @@ def single(data: bytes) -> float:
 
 def scalar(tensor: bytes) -> Number | None:
     """The number in a tensor of one. Raises ValueError, IndexError, TypeError, struct.error."""
-    kind, values = 0, []
+    kind = 0
+    values: list[Number] = []
     for field, value in fields(tensor):
         if field == 1:
             kind = value
         elif field == 2 and any(dict(fields(dim)).get(1) != 1 for name, dim in fields(value) if name == 2):
             return None
-        elif field == 4 and kind in KINDS:
-            values.append(single(value) if kind == 1 else struct.unpack(KINDS[kind], value)[0])
-        elif field == 5:
-            values.append(single(value))
-        elif field == 6:
-            values.append(struct.unpack("<d", value)[0])
-        elif field in (7, 10):
-            values.append(signed(value if isinstance(value, int) else varint(value, 0)[0]))
-        elif field == 13 and kind == 19:  # half floats are integers there
-            values.append(
-                struct.unpack("<e", struct.pack("<H", value if isinstance(value, int) else varint(value, 0)[0]))[0]
-            )
+        else:
+            values += numbers(field, value, kind)
     return values[0] if len(values) == 1 else None
+
+
+def numbers(field: int, value: Any, kind: int) -> list[Number]:
+    """The first number in a field of a tensor of this kind, none in one that holds no values."""
+    if field == 4 and kind in KINDS:
+        return [single(value) if kind == 1 else struct.unpack(KINDS[kind], value)[0]]
+    if field == 5:
+        return [single(value)]
+    if field == 6:
+        return [struct.unpack("<d", value)[0]]
+    if field in (7, 10):
+        return [signed(first_of(value))]
+    if field == 13 and kind == 19:  # half floats are integers there
+        return [struct.unpack("<e", struct.pack("<H", first_of(value)))[0]]
+    return []
+
+
+def first_of(value: Any) -> int:
+    """An integer as it stands, or the first of several that are packed."""
+    return value if isinstance(value, int) else varint(value, 0)[0]
 
 
 def scalars(event: bytes) -> Iterator[tuple[str, Number, Number]]:
@@ -686,18 +710,25 @@ class Written:
         usable = {path: one for path, one in new.items() if one.size <= LARGEST_FILE}
         self.large = [path for path in new if path not in usable]
         if self.source["from"] == "file":
-            for path in sorted(usable, key=lambda path: (usable[path].changed, path))[-1:]:
-                with suppress(OSError, ValueError), self._open(path) as opened:
-                    for row in patient(ROWS[self.source["format"]](opened), tick):
-                        self.rows.add(row, self.rows.step_of(row))
-            return True
+            self._read_file(usable, tick)
+        else:
+            self._read_points(usable, tick)
+        return True
+
+    def _read_file(self, files: dict[str, Found], tick: Callable[[], None]) -> None:
+        """The newest."""
+        for path in sorted(files, key=lambda path: (files[path].changed, path))[-1:]:
+            with suppress(OSError, ValueError), self._open(path) as opened:
+                for row in patient(ROWS[self.source["format"]](opened), tick):
+                    self.rows.add(row, self.rows.step_of(row))
+
+    def _read_points(self, files: dict[str, Found], tick: Callable[[], None]) -> None:
         points = self._events if self.source["from"] == "tensorboard" else self._mlflow
-        for name, step, value in patient(points(usable), tick):
+        for name, step, value in patient(points(files), tick):
             self.rows.add({name: value}, step)
         if self.rows.best_step is not None:  # the values of one step may lie in several files, anywhere
             at = self.rows.best_step
-            self.rows.best = {name: value for name, step, value in patient(points(usable), tick) if step == at}
-        return True
+            self.rows.best = {name: value for name, step, value in patient(points(files), tick) if step == at}
 
     def _open(self, path: str) -> BinaryIO:
         self.used += [path] if path not in self.used else []

@@ -122,10 +122,6 @@ PROGRAMS = [
     for path in sorted((ROOT / folder).rglob("*.py"))
 ]
 DENSER = {
-    "chart/files/reading.py:_walk": 21,
-    "chart/files/reading.py:add": 21,
-    "chart/files/reading.py:look": 20,
-    "chart/files/reading.py:scalar": 18,
     "chart/files/trial.py:read_metrics": 24,
     "chart/files/trial.py:run": 17,
     "chart/files/trial.py:train": 19,
