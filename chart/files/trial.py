@@ -1009,28 +1009,37 @@ class Command:
                     if self.output in ready and self._tee() == b"":
                         self.output_open = False
                         selector.unregister(self.output)
-                    if signals in ready and {signal.SIGTERM, signal.SIGINT} & set(os.read(signals, 512)):
-                        self._end("preempted", patience)
-                    if time.monotonic() >= deadline:
-                        self._end("limit", min(patience, LIMIT_PATIENCE_SECONDS))
-                    if time.monotonic() >= self.kill_at:
-                        self._signal(signal.SIGKILL)
-                        self.kill_at = math.inf
+                    told_to_end = signals in ready and {signal.SIGTERM, signal.SIGINT} & set(os.read(signals, 512))
+                    self._end_in_time(bool(told_to_end), deadline, patience)
                     if time.monotonic() >= beat_at:
                         heartbeat()
                         beat_at = time.monotonic() + HEARTBEAT_SECONDS
-            for _ in range(100):  # not for ever: what the command left behind may go on talking
-                if not self._tee():
-                    break
-            self._pass_on(b"")
-            with naming(self.log_path):
-                os.fsync(self.log)
+            self._drain()
         finally:
             self._signal(signal.SIGKILL)  # what is left of the process group, whose number is ours until the wait
             code = self.child.wait()
             if self.adopts:
                 end_children()
         return code
+
+    def _end_in_time(self, told_to_end: bool, deadline: float, patience: float) -> None:
+        """End the command where it is time, and kill it where that took too long."""
+        if told_to_end:
+            self._end("preempted", patience)
+        if time.monotonic() >= deadline:
+            self._end("limit", min(patience, LIMIT_PATIENCE_SECONDS))
+        if time.monotonic() >= self.kill_at:
+            self._signal(signal.SIGKILL)
+            self.kill_at = math.inf
+
+    def _drain(self) -> None:
+        """Take what is left in the pipe, and have output.log on its disk."""
+        for _ in range(100):  # not for ever: what the command left behind may go on talking
+            if not self._tee():
+                break
+        self._pass_on(b"")
+        with naming(self.log_path):
+            os.fsync(self.log)
 
     def last_line(self) -> str:
         """The last line of the output that says something, at most 300 characters."""
@@ -1143,6 +1152,33 @@ def read_metrics(data: bytes, wanted: list[str], read: dict[str, Any] | None = N
 
     Raises ValueError with the reason when it cannot.
     """
+    told = object_of(data)
+    status = told.pop("status", "succeeded")
+    environment, durations = told.pop("environment", {}), told.pop("durations", {})
+    need(status in FINAL, f"status {str(status)[:SHOWN_CHARACTERS]!r} is none of {', '.join(FINAL)}")
+    need(isinstance(environment, dict) and isinstance(durations, dict), "environment and durations must be objects")
+    told = {**(read or {}), **told}
+    # null is how a writer that keeps to the letter of JSON, as result.json does, spells a number that is not finite.
+    metrics = {name: value for name, value in told.items() if value is None or is_number(value)}
+    within = fitting(metrics, wanted)
+    kept = {"environment": facts(environment), "durations": seconds_of(durations)}
+    if [metrics, *kept.values()] != [told, environment, durations]:
+        say("METRICS_FILE: left out what is neither a number nor a reserved key")  # no trial is lost over it
+    finite = {name: value if is_finite(value) else None for name, value in metrics.items() if name in within}
+    other = {name: value for name, value in told.items() if name not in metrics}
+    return {"status": status, "metrics": finite, **kept, "other": other}
+
+
+def facts(environment: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in environment.items() if isinstance(value, str) or is_finite(value)}
+
+
+def seconds_of(durations: dict[str, Any]) -> dict[str, Any]:
+    return {name: durations[name] for name in ("setup_s", "train_s") if is_finite(durations.get(name))}
+
+
+def object_of(data: bytes) -> dict[str, Any]:
+    """The JSON object that the command wrote. Raises ValueError with its beginning where it is none."""
     try:
         # NaN and Infinity are welcome here, and a number beyond all floats is as infinite.
         told = json.loads(data, parse_int=lambda digits: int(digits) if len(digits) <= MOST_DIGITS else math.inf)
@@ -1153,27 +1189,17 @@ def read_metrics(data: bytes, wanted: list[str], read: dict[str, Any] | None = N
     except ValueError as error:
         text = data[: 4 * SHOWN_CHARACTERS].decode(errors="replace")
         raise ValueError(f"{error}; it begins with {json.dumps(text[:SHOWN_CHARACTERS])}") from None
-    status = told.pop("status", "succeeded")
-    environment, durations = told.pop("environment", {}), told.pop("durations", {})
-    need(status in FINAL, f"status {str(status)[:SHOWN_CHARACTERS]!r} is none of {', '.join(FINAL)}")
-    need(isinstance(environment, dict) and isinstance(durations, dict), "environment and durations must be objects")
-    told = {**(read or {}), **told}
-    # null is how a writer that keeps to the letter of JSON, as result.json does, spells a number that is not finite.
-    metrics = {name: value for name, value in told.items() if value is None or is_number(value)}
-    named = sorted(metrics, key=lambda name: name not in wanted)  # the objectives first
+    return dict(told)
+
+
+def fitting(metrics: dict[str, Any], wanted: list[str]) -> set[str]:
+    """Names of the metrics that a result has room for: the objectives, then the first."""
+    named = sorted(metrics, key=lambda name: name not in wanted)
     within = set([name for name in named if len(name) <= LONGEST_NAME or name in wanted][:MOST_METRICS])
     if len(within) < len(metrics):
         bounds = f"the first {MOST_METRICS} are kept, with names of at most {LONGEST_NAME} characters"
         say(f"METRICS_FILE: has {len(metrics)} metrics: {bounds}; HISTORY_FILE has room")
-    kept = {
-        "environment": {name: one for name, one in environment.items() if isinstance(one, str) or is_finite(one)},
-        "durations": {name: durations[name] for name in ("setup_s", "train_s") if is_finite(durations.get(name))},
-    }
-    if [metrics, *kept.values()] != [told, environment, durations]:
-        say("METRICS_FILE: left out what is neither a number nor a reserved key")  # no trial is lost over it
-    finite = {name: value if is_finite(value) else None for name, value in metrics.items() if name in within}
-    other = {name: value for name, value in told.items() if name not in metrics}
-    return {"status": status, "metrics": finite, **kept, "other": other}
+    return within
 
 
 def lack(told: dict[str, Any], wanted: list[str], mend: str = "mend the trainer") -> str:
@@ -1358,23 +1384,46 @@ def read_all(
     return reading.metrics(), masked("".join(f"{one}; " for one in reading.lacks()))
 
 
-def train(options: argparse.Namespace, trial: dict[str, Any], attempt: Attempt, signals: int) -> dict[str, Any]:
-    """Run the command; returns its result. Raises Stop."""
+def seconds_left(options: argparse.Namespace, trial: dict[str, Any], attempt: Attempt) -> float:
+    """Of limit_seconds. Raises Stop where earlier attempts have used them up."""
     used, count = attempt.used_before(options.grace)
-    left = trial["limit_seconds"] - used
+    left: float = trial["limit_seconds"] - used
     if left <= 0:
         limit = f"limit_seconds is {trial['limit_seconds']:g}; raise it to go on"
         raise Stop(TIME_LIMIT, "limit", f"limit: earlier attempts ({count}) used {used:.0f} s, {limit}")
-    env = prepare(options, trial, attempt)
+    return left
+
+
+def place(options: argparse.Namespace) -> str | None:
+    """Lay out code and data for the command; the code's folder, None where there is none but the image's."""
     code_folder = os.path.abspath(f"{options.scratch}/code") if options.code else None
     if code_folder:
         unpack(options.code, code_folder)
     if options.data_at:
         place_data(os.path.abspath(options.data), code_folder or os.getcwd(), options.data_at)
-    identity, scratch = trial["identity"], os.path.abspath(options.scratch)
-    words = words_of(identity, trial["id"], env, code_folder or os.getcwd(), scratch)
-    secret = secret_values(identity["env"])
-    reading = reading_of(trial, Folder(code_folder or os.getcwd(), "."), Folder(env["OUTPUT_DIR"], "."))
+    return code_folder
+
+
+def metrics_of(path: str, trial: dict[str, Any], attempt: Attempt, read: dict[str, Any] | None) -> dict[str, Any]:
+    """What the command tells in METRICS_FILE, over what was `read` elsewhere; None: nothing was to be. Raises Stop."""
+    data = b""
+    try:
+        data = read_told(path) if read is None or os.path.lexists(path) else b"{}"
+        return read_metrics(data, objectives(trial), read)
+    except ValueError as error:
+        attempt.keep("metrics.txt", data)
+        raise Stop(BAD_INPUT, f"METRICS_FILE: {error}", ended=0) from None
+
+
+def train(options: argparse.Namespace, trial: dict[str, Any], attempt: Attempt, signals: int) -> dict[str, Any]:
+    """Run the command; returns its result. Raises Stop."""
+    left = seconds_left(options, trial, attempt)
+    env = prepare(options, trial, attempt)
+    code_folder = place(options)
+    here, scratch = code_folder or os.getcwd(), os.path.abspath(options.scratch)
+    words = words_of(trial["identity"], trial["id"], env, here, scratch)
+    secret = secret_values(trial["identity"]["env"])
+    reading = reading_of(trial, Folder(here, "."), Folder(env["OUTPUT_DIR"], "."))
 
     def beat() -> None:
         attempt.heartbeat()
@@ -1388,15 +1437,10 @@ def train(options: argparse.Namespace, trial: dict[str, Any], attempt: Attempt, 
     beat()  # what it printed last belongs to its learning curve, however it ended
     judge(command, code, options, trial)
     # The same command would write the same again: what is no result now is none at the next start either.
-    data, read, lacks = b"", None, ""
+    read, lacks = None, ""
     if reading:
         read, lacks = read_all(reading, trial, attempt, signals, patience, secret)
-    try:
-        data = b"{}" if reading and not os.path.lexists(env["METRICS_FILE"]) else read_told(env["METRICS_FILE"])
-        told = read_metrics(data, objectives(trial), read)
-    except ValueError as error:
-        attempt.keep("metrics.txt", data)
-        raise Stop(BAD_INPUT, f"METRICS_FILE: {error}", ended=0) from None
+    told = metrics_of(env["METRICS_FILE"], trial, attempt, read)
     record = attempt.record
     result = {
         "schema_version": SCHEMA_VERSION, "id": trial["id"], "status": told["status"], "identity": trial["identity"],
