@@ -958,7 +958,7 @@ class Command:
         secret: list[bytes],
         hear: Callable[[bytes], None] | None = None,
     ) -> None:
-        """`secret`: what is `***` wherever the command prints it. `hear` is given what it prints, less that.
+        """`secret`: what is `***` wherever the command prints it. `hear` is given it less that; b"" is the end.
 
         Raises Stop with a shell's exit code when there is no such program, OSError where none can be started now.
         """
@@ -1080,7 +1080,7 @@ class Command:
         data, self.held = data[: len(data) - kept], data[len(data) - kept :]
         self.tail = (self.tail + data)[-LOG_TAIL_BYTES:]
         self.printed += len(data)
-        if data and self.hear:
+        if self.hear and (data or not chunk):
             self.hear(data)
         try:
             write_all(1, data if self.stdout_open else b"", "stdout")
@@ -1376,7 +1376,6 @@ def read_all(
             text = text.replace(value.decode(errors="replace"), "***")
         return text
 
-    reading.hear(b"")
     reading.look(tick)
     attempt.keep_history(reading.history())
     for line in reading.told():

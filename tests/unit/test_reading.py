@@ -835,6 +835,13 @@ def test_a_curve_is_there_while_the_trial_runs(bench: Bench) -> None:
         fifo.close()
 
 
+@pytest.mark.parametrize(("end", "code"), [("exit 3", 3), ("kill -TERM $PPID; sleep 60", 143)])
+def test_a_trial_that_fails_or_is_preempted_leaves_its_curve(bench: Bench, end: str, code: int) -> None:
+    trial, ended = run(bench, f"printf 'epoch=1 accuracy=0.5\\nepoch=2 accuracy=0.75'; {end}", ACCURACY)
+    assert ended.code == code
+    assert curve(bench, trial)[-1] == {"accuracy": 0.75, "epoch": 2}
+
+
 def test_a_pattern_without_an_end_keeps_nobody_from_ending_the_trial(bench: Bench) -> None:
     fifo = Fifo(bench.root / "up")
     script = f"trap 'exit 3' TERM; printf 'accuracy=1 %060d\\n' 0; echo up >{fifo}; while :; do sleep 0.05; done"
@@ -853,8 +860,6 @@ def test_reading_goes_on_for_the_grace_period_after_sigterm(tmp_path: Path, benc
         """Looks for as many ticks as there are, at most 1000."""
 
         ticks = 0
-
-        def hear(self, _: bytes) -> None: ...
 
         def look(self, tick: Any) -> None:
             for self.ticks in range(1, 1001):
