@@ -6,6 +6,7 @@ settings alone; what takes what helm renders is given the opened sweep. Whatever
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -119,14 +120,14 @@ class Engine(Protocol):
     # ---- what is on this machine ----
 
     @property
+    @abstractmethod
     def store_folder(self) -> Path:
         """The result store, or what was brought here of it."""
-        ...
 
     @property
+    @abstractmethod
     def has_store_here(self) -> bool:
         """Whether `store_folder` is the store itself."""
-        ...
 
     def notes(self) -> list[str]:
         """What else a plan of Jobs to run should say, a line each."""
@@ -134,20 +135,20 @@ class Engine(Protocol):
 
     # ---- running ----
 
+    @abstractmethod
     def states(self) -> Mapping[str, JobState]:
         """Job name -> state, of all Jobs that the engine has of this sweep. Raises Unreachable."""
-        ...
 
+    @abstractmethod
     def check(self, sweep: Sweep, options: Options, say: Say) -> None:
         """All that can be wrong with a submission, before anything is changed. Raises BadInput, Unreachable."""
-        ...
 
+    @abstractmethod
     def submit(self, sweep: Sweep, options: Options, person: Person) -> Mapping[str, JobState]:
         """Give the Jobs to the engine, and end those that are rendered no more. May be killed and called again.
 
         Returns the states of the Jobs that have ended by then: all of them where nothing RUNS_ON.
         """
-        ...
 
     def looks(self, jobs: Sequence[str], say: Say) -> Iterator[Mapping[str, JobState]]:
         """The states of these Jobs, again and again, until all have ended."""
@@ -170,35 +171,35 @@ class Engine(Protocol):
 
     # ---- what Jobs need, and what comes of them ----
 
+    @abstractmethod
     def fill_data(self, sweep: Sweep, words: Sequence[str], upload: Path | None, say: Say) -> None:
         """Make the data set, by the command data.prepare and more `words` for it."""
-        ...
 
     def fetch(self, sweep: Sweep, say: Say) -> None:
         """Bring `store_folder` up to date, where it is not the store itself."""
-        return
+        assert self.has_store_here, "what is elsewhere has to be brought"
 
     def outputs(self, sweep: Sweep, say: Say, *, write: bool = False) -> AbstractContextManager[Place]:
         """The result store itself, for what trials left in OUTPUT_DIR; with `write` it can be removed there."""
         return nullcontext(Here(self.store_folder))
 
+    @abstractmethod
     def log(self, trial: Trial, say: Say) -> Iterator[bytes] | None:
         """The lines of a trial's output that its attempts' own logs do not have (yet); None if there are none."""
-        ...
 
     # ---- once more ----
 
+    @abstractmethod
     def take_number(self, trial: str) -> int:
         """A number for a reproduction of a trial, that no other has."""
-        ...
 
+    @abstractmethod
     def run_once(self, sweep: Sweep, rendered: Rendered, number: int, say: Say) -> Object:
         """Run the one Job of a reproduction to its result. Raises TrialsFailed, BadInput, Unreachable."""
-        ...
 
     # ---- years later ----
 
     @classmethod
+    @abstractmethod
     def busy(cls, clone: Clone, opened: Sequence[Self]) -> set[str]:
         """Trials of a clone whose Job runs or waits, as far as this machine can know; `opened`: of its sweeps."""
-        ...

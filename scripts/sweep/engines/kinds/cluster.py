@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, final
 
 from sweep.engines import dataset_job, installing, once, reader, release, serving, states, watching
 from sweep.engines.cluster import Cluster, Patience, Refused
@@ -29,6 +29,7 @@ NUMBERS = range(10**9, 10**10)
 """Of a reproduction, whose store nobody here may see: a number that no other has had."""
 
 
+@final
 @dataclass(frozen=True)
 class ClusterEngine(Engine):
     """The Jobs of a sweep in one namespace of one cluster."""

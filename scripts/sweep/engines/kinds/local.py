@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, final
 
 from sweep.engines import environments, holding, jobfiles, pod
 from sweep.engines.engine import Engine, Options, Person, Say, Sweep, Target
@@ -25,6 +25,7 @@ from sweep.settings import Settings
 from sweep.words import counted
 
 
+@final
 @dataclass(frozen=True)
 class LocalEngine(Engine):
     """The Jobs of a sweep as processes of this machine."""
