@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from sweep import commits, git, words
 from sweep.engines.engine import Person, Watcher
-from sweep.engines.kinds import ENGINES
+from sweep.engines.kinds import NAMES
 from sweep.errors import BadInput
 from sweep.layout import Clone, look_from
 from sweep.records import results
@@ -73,7 +73,7 @@ def parser(doc: str | None, *, sweep: bool = True, prog: str = "") -> argparse.A
 
 def engine_argument(made: argparse.ArgumentParser) -> None:
     """Where the sweep runs; `open_sweep` reads it."""
-    made.add_argument("--engine", default="auto", help=f"auto (the default) or one of {', '.join(ENGINES)}")
+    made.add_argument("--engine", default="auto", help=f"auto (the default) or one of {', '.join(NAMES)}")
     made.add_argument("--context", default="", help="kubectl context; default: cluster.context, then the current one")
     made.add_argument("--namespace", default="", help="namespace; default: cluster.namespace, then the context's")
 

@@ -13,7 +13,7 @@ from sweep import helm, render, settings, yamlfile
 from sweep.engines import kubeconfig, release
 from sweep.engines.engine import Engine
 from sweep.engines.engine import Target as Target
-from sweep.engines.kinds import ENGINES
+from sweep.engines.kinds import NAMES, named
 from sweep.errors import BadInput
 from sweep.files import holds, write_atomic
 from sweep.jobs import JobState
@@ -41,7 +41,7 @@ class Session:
 
     def on(self, engine: str) -> Session:
         """The same sweep, on another engine."""
-        return replace(self, engine=ENGINES[engine](self.files, self.settings, Target()), why="")
+        return replace(self, engine=named(engine)(self.files, self.settings, Target()), why="")
 
     @property
     def values_files(self) -> list[Path]:
@@ -150,13 +150,13 @@ def open_sweep(clone: Clone, name: str, target: Target | None = None) -> Session
     if given.sweep != name:
         raise head.bad(("sweep",), f"is not the name of the folder; write `sweep: {name}`")
     engine, why = choose_engine(target.engine, given)
-    return Session(files, given, ENGINES[engine](files, given, target), why)
+    return Session(files, given, named(engine)(files, given, target), why)
 
 
 def choose_engine(wanted: str, given: Settings) -> tuple[str, str]:
     """(engine, why). `auto` is the cluster only where cluster.context is kubectl's current context."""
-    if wanted not in ("auto", *ENGINES):
-        raise BadInput(f"ENGINE={wanted}: write one of auto, {', '.join(ENGINES)}")
+    if wanted not in ("auto", *NAMES):
+        raise BadInput(f"ENGINE={wanted}: write one of auto, {', '.join(NAMES)}")
     if wanted != "auto":
         return wanted, f"ENGINE={wanted}"
     context = given.cluster.context

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from jsonschema.validators import validator_for
 
 from sweep import helm, render, schema, settings, yamlfile
-from sweep.engines.kinds import ENGINES
+from sweep.engines.kinds import NAMES
 from sweep.errors import BadInput
 from sweep.layout import Clone, Kit
 from sweep.session import Target, open_sweep
@@ -50,7 +50,7 @@ def read(clone: Clone, head: Any) -> settings.Settings:
     valuesfile.check(valuesfile.load(clone.sweep("demo")), "demo", SCHEMA)
     session = open_sweep(clone, "demo", Target("local"))
     assert session.code_folder
-    for engine in (session.on(name).engine for name in ENGINES):
+    for engine in (session.on(name).engine for name in NAMES):
         for name in ("store_folder", "has_store_here", "shards", "namespace", "data_folder", "requirements"):
             getattr(engine, name, None)
     return session.settings

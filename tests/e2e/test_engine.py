@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sweep.engines.kinds import ENGINES
+from sweep.engines.kinds import NAMES, named
 from sweep.engines.kinds.local import LocalEngine
 from tests.e2e.contract import EngineContract
 from tests.e2e.support import ROOT, TestClone
@@ -31,4 +31,6 @@ class TestLocalEngine(EngineContract):
 
 def test_every_engine_is_held_to_it() -> None:
     tests = "\n".join(path.read_text() for path in sorted((ROOT / "tests").glob("*/test_engine*.py")))
-    assert [made.__name__ for made in ENGINES.values() if f"    kind = {made.__name__}\n" not in tests] == []
+    kinds = {name: named(name) for name in NAMES}
+    assert {name: kind.NAME for name, kind in kinds.items()} == {name: name for name in NAMES}
+    assert [kind.__name__ for kind in kinds.values() if f"    kind = {kind.__name__}\n" not in tests] == []

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from helm_sweep.verbs import OWN
-from sweep.engines.kinds import ENGINES
+from sweep.engines.kinds import NAMES
 
 ROOT = Path(__file__).resolve().parents[2]
 EDGE = {"cli", "display", "guard"}
@@ -52,7 +52,7 @@ def compared_with(tree: ast.AST, names: set[str]) -> Iterator[str]:
 @pytest.mark.parametrize("module", [*NOUNS, *sorted((ROOT / "scripts").glob("*.py"))], ids=lambda path: path.stem)
 def test_nobody_asks_which_engine_it_is(module: Path) -> None:
     """What differs is a method or an attribute of the engine (sweep/engines/engine.py)."""
-    assert not list(compared_with(ast.parse(module.read_text()), set(ENGINES)))
+    assert not list(compared_with(ast.parse(module.read_text()), set(NAMES)))
 
 
 @pytest.mark.parametrize("noun", NOUNS, ids=lambda path: path.stem)

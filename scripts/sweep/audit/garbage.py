@@ -18,7 +18,7 @@ from stat import S_ISREG
 
 from sweep import git, session
 from sweep.audit import past, storage, tables
-from sweep.engines.kinds import ENGINES
+from sweep.engines.kinds import NAMES, named
 from sweep.errors import BadInput
 from sweep.layout import Clone
 from sweep.records import booking, store
@@ -120,12 +120,12 @@ def _add_present(names: _Names) -> None:
     for name in names.clone.sweeps:
         listed = valuesfile.load(names.clone.sweep(name)).trials()
         failed: list[BadInput] = []
-        for engine in ENGINES if listed else ():
+        for engine in NAMES if listed else ():
             try:
                 names.add(session.open_sweep(names.clone, name, Target(engine)))
             except BadInput as error:  # for one of them, it may well be made for another
                 failed.append(error)
-        if len(failed) == len(ENGINES):
+        if len(failed) == len(NAMES):
             raise failed[0]
 
 
@@ -133,8 +133,8 @@ def _running(clone: Clone) -> set[str]:
     """Trials whose Job runs or waits, as far as this machine can know; a sign of life keeps the others young."""
     opened = [each.engine for each in storage.sessions(clone)]
     found = set()
-    for name, kind in ENGINES.items():
-        found |= kind.busy(clone, [engine for engine in opened if name == engine.NAME])
+    for name in NAMES:
+        found |= named(name).busy(clone, [engine for engine in opened if name == engine.NAME])
     return found
 
 
@@ -183,7 +183,7 @@ def _why_lineage(names: _Names, reasons: dict[str, str]) -> str:
     for version in _versions(names.clone):
         sweep = version.path.split("/")[1]
         text = git.show(names.clone.root, version.commit, version.path) or b""
-        looked = [names.look(sweep, version.commit, engine) for engine in ENGINES] if b"budget:" in text else [True]
+        looked = [names.look(sweep, version.commit, engine) for engine in NAMES] if b"budget:" in text else [True]
         if not any(looked):
             return UNRENDERED
     return FOREIGN if FOREIGN in reasons.values() else ""

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from sweep import session
-from sweep.engines.kinds import ENGINES
+from sweep.engines.kinds import NAMES
 from sweep.errors import BadInput
 from sweep.layout import Clone
 from sweep.session import Session, Target
@@ -17,13 +17,13 @@ def sweeps(clone: Clone) -> Iterator[Session]:
     """The sweeps that lie in the work tree and can be read, each on the first engine there is."""
     for name in clone.sweeps:
         with suppress(BadInput):
-            yield session.open_sweep(clone, name, Target(next(iter(ENGINES))))
+            yield session.open_sweep(clone, name, Target(NAMES[0]))
 
 
 def sessions(clone: Clone) -> Iterator[Session]:
     """The same, each on every engine."""
     for opened in sweeps(clone):
-        yield from map(opened.on, ENGINES)
+        yield from map(opened.on, NAMES)
 
 
 def reproductions(store: Path) -> list[tuple[str, str, Path]]:

@@ -1,6 +1,6 @@
 """What an engine is: what runs a sweep's rendered Jobs, and all that the verbs ask of it.
 
-An engine is one class below `Engine` and its line in `kinds/__init__.py`. It is made for one sweep, from its files and
+An engine is one class below `Engine` and its name in `kinds/__init__.py`. It is made for one sweep, from its files and
 settings alone; what takes what helm renders is given the opened sweep. Whatever it cannot do, it says in `CANNOT`.
 """
 

@@ -1,15 +1,18 @@
-"""The engines: each a file, and a line here. ENGINE=, plan and gc follow from their classes."""
+"""The engines: each a file with its class, as ENGINE, and its name here. Only those that are used are imported."""
 
 from __future__ import annotations
 
-from sweep.engines.engine import Engine
-from sweep.engines.kinds.cluster import ClusterEngine
-from sweep.engines.kinds.local import LocalEngine
+from importlib import import_module
 
-ENGINES: dict[str, type[Engine]] = {
-    kind.NAME: kind
-    for kind in (
-        LocalEngine,
-        ClusterEngine,
-    )
-}
+from sweep.engines.engine import Engine
+
+NAMES = (
+    "local",
+    "cluster",
+)
+
+
+def named(name: str) -> type[Engine]:
+    """The class of one of NAMES."""
+    kind: type[Engine] = import_module(f"{__name__}.{name}").ENGINE
+    return kind

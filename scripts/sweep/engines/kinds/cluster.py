@@ -209,3 +209,6 @@ class ClusterEngine(Engine):
                 if not ended & {"Complete", "Failed"}:
                     found.add(job["metadata"]["labels"][states.TRIAL_LABEL])
         return found
+
+
+ENGINE = ClusterEngine

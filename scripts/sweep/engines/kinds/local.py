@@ -212,3 +212,6 @@ class LocalEngine(Engine):
             except BadInput:  # held by a process of this machine
                 found |= {state.trial for state in jobfiles.read(jobs).values() if not state.finished}
         return found
+
+
+ENGINE = LocalEngine
