@@ -51,10 +51,22 @@ def need(good: object, what: str) -> None:
 
 def given(identity: dict[str, Any]) -> dict[str, Any]:
     """Whatever has a value: a null is left out. The seed is among it where it is passed under a name."""
-    found = {name: value for name, value in identity["hyperparameters"].items() if value is not None}
+    floats = identity["passing"].get("floats", ())
+    found = {
+        name: as_float(value) if name in floats else value
+        for name, value in identity["hyperparameters"].items()
+        if value is not None
+    }
     seed = identity["passing"].get("seed")
     need(seed not in identity["hyperparameters"], f"passing.seed: {seed} is a hyperparameter too; rename one")
     return {**found, seed: identity["seed"]} if seed else found
+
+
+def as_float(value: Any) -> Any:
+    """JSON, and so the identity, has one kind of number: 1.0 comes as 1, which some readers of floats refuse."""
+    if isinstance(value, list):
+        return [as_float(one) for one in value]
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def number(value: float) -> str:

@@ -6,7 +6,7 @@ so: by `passing`, by the word {hyperparameters}, or by a placeholder that names 
 
 {{/* The settings less those that are as by default, so that both spellings are one trial. JSON. */}}
 {{- define "helm-sweep.passing.settings" -}}
-{{- $defaults := dict "style" "--name=value" "booleans" "value" "dashes" false "lists" "json" -}}
+{{- $defaults := dict "style" "--name=value" "booleans" "value" "dashes" false "lists" "json" "floats" list -}}
 {{- $settings := dict -}}
 {{- range $key, $value := .Values.passing -}}
   {{- if kindIs "map" $value }}{{ $value = include "helm-sweep.laid" (dict "lower" dict "upper" $value) | fromJson }}{{ end -}}
@@ -84,6 +84,11 @@ a word without a placeholder. Takes the word. JSON. */}}
   {{- end -}}
   {{- if and (hasKey $placeholders "file") (not $file) }}{{ fail "command: {file} is the file of passing.file, which is not set" }}{{ end -}}
   {{- if and (hasKey $placeholders "data_dir") (not (include "helm-sweep.data.mounted" .)) }}{{ fail "command: {data_dir} is the data volume, and the sweep has none; set data.volume" }}{{ end -}}
+  {{- range $name := $settings.floats -}}
+    {{- $found := false -}}
+    {{- range $names := $listed }}{{ if has $name $names }}{{ $found = true }}{{ end }}{{ end -}}
+    {{- if not $found }}{{ fail (printf "passing.floats: %s is no hyperparameter of any trial; correct it, or remove it" $name) }}{{ end -}}
+  {{- end -}}
   {{- range $index, $names := $listed -}}
     {{- if has $settings.seed $names }}{{ fail (printf "passing.seed: %s is a hyperparameter too; rename one" $settings.seed) }}{{ end -}}
     {{- if kindIs "string" $settings.environment -}}

@@ -45,7 +45,7 @@ def test_a_command_of_old_means_what_it_meant(tmp_path: Path, command: list[str]
         ({"command": ["p", "{lr}"]}, {}),
         ({"command": ["p", ALL]}, {}),
         ({"passing": {}}, {}),
-        ({"passing": {"style": "--name=value", "lists": "json", "dashes": False, "seed": None}}, {}),
+        ({"passing": {"style": "--name=value", "lists": "json", "dashes": False, "floats": [], "seed": None}}, {}),
         ({"passing": {"environment": "", "file": {"format": "json", "merge": None}}}, None),
     ],
 )
@@ -131,6 +131,10 @@ NEAREST = (
             {"passing": {"environment": "A_"}, "env": {"A_lr": "x"}},
             "passing.environment: the hyperparameter lr would be the variable A_lr, which means something else; "
             "set another prefix, as in HP_",
+        ),
+        (
+            {"passing": {"floats": ["rl"]}},
+            "passing.floats: rl is no hyperparameter of any trial; correct it, or remove it",
         ),
         ({"passing": {"seed": "lr"}}, "passing.seed: lr is a hyperparameter too; rename one"),
         (

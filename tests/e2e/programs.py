@@ -142,7 +142,7 @@ class Program:
 TINY_GPT = {
     "learning_rate": 0.1, "max_iters": 20, "eval_interval": 10, "batch_size": 8, "eval_iters": 2, "block_size": 16,
     "n_layer": 1, "n_head": 2, "n_embd": 16, "gradient_accumulation_steps": 1, "warmup_iters": 5, "bias": False,
-    "dropout": "0.0", "always_save_checkpoint": False,
+    "dropout": 0, "always_save_checkpoint": False,
 }  # fmt: skip
 PROGRAMS = {
     "PyTorch's MNIST example, of a package": Program(
@@ -162,7 +162,7 @@ PROGRAMS = {
     "nanoGPT, a stand-in": Program(
         stand_in,
         ({"learning_rate": 0.5}, {"learning_rate": 5e-05}),
-        {"max_iters": 20, "eval_interval": 10, "batch_size": 32, "dropout": "0.0"},
+        {"max_iters": 20, "eval_interval": 10, "batch_size": 32, "dropout": 0},
         tokens,
         curve="val_loss",
     ),

@@ -38,7 +38,7 @@ names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_-]{0,8}", fullmatch=True)
 
 def identity(command: list[str] | None = None, seed: int = 3, **given: Any) -> dict[str, Any]:
     """Keywords that `passing` knows are its settings, the others hyperparameters."""
-    known = {"style", "booleans", "dashes", "lists", "environment", "file", "seed_name"}
+    known = {"style", "booleans", "dashes", "lists", "floats", "environment", "file", "seed_name"}
     settings = {key.replace("seed_name", "seed"): value for key, value in given.items() if key in known}
     points = given.get("points") or {key: value for key, value in given.items() if key not in known}
     return {
@@ -65,6 +65,19 @@ def test_a_float_is_spelled_so_that_every_reader_gets_it_back(value: float) -> N
     assert float(word) == value
     assert yaml.safe_load(word) == value
     assert YAML(typ="safe", pure=True).load(word) == value
+
+
+@given(value=st.one_of(whole, finite), others=st.lists(st.one_of(whole, finite), max_size=3))
+def test_what_is_named_a_float_is_one_to_readers_that_are_strict(value: float, others: list[float]) -> None:
+    points = {"x": value, "xs": others, "n": 3, "flag": True}
+    (word,) = words(["{x}"], points=points, floats=["x", "xs"])
+    assert "." in word
+    assert float(word) == value
+    told = {"file": {"format": "toml"}, "floats": ["x", "xs", "flag"]}
+    read = tomllib.loads(passing.file_text(identity(points=points, **told)))
+    assert read == points
+    assert {type(one) for one in [read["x"], *read["xs"]]} == {float}
+    assert (type(read["n"]), read["flag"]) == (int, True)
 
 
 @given(value=whole)
