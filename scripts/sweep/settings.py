@@ -83,7 +83,7 @@ class Settings:
 
     sweep: str = ""
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
-    command: Sequence[str] = ()
+    command: tuple[str, ...] = ()
     passing: Mapping[str, Any] | None = None
     env: Mapping[str, Any] = field(default_factory=dict)
     limit_seconds: int = 3600
@@ -125,6 +125,7 @@ def of(values: Mapping[str, Any]) -> Settings:
         if "prepare" in part:
             part["prepare"] = tuple(part["prepare"] or ())
         made[name] = _filled(kind, part)
+    made["command"] = tuple(values.get("command") or ())
     return _filled(Settings, made)
 
 
