@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Iterator
 
 import cli
-from sweep.audit import tracing
+from sweep.audit import pasting, tracing
 from sweep.layout import Clone
 from sweep.records.results import Row
 from sweep.words import short
@@ -57,7 +57,7 @@ def _where(row: Row | None, store: str) -> Iterator[tuple[str, str]]:
     yield "store", store or "none that this machine sees has it"
 
 
-def show(trace: tracing.Trace) -> None:
+def show(trace: tracing.Trace, commands: dict[str, str]) -> None:
     row = trace.row
     objective = f": {row.objective!r}" if row and row.objective is not None else ""
     cli.show(f"{trace.id}  {f'{row.status} on {row.engine}{objective}' if row else 'never collected'}")
@@ -70,8 +70,8 @@ def show(trace: tracing.Trace) -> None:
         )
         if attempt["reason"]:
             cli.show(f"            {attempt['reason']}")
-    width = max((len(command) for command in trace.commands.values()), default=0)
-    for what, command in trace.commands.items():
+    width = max((len(command) for command in commands.values()), default=0)
+    for what, command in commands.items():
         cli.show(f"  {command:{width}}  # {what}")
 
 
@@ -81,11 +81,13 @@ def main() -> int:
     parser.add_argument("--sweep", default="", help="look only there; default: everywhere, then in Git's history")
     parser.add_argument("--json", action="store_true", help="all of it as JSON on stdout")
     args = parser.parse_args()
-    trace = tracing.of(Clone.here(), args.trial, args.sweep)
+    clone = Clone.here()
+    trace = tracing.of(clone, args.trial, args.sweep)
+    commands = pasting.commands(trace, clone)
     if args.json:
-        cli.put(dataclasses.asdict(trace) | {"commands": trace.commands})
+        cli.put(dataclasses.asdict(trace) | {"commands": commands})
     else:
-        show(trace)
+        show(trace, commands)
     for problem in trace.problems:
         cli.say(f"set aside: {problem}")
     return 0

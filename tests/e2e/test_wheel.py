@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import subprocess
 import sys
@@ -75,21 +76,28 @@ def test_a_sweep_of_ones_own_program_in_ones_own_repository(program: Path, tmp_p
     said = run([str(program), "status", "mine"], tmp_path, code=2)
     assert "no project here" in said
     run(["git", "init", "--quiet"], tmp_path)
-    (tmp_path / "ml").mkdir()
-    (tmp_path / "ml" / "train.py").write_text(TRAINER)
+    project, ml = tmp_path / "team", tmp_path / "team" / "ml"  # of a monorepo
+    ml.mkdir(parents=True)
+    (ml / "train.py").write_text(TRAINER)
     run(["git", "add", "--all"], tmp_path)
     run(["git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "--quiet", "--message=code"], tmp_path)
-    run([str(program), "init"], tmp_path)
-    said = run([str(program), "new", "mine", "--", "python3", "train.py", "--rate", "{rate}"], tmp_path / "ml")
+    run([str(program), "init"], project)
+    said = run([str(program), "new", "mine", "--", "python3", "train.py", "--rate", "{rate}"], ml)
     assert "edit them, `helm-sweep check mine` tries one trial, then `helm-sweep run mine`" in said
-    assert "val_loss" in run([str(program), "check", "mine"], tmp_path / "ml")
-    space = tmp_path / "values" / "mine" / "space.yaml"
+    assert "val_loss" in run([str(program), "check", "mine"], ml)
+    space = project / "values" / "mine" / "space.yaml"
     assert "rate: {type: float, low: 0.01, high: 1.0, log: true}  # learning rate; default 0.1" in space.read_text()
     space.write_text(space.read_text().replace("n: 8", "n: 2"))
-    said = run([str(program), "run", "mine"], tmp_path / "ml")
+    said = run([str(program), "run", "mine"], ml)
     assert "make " not in said
-    with (tmp_path / "values" / "mine" / "results.csv").open() as table:
-        assert [row["status"] for row in csv.DictReader(table)] == ["succeeded"] * 2
-    assert "echarts" in (tmp_path / "out" / "mine" / "report.html").read_text()
+    with (project / "values" / "mine" / "results.csv").open() as table:
+        rows = list(csv.DictReader(table))
+    assert [row["status"] for row in rows] == ["succeeded"] * 2
+    assert "echarts" in (project / "out" / "mine" / "report.html").read_text()
     assert run(["git", "status", "--porcelain"], tmp_path) == ""
-    assert "2 already done" in run([str(program), "plan", "mine", "--project", str(tmp_path)], Path("/"))
+    assert "2 already done" in run([str(program), "plan", "mine", "--project", str(project)], Path("/"))
+    commands = json.loads(run([str(program), "trace", rows[0]["id"], "--json"], project))["commands"]
+    assert (
+        float(rows[0]["hp.rate"]) == json.loads(run(["sh", "-c", commands["the line"]], tmp_path).strip("- \n"))["rate"]
+    )
+    assert "train.py" in run(["sh", "-c", commands["the code"]], tmp_path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,30 +85,6 @@ class Trace:
     attempts: list[dict[str, Any]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     """Tables that seem to have a row of it and cannot be read, and why."""
-
-    @property
-    def commands(self) -> dict[str, str]:
-        """What to paste, by what it shows."""
-        made, source = {}, self.source
-        if source:
-            at = source.commit[:12]
-            made["the line"] = f"{_show(at, source.path)} | sed -n {source.line}p"
-            made["the values file"] = _show(at, source.path)
-            if self.code and self.code.told:
-                made["the frozen code"] = _show(at, f"values/{source.sweep}/code.yaml")
-            if source.space_commit:
-                made["the space"] = _show(source.space_commit[:12], source.space)
-            made["the chart"] = _show(at, "chart/")
-        if self.code and self.code.commit:
-            made["the code"] = _show(self.code.commit[:12], f"{self.code.path}/")
-        if self.table_commit:
-            made["the result"] = f"{_show(self.table_commit[:12], self.table)} | grep {self.id}"
-        return made
-
-
-def _show(commit: str, path: str) -> str:
-    """A command to paste: what a path holds that a shell would act on is quoted."""
-    return f"git show {shlex.quote(f'{commit}:{path}')}"
 
 
 @dataclass(frozen=True)
