@@ -291,6 +291,7 @@ ELSEWHERE = {
     "files.py": "the place where it is done",
     "guard.py": "streams, and files with a name that nobody had before",
     "code.py": "code of the clone, which is to be run",
+    "checking.py": "a folder that nobody had before",
     "commits.py": "git's own folder",
     "locks.py": "git's own folder, and /proc",
     "processes.py": "/proc",
