@@ -176,3 +176,11 @@ def test_help_is_asked_without_what_is_filled_in(command: list[str], asked: list
 
 def test_a_program_that_writes_metrics_itself_is_left_to_it() -> None:
     assert offered.reading("open(os.environ['METRICS_FILE'])") == ""
+
+
+def test_a_seed_is_no_hyperparameter(project: Path) -> None:
+    """It is a trial's own, and the command is passed it by {seed}."""
+    program = project / "src" / "train.py"
+    program.write_text(program.read_text().replace('"--momentum", type=float', '"--seed", type=int'))
+    _, _, text = start(project, "python3", "train.py", "--lr", "{lr}", "--seed", "{seed}")
+    assert "seed:" not in text.replace("seed: 0}", "")

@@ -218,7 +218,7 @@ def _shared_out(
     """(what is searched, what else there is): what the command has a place for, or else the most likely one."""
     by_name = {option.name: option for option in options}
     wanted = [replace(_of(flag, key, by_name), name=key) for key, flag in asked.items()]
-    others = [option for option in options if option.name not in {*asked, *asked.values()}]
+    others = [option for option in options if option.name not in {*asked, *asked.values(), *GIVEN}]
     if not in_file:
         return wanted, others
     rates = [option for option in others if RATES.search(option.name)]
