@@ -198,17 +198,29 @@ def twisted(draw: st.DrawFn, *, finite: bool = False) -> tuple[dict[str, Any], s
             parent = draw(st.sampled_from(parents))
             chosen = draw(st.lists(st.sampled_from(values_of(parameters[parent])), min_size=1, max_size=2))
             parameters[name] = {**parameters[name], "when": {parent: chosen}}
-    more = ""
+    rules = [
+        rule for rule in (a_constraint(parameters), an_exclusion(draw, parameters)) if rule and draw(st.booleans())
+    ]
+    return parameters, "".join(rules)
+
+
+def a_constraint(parameters: dict[str, Any]) -> str:
+    """One over the first two numbers, where there are so many."""
     numbers = [name for name, domain in parameters.items() if "low" in domain]
-    if len(numbers) > 1 and draw(st.booleans()):
-        low, high = (parameters[name] for name in numbers[:2])
-        limit = (low["low"] + low["high"]) / 2 + high["high"]
-        more += f"constraints: ['{numbers[0]} + {numbers[1]} <= {limit!r}']\n"
-    finite_names = [name for name in parameters if values_of(parameters[name]) and len(values_of(parameters[name])) > 1]
-    if finite_names and draw(st.booleans()):
-        name = draw(st.sampled_from(finite_names))
-        more += f"exclude: [{{{name}: {yamlfile.flow(values_of(parameters[name])[0])}}}]\n"
-    return parameters, more
+    if len(numbers) < 2:
+        return ""
+    low, high = (parameters[name] for name in numbers[:2])
+    limit = (low["low"] + low["high"]) / 2 + high["high"]
+    return f"constraints: ['{numbers[0]} + {numbers[1]} <= {limit!r}']\n"
+
+
+def an_exclusion(draw: st.DrawFn, parameters: dict[str, Any]) -> str:
+    """The first value of a parameter that has another."""
+    several = [name for name, domain in parameters.items() if len(values_of(domain)) > 1]
+    if not several:
+        return ""
+    name = draw(st.sampled_from(several))
+    return f"exclude: [{{{name}: {yamlfile.flow(values_of(parameters[name])[0])}}}]\n"
 
 
 def values_of(domain: dict[str, Any]) -> list[Any]:
@@ -224,15 +236,18 @@ def allowed(point: dict[str, Any], parameters: dict[str, Any], more: str) -> boo
         active = all(parent in point and point[parent] in values for parent, values in parents.items())
         if active != (name in point) or (active and not within(point[name], domain)):
             return False
-    whole = yaml.safe_load(more) or {}
-    for text in whole.get("constraints", []):
-        left, right = text.split(" <= ")
-        names = left.split(" + ")
-        if all(name in point for name in names) and sum(point[name] for name in names) > float(right):
-            return False
-    return not any(
-        all(name in point and point[name] == value for name, value in one.items()) for one in whole.get("exclude", [])
+    rules = yaml.safe_load(more) or {}
+    return all(keeps(point, text) for text in rules.get("constraints", [])) and not any(
+        all(name in point and point[name] == value for name, value in excluded.items())
+        for excluded in rules.get("exclude", [])
     )
+
+
+def keeps(point: dict[str, Any], constraint: str) -> bool:
+    """Whether a point keeps `a + b <= 1`, or has not both."""
+    left, right = constraint.split(" <= ")
+    names = left.split(" + ")
+    return not all(name in point for name in names) or sum(point[name] for name in names) <= float(right)
 
 
 def taken(parameters: dict[str, Any], more: str, sampler: str, n: int, seed: int) -> list[dict[str, Any]]:
