@@ -1130,7 +1130,13 @@ def judge(command: Command, code: int, options: argparse.Namespace, trial: dict[
         raise Stop(TRY_AGAIN if options.gpu_shared else code, "gpu out of memory", ended=code)
     if code == USAGE and re.search(rb"^usage: ", command.tail, re.IGNORECASE | re.MULTILINE):
         # What argparse, click, getopt's users … say to words that they do not take: the same words fail the same way.
-        raise Stop(BAD_INPUT, f"usage: {command.last_line()}; mend `command` or the hyperparameters", ended=code)
+        said = command.last_line()
+        cure = "mend `command` or the hyperparameters"
+        for name in re.findall(r"--(\w+_\w+)", said):
+            dashed = "--" + name.replace("_", "-")
+            if re.search(rf"{dashed}(?![\w-])".encode(), command.tail):
+                cure = f"it has {dashed}: set `passing: {{dashes: true}}`"
+        raise Stop(BAD_INPUT, f"usage: {said}; {cure}", ended=code)
     if code:
         said = "killed (out of memory?)" if shown == 128 + signal.SIGKILL else command.last_line()
         raise Stop(shown, f"signal {-code}: {said}" if code < 0 else f"exit {code}: {said}", ended=shown)

@@ -714,6 +714,13 @@ def test_what_a_result_cannot_hold_is_left_out_and_said(bench: Bench) -> None:
             "usage: train.py: error: no such option: --lrr; mend `command` or the hyperparameters",
         ),
         (
+            "echo 'usage: p [-h] [--max-lr LR]'; echo 'p: error: unrecognized arguments: --max_lr=1 --a_b'; exit 2",
+            {},
+            64,
+            2,
+            "usage: p: error: unrecognized arguments: --max_lr=1 --a_b; it has --max-lr: set `passing: {dashes: true}`",
+        ),
+        (
             "echo 'Usage: train [OPTIONS]'; echo 'Error: No such option: --lrr'; exit 2",
             {},
             64,
