@@ -8,7 +8,15 @@ import cli
 from sweep import git
 from sweep.files import write_atomic
 from sweep.layout import Clone
+from sweep.session import Session
 from sweep.spaces import valuesfile
+
+
+def cut_off(session: Session) -> bool:
+    """Whether an earlier retry may have been ended after it wrote values.yaml, and before it could commit that."""
+    files = session.files
+    written = valuesfile.retries(valuesfile.load(files))
+    return bool(written and git.dirty(files.clone.root, files.clone.relative(files.values)))
 
 
 def main() -> int:
@@ -25,6 +33,13 @@ def main() -> int:
         for trial in session.rendered.trials
         if trial.job in states and (states[trial.job].condition == "Failed" or states[trial.job].stuck)
     ]
+    commit = not (args.no_commit or args.dry_run)
+    if not failed and commit and cut_off(session):
+        with cli.turn(session, session.files.values, began, wanted=True) as turn:
+            if turn:
+                turn.commit(f"{args.sweep}: retry what values.yaml says")
+        cli.say(f"{args.sweep}: values.yaml has its retries already, and is committed now; `make sweep` runs them")
+        return 0
     if not failed:
         cli.say(f"{args.sweep}: no trial has failed or is stuck; nothing to retry")
         return 0
@@ -34,7 +49,7 @@ def main() -> int:
     values = valuesfile.load(session.files)
     before = valuesfile.retries(values)
     text = valuesfile.with_retries(values, {trial: before.get(trial, 0) + 1 for trial in failed})
-    with cli.turn(session, session.files.values, began, wanted=not args.no_commit) as turn:
+    with cli.turn(session, session.files.values, began, wanted=commit) as turn:
         write_atomic(session.files.values, text, session.files.clone.values)
         if turn:
             turn.commit(f"{args.sweep}: retry {', '.join(failed)}")
