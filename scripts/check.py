@@ -61,7 +61,7 @@ def show_end(name: str, checked: Checked, asked: int | None) -> None:
     if checked.was_stopped and asked:
         cli.say(f"{name}: stopped after {asked} s, as was asked; {words.counted(len(checked.history), 'step')} read")
     elif not checked.result:
-        raise TrialsFailed(f"{name}: the program does not work as a trial yet: {checked.state.reason}")
+        raise TrialsFailed(f"{name}: the program does not work as a trial yet: {checked.reason}")
     else:
         result: dict[str, Any] = checked.result
         cli.say(f"{name}: {result['status']} in {result['used_s']:.1f} s; metrics: {words.short(result['metrics'])}")

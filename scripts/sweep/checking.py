@@ -42,6 +42,11 @@ class Checked:
         return self.stored.result
 
     @property
+    def reason(self) -> str:
+        """Why it failed; less what the runner promises of trials that are kept."""
+        return self.state.reason.replace(" and submit again: they are kept, nothing trains anew", "")
+
+    @property
     def was_stopped(self) -> bool:
         """Whether it was only its time that ended it."""
         return not self.result and any(attempt.text("reason") == "limit" for attempt in self.stored.attempts)

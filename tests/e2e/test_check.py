@@ -89,6 +89,7 @@ def test_what_would_be_wrong_is_said(clone: TestClone, program: str, words: str)
     said = check(clone, code=1)
     assert "the program does not work as a trial yet: " in said
     assert words in said
+    assert "they are kept" not in said.rpartition("error: ")[2]
 
 
 def test_it_may_be_stopped_after_a_time(clone: TestClone) -> None:
