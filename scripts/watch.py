@@ -7,6 +7,7 @@ import guard
 from collections.abc import Callable, Mapping
 
 import cli
+from sweep import failfast
 from sweep.engines import watching
 from sweep.errors import TrialsFailed
 from sweep.jobs import JobState
@@ -33,14 +34,32 @@ def run(session: Session, *, quorum: float = 1.0, give_up: float = watching.GIVE
     looks = session.engine.looks(jobs, watcher.say)
     impatience = watching.Impatience(give_up)
     is_enough = enough(session, quorum)
+    suspend = session.engine.suspend
+    hold = watching.Hold(
+        session.settings.failFast,
+        lambda stop, names: suspend(stop, False, names),
+        lambda text: watcher.say(f"{session.name}: {text}"),
+    )
+    held = False
     known: Mapping[str, JobState] = {}
     with watcher:
         for known in looks:
             watcher(known)
-            if impatience(known) or is_enough(known):
+            held = hold(known)
+            if held or impatience(known) or is_enough(known):
                 break
+    if held:
+        cure = f"`make resume SWEEP={session.name}` and `make sweep SWEEP={session.name}` go on"
+        raise TrialsFailed(failfast.message(session.name, known, hold.ended, hold.reason, cure))
     if is_enough(known):
         return 0  # the next round begins, and the stragglers run on beside it
+    check_ended(session, known)
+    return 0
+
+
+def check_ended(session: Session, known: Mapping[str, JobState]) -> None:
+    """Raise TrialsFailed where a trial did not end well."""
+    jobs = session.rendered.trials
     missing = len(jobs) - len(known)
     failed = [state for state in known.values() if state.condition == "Failed"]
     left = [state for state in known.values() if not state.finished]
@@ -58,7 +77,6 @@ def run(session: Session, *, quorum: float = 1.0, give_up: float = watching.GIVE
         raise TrialsFailed(
             f"{missing} of {len(jobs)} Jobs are not there; `make sweep SWEEP={session.name}` puts them back"
         )
-    return 0
 
 
 def main(argv: list[str] | None = None) -> int:

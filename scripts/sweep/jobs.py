@@ -28,6 +28,10 @@ class JobState:
     """Pods that it has or had, as far as its status tells."""
     failed: int = 0
     """Of these, the ones that count against backoffLimit."""
+    failure: str = ""
+    """Why the newest attempt failed of those that count against it, as `reason` says it of a Job that has failed."""
+    failed_s: float | None = None
+    """Seconds that this attempt ran."""
     pods: tuple[str, ...] = ()
     """Names of its Pods that are still there, oldest first."""
     message: str = ""

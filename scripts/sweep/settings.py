@@ -90,6 +90,7 @@ class Settings:
     shards: int = 1
     budget: str = ""
     budget_gpu_hours: float | None = None
+    failFast: int = 3  # noqa: N815 - as the values have it
     queue: str = ""
     code: Code = Code()
     image: Image = Image()

@@ -115,6 +115,29 @@ def test_retry_gives_new_jobs_to_exactly_the_failed(sweep: ClusterSweep) -> None
     assert rows["-1"]["attempts"] == "2"  # the first one's evidence was kept
 
 
+@pytest.mark.one_helm
+def test_first_trials_that_fail_alike_hold_back_the_rest_until_it_is_resumed(sweep: ClusterSweep) -> None:
+    waiting = {"x": 2, "resources": {"requests": {"cpu": "500"}}}  # for a node that there is not
+    sweep.edit({"x": -1}, {"x": -2}, {"x": -3}, waiting)
+    said = sweep.run("drive", "toy", code=1)
+    of_x = sweep.ids()
+    (line,) = [line for line in said.splitlines() if "held back" in line]
+    assert "3 of 4 trials failed alike at once, and 1 is held back: exit 1: x: must not be negative; see" in line
+    assert line.endswith("`make resume SWEEP=toy` and `make sweep SWEEP=toy` go on (`failFast: 0` lets all run)")
+    assert held(sweep) > {of_x[2]}, "these are not tried again"
+    assert {row["status"] for row in sweep.table()} == {"pending"}
+    sweep.run("stop", "toy", "--resume")
+    assert not held(sweep)
+    sweep.open_gate()
+    sweep.edit({"x": 2})
+    assert "1 succeeded" in sweep.run("drive", "toy", "--yes")
+
+
+def held(sweep: ClusterSweep) -> set[str]:
+    """Trials whose Jobs are suspended."""
+    return {trial for trial, job in sweep.jobs().items() if job["spec"].get("suspend")}
+
+
 def test_uninstall_leaves_nothing_but_results_and_the_next_install_trains_nothing(sweep: ClusterSweep) -> None:
     sweep.edit({"x": 1}, {"x": 3})
     sweep.run("submit", "toy")

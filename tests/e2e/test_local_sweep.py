@@ -148,6 +148,23 @@ def test_sweep_without_a_winner_still_has_its_report(clone: TestClone) -> None:
     assert not (clone.root / "values/toy/best.yaml").exists()
 
 
+def test_a_typo_fails_a_few_trials_once_and_the_same_command_goes_on_when_it_is_mended(clone: TestClone) -> None:
+    lacks = f"test -e {clone.gate}/mended || {{ echo start >> {clone.gate}/tries; echo no module x; exit 1; }}"
+    command = ["sh", "-c", f"{lacks}; exec python3 train.py"]
+    prepared(clone, *({"x": x} for x in range(8)), command=command)
+    clone.open_gate()
+    said = clone.run("drive", "toy", "--slots", "2", code=1)
+    tries = len((clone.gate / "tries").read_text().splitlines())
+    assert 3 <= tries <= 3 + 2
+    (line,) = [line for line in said.splitlines() if "held back" in line]
+    assert f"{tries} of 8 trials failed alike at once, and {8 - tries} are held back: exit 1: no module x; see " in line
+    assert line.endswith("mend it, then `make sweep SWEEP=toy` goes on (`failFast: 0` lets all run)")
+    assert "no module x" in clone.run("logs", "toy", line.partition("TRIAL=")[2].partition("`")[0])
+    assert {row["status"] for row in clone.rows().values()} == {"pending", "missing"}
+    (clone.gate / "mended").touch()
+    assert "8 succeeded" in clone.run("drive", "toy", "--slots", "2")
+
+
 def test_killed_trial_is_tried_again(clone: TestClone) -> None:
     prepared(clone, {"x": 1})
     launcher = clone.start("submit", "toy")

@@ -594,3 +594,69 @@ def test_code_from_git_is_fetched_for_every_trial(tmp_path: Path) -> None:
         assert "secret of git" in (tmp_path / "jobs" / f"{rendered.trials[0].job}.log").read_text()
     finally:
         server.stop()
+
+
+# ---- first trials that all fail alike ----
+
+TYPO = "echo \"ModuleNotFoundError: No module named 'x', line $$\"; exit 1"
+
+
+def attempts_of(states: Mapping[str, JobState]) -> int:
+    return sum(state.attempts for state in states.values())
+
+
+def test_first_trials_that_fail_alike_hold_back_the_rest_and_the_next_run_goes_on(tmp_path: Path) -> None:
+    mended = tmp_path / "mended"
+    jobs = [job(f"j{index}", f"test -e {mended} && exit 0; {TYPO}") for index in range(8)]
+    first = engine(tmp_path / "jobs", *jobs, fail_fast=3)
+    states = first.run()
+    assert 3 <= attempts_of(states) <= 3 + 2  # what ran beside the third
+    assert first.held.startswith("exit 1: ModuleNotFoundError: No module named 'x', line ")
+    assert {state.condition for state in states.values()} == {"Pending"}
+    assert {state.reason.partition(" line ")[0] for state in first.ended.values()} == {
+        "retrying: after exit 1: ModuleNotFoundError: No module named 'x',"
+    }
+    again = engine(tmp_path / "jobs", *jobs, fail_fast=3)  # nothing was mended
+    assert 3 <= attempts_of(again.run()) - attempts_of(states) <= 3 + 2
+    mended.touch()
+    last = engine(tmp_path / "jobs", *jobs, fail_fast=3)
+    assert {state.condition for state in last.run().values()} == {"Complete"}
+    assert {state.reason for state in last.states.values()} == {""}
+
+
+def test_failures_that_no_retry_mends_hold_back_the_rest_too(tmp_path: Path) -> None:
+    states = engine(tmp_path / "jobs", *(job(f"j{index}", "exit 64") for index in range(8)), fail_fast=3).run()
+    assert 3 <= sum(state.condition == "Failed" for state in states.values()) <= 3 + 2
+
+
+@pytest.mark.parametrize("needed", [0, 3])
+def test_trials_fewer_than_it_takes_are_retried_as_ever(tmp_path: Path, needed: int) -> None:
+    count = 2 if needed else 4
+    run = engine(tmp_path / "jobs", *(job(f"j{index}", TYPO) for index in range(count)), fail_fast=needed)
+    assert {(state.condition, state.attempts) for state in run.run().values()} == {("Failed", 3)}
+    assert not run.held
+
+
+def test_first_trials_that_fail_differently_hold_nothing_back(tmp_path: Path) -> None:
+    jobs = [job(f"j{index}", f"echo {'even' if index % 2 else 'odd'}; exit 64") for index in range(6)]
+    assert {state.condition for state in engine(tmp_path / "jobs", *jobs, fail_fast=3).run().values()} == {"Failed"}
+
+
+def test_one_success_among_the_first_holds_nothing_back(tmp_path: Path) -> None:
+    jobs = [job("a", "exit 0"), *(job(f"j{index}", "exit 64") for index in range(5))]
+    states = engine(tmp_path / "jobs", *jobs, slots=1, fail_fast=3).run()
+    assert [state.condition for state in states.values()] == ["Complete", *["Failed"] * 5]
+
+
+def test_a_trial_that_runs_on_frees_the_rest_by_its_success(tmp_path: Path) -> None:
+    gate, said = Fifo(tmp_path / "gate"), list[str]()
+
+    def say(text: str) -> None:
+        said.append(text)
+        gate.say("go")
+
+    jobs = [job("a", f"read _ < {gate}"), *(job(f"j{index}", "exit 64") for index in range(5))]
+    states = engine(tmp_path / "jobs", *jobs, say=say, fail_fast=3).run()
+    assert [state.condition for state in states.values()] == ["Complete", *["Failed"] * 5]
+    gate.close()
+    assert said == ["3 trials failed alike at once: exit 64: no output; 1 may end first, none is started"]

@@ -157,6 +157,25 @@ def test_a_job_between_two_attempts_says_why_the_first_failed(kind: str) -> None
     )
 
 
+@pytest.mark.parametrize("kind", ENDS)
+def test_the_newest_failure_that_counts_stays_known_while_the_next_attempt_runs(kind: str) -> None:
+    last, cause, reason = ENDS[kind]
+    earlier = pod("Failed", ended(1, "failed: exit 1: earlier"), SCHEDULED, age=299, name="earlier")
+    found = state(job(active=1, failed=2), earlier, last, pod("Running", running(), SCHEDULED, age=1, name="next"))
+    own = f"{cause}: {reason}" if reason else cause
+    assert (found.condition, found.reason) == ("Running", "")
+    assert found.failure == ("exit 1: earlier" if cause == "evicted" else own)
+    assert found.failed_s in (80, None)  # no status tells of some
+    assert state(job(active=1), pod("Running", running())).failure == ""
+
+
+def test_a_failure_says_how_long_its_container_ran() -> None:
+    by_init = pod("Failed", None, SCHEDULED, init=ended(65, "failed: no such commit"))
+    for last in (pod("Failed", ended(1), SCHEDULED), by_init):
+        assert state(job(failed=1), last).failed_s == 80
+    assert state(job(failed=1), pod("Failed", None, reason="DeadlineExceeded")).failed_s is None
+
+
 @pytest.mark.parametrize("kind", ["SuccessCriteriaMet", "Complete"])
 def test_complete_as_soon_as_success_is_certain(kind: str) -> None:
     done = pod("Succeeded", ended(0, '{"metrics": {}}'), SCHEDULED, node="n1")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import pytest
@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from sweep.engines import states, watching
 from sweep.engines.cluster import Cluster, Patience
-from sweep.errors import Unreachable
+from sweep.errors import BadInput, Unreachable
 from sweep.jobs import JobState
 from sweep.render import Object
-from tests.unit.kube_objects import SCHEDULED, ended, job, pod, running, waiting
+from tests.unit.kube_objects import SCHEDULED, ended, job, pod, running, unschedulable, waiting
 
 COMPLETE = ("Complete", "CompletionsReached", "…")
 FAILED = ("Failed", "BackoffLimitExceeded", "…")
@@ -342,3 +342,117 @@ def test_a_wait_is_told_as_the_states_tell_it() -> None:
     creating = pod("Pending", waiting("ErrImagePull", "not found"), SCHEDULED, job=one)
     known = states.read([one], [creating], [], 0)
     assert watching.waits(known) == [("image", 1, "image: ErrImagePull: not found")]
+
+
+# ---- first trials that all fail alike ----
+
+
+class Held(Lists):
+    """A sweep of five Jobs that is watched with a hold, which suspends Jobs of its own."""
+
+    def __init__(self, needed: int = 3) -> None:
+        super().__init__()
+        self.said = list[str]()
+        self.refuses: Exception | None = None
+        self.hold = watching.Hold(needed, self.suspend, self.said.append)
+        for name in "abcde":
+            one = made(name, active=1)
+            self.put(name, one, pod("Pending", None, unschedulable("Insufficient gpu"), job=one, name=f"{name}-p"))
+
+    def suspend(self, stop: bool, names: Collection[str]) -> None:
+        if self.refuses:
+            raise self.refuses
+        for name in names:
+            self.jobs[name]["spec"]["suspend"] = stop
+
+    @property
+    def suspended(self) -> str:
+        return "".join(name for name in sorted(self.jobs) if self.jobs[name]["spec"]["suspend"])
+
+    def fail(self, names: str = "abc", words: str = "no module 'x'", failed: int = 1) -> None:
+        """An attempt of each has failed, for so many times, and another will follow."""
+        for name in names:
+            one = made(name, failed=failed)
+            end = ended(1, f"failed: exit 1: {words}")
+            self.put(name, one, pod("Failed", end, SCHEDULED, job=one, name=f"{name}-p"))
+
+    def complete(self, names: str = "abcde") -> None:
+        for name in names:
+            completes(self, name)
+
+    def watch(self, *steps: Callable[[], None]) -> list[bool]:
+        """What the hold answers to each look, up to the first yes."""
+        answers = list[bool]()
+        for known in watch(self, *steps, jobs="abcde"):
+            answers.append(self.hold(known))
+            if answers[-1]:
+                break
+        return answers
+
+
+def test_first_trials_that_fail_alike_have_the_others_suspended() -> None:
+    cluster = Held()
+    assert cluster.watch(cluster.fail) == [False, True]
+    assert cluster.suspended == "abcde"
+    assert cluster.hold.reason == "exit 1: no module 'x'"
+    assert [state.name for state in cluster.hold.ended] == ["a", "b", "c"]
+
+
+def test_what_failed_before_the_first_look_does_not_hold_at_once_again() -> None:
+    cluster = Held()
+    cluster.fail()
+    assert cluster.watch(lambda: None, lambda: cluster.fail(failed=2)) == [False, False, True]
+
+
+def test_what_runs_is_left_alone_and_frees_the_rest_by_its_success() -> None:
+    cluster = Held()
+
+    def all_but_d_fail() -> None:
+        runs(cluster, "d")
+        cluster.fail()
+
+    def see_who_waits() -> None:
+        assert cluster.suspended == "abce"
+        completes(cluster, "d")
+
+    def see_that_nobody_waits() -> None:
+        assert cluster.suspended == ""
+        cluster.complete("abce")
+
+    assert cluster.watch(all_but_d_fail, see_who_waits, see_that_nobody_waits) == [False] * 4
+    assert cluster.said == [
+        "3 trials failed alike at once: exit 1: no module 'x'; 1 may end first, none is started",
+        "not all fail alike: what was held back goes on",
+    ]
+
+
+@pytest.mark.parametrize(("needed", "other"), [(0, "no module 'x'"), (3, "no module 'y'")])
+def test_trials_that_fail_differently_or_may_fail_are_not_held(needed: int, other: str) -> None:
+    cluster = Held(needed)
+
+    def fail() -> None:
+        cluster.fail("abc")
+        cluster.fail("d", other)
+
+    def see_that_nobody_waits() -> None:
+        assert cluster.suspended == ""
+        cluster.complete()
+
+    assert cluster.watch(fail, see_that_nobody_waits) == [False] * 3
+    assert cluster.said == []
+
+
+def test_where_nothing_can_be_suspended_it_is_said_once_and_watched_on() -> None:
+    cluster = Held()
+    cluster.refuses = BadInput("queue: Kueue decides")
+    assert cluster.watch(cluster.fail, lambda: cluster.fail("d"), cluster.complete) == [False] * 4
+    assert cluster.said == [
+        "3 trials failed alike at once: exit 1: no module 'x'; the rest cannot be held back: queue: Kueue decides"
+    ]
+
+
+def test_a_cluster_that_is_away_just_then_is_asked_again_at_the_next_look() -> None:
+    cluster = Held()
+    cluster.refuses = Unreachable("cluster: refused")
+    assert cluster.watch(cluster.fail, lambda: setattr(cluster, "refuses", None)) == [False, False, True]
+    assert cluster.suspended == "abcde"

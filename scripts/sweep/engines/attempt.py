@@ -40,6 +40,8 @@ class Attempt:
     """Handle that holds the trial in the store, which the processes hold too."""
     deadline: float
     """Monotonic time of the Pod's activeDeadlineSeconds."""
+    began: float
+    """Monotonic time of its start."""
     waiting: deque[pod.Process] = field(default_factory=deque)
     """Containers yet to start: init containers, and at last the trial's."""
     child: subprocess.Popen[bytes] = field(init=False)
@@ -49,14 +51,15 @@ class Attempt:
     def claim(cls, job: Object, trial: str, slot: int, folder: Path, store: Path | None) -> Self:
         """An attempt with nothing in it yet. Raises Held while another of the same trial lives."""
         lock = holding.hold(store, trial) if store else None
-        deadline = time.monotonic() + _spec(job).get("activeDeadlineSeconds", float("inf"))
+        began = time.monotonic()
+        deadline = began + _spec(job).get("activeDeadlineSeconds", float("inf"))
         log = folder / f"{job['metadata']['name']}.log"
         try:
             work = _new_folder(folder / "attempts")
         except OSError:
             holding.let_go(lock)
             raise
-        return cls(job, slot, store or folder, log, work, lock, deadline)
+        return cls(job, slot, store or folder, log, work, lock, deadline, began)
 
     @property
     def name(self) -> str:

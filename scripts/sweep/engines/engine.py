@@ -7,7 +7,7 @@ settings alone; what takes what helm renders is given the opened sweep. Whatever
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,15 +147,16 @@ class Engine(Protocol):
     def submit(self, sweep: Sweep, options: Options, person: Person) -> Mapping[str, JobState]:
         """Give the Jobs to the engine, and end those that are rendered no more. May be killed and called again.
 
-        Returns the states of the Jobs that have ended by then: all of them where nothing RUNS_ON.
+        Returns the states of the Jobs that have ended by then: all of them where nothing RUNS_ON. Raises TrialsFailed
+        where nothing RUNS_ON and the rest was held back, since the first trials failed alike.
         """
 
     def looks(self, jobs: Sequence[str], say: Say) -> Iterator[Mapping[str, JobState]]:
         """The states of these Jobs, again and again, until all have ended."""
         raise self.cannot("watch")
 
-    def suspend(self, stop: bool, dry_run: bool) -> int:
-        """Let the Jobs wait (or go on, without `stop`); how many were, or would be, changed."""
+    def suspend(self, stop: bool, dry_run: bool, jobs: Collection[str] | None = None) -> int:
+        """Let Jobs (by name; None: all) wait, or go on without `stop`; how many were, or would be, changed."""
         raise self.cannot("stop")
 
     def installed(self, say: Say) -> list[str]:

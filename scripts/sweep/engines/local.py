@@ -20,6 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sweep import failfast
 from sweep.engines import holding, jobfiles, pod, processes
 from sweep.engines.attempt import Attempt, grace_of
 from sweep.errors import BadInput, of_machine
@@ -69,7 +70,7 @@ class LocalRun:
     `done` are the trials with a valid result: a completed Job whose result is gone starts over, as a deleted one
     would. `slots` from slots_for; `path` is put before the PATH of every trial; `on_tick(states)` is called on every
     change and about once a second. `store` is the result store, whose trials are held while they run; None where
-    nobody else can run them.
+    nobody else can run them. `fail_fast`: how many first trials that fail alike hold back the rest; 0: none.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class LocalRun:
         on_tick: Callable[[Mapping[str, JobState]], None],
         say: Callable[[str], None] = lambda _: None,
         store: Path | None = None,
+        fail_fast: int = 0,
     ) -> None:
         self.rendered = rendered
         self.folder = folder
@@ -90,6 +92,7 @@ class LocalRun:
         self.on_tick = on_tick
         self.say = say
         self.store = store
+        self.fail_fast = fail_fast
         self.host = pod.host_environment(path)
         self.began = time.monotonic()
         known = jobfiles.read(folder)
@@ -110,9 +113,13 @@ class LocalRun:
         """Trials of which was said that others hold them."""
         self.refusal: OSError | None = None
         """What this machine refused: nothing starts any more, and what runs ends by itself."""
+        self.ended: dict[str, JobState] = {}
+        """Jobs of which an attempt has ended in this run, by name."""
+        self.held = ""
+        """Why the first trials have all failed: nothing starts while they have, and what runs ends by itself."""
 
     def run(self) -> dict[str, JobState]:
-        """Run until every Job has finished.
+        """Run until every Job has finished, or the rest is held back.
 
         On SIGINT, SIGTERM or SIGHUP ends the attempts in order, on a second Ctrl-C at once, and raises
         KeyboardInterrupt. Raises the OSError of a machine that refuses (a full disk) once what runs has ended.
@@ -128,7 +135,7 @@ class LocalRun:
         ):
             self.selector.register(interrupts.handle, selectors.EVENT_READ)
             try:
-                while (self.running or (self.waiting and not self.refusal)) and not interrupts.count:
+                while (self.running or (self.waiting and not (self.refusal or self.held))) and not interrupts.count:
                     self._start_what_can()
                     self.on_tick(self.states)
                     for ended in self._wait(HEARTBEAT_SECONDS):
@@ -150,7 +157,7 @@ class LocalRun:
     def _start_what_can(self) -> None:
         """Fill the free slots; a trial that others hold keeps its place."""
         held = []
-        while self.waiting and self.free and not self.refusal:
+        while self.waiting and self.free and not (self.refusal or self.held):
             job = self.waiting.popleft()
             try:
                 self._start(job)
@@ -172,7 +179,8 @@ class LocalRun:
         started = Attempt.claim(job, before.trial, self.free[0], self.folder, self.store)
         try:
             queued = round(time.monotonic() - self.began, 3) if before.queued_s is None else before.queued_s
-            self._note(replace(before, condition="Running", attempts=before.attempts + 1, queued_s=queued))
+            attempts = before.attempts + 1
+            self._note(replace(before, condition="Running", cause="", reason="", attempts=attempts, queued_s=queued))
             gpus = {"CUDA_VISIBLE_DEVICES": ",".join(self.slots[started.slot])}
             started.fill(self.rendered.config_maps, self.host | gpus)
             self._spawn(started)
@@ -232,7 +240,16 @@ class LocalRun:
             self._note(state)
         except OSError as error:  # then the next launcher looks at this trial once more
             self._refused(error)
+        if state.failure or state.finished:
+            self.ended[state.name] = state
+        self._judge()
         return "" if state.finished else "retry"
+
+    def _judge(self) -> None:
+        """Hold back what has not started while all that has ended failed alike, until one ends otherwise."""
+        before, self.held = self.held, failfast.shared(self.ended.values(), self.fail_fast)
+        if self.held and not before and self.running:
+            self.say(failfast.notice(len(self.ended), len(self.running), self.held))
 
     def _note(self, state: JobState) -> None:
         """Take in the state of a Job, and keep it."""
@@ -268,16 +285,19 @@ class LocalRun:
 def _after(state: JobState, ended: Attempt, code: int) -> JobState:
     """The state of a Job whose attempt has ended with an exit code."""
     if code == 0:
-        return replace(state, condition="Complete", reason="")
+        return replace(state, condition="Complete")
     spec = ended.job["spec"]
     action = _policy(spec, code)
-    failed = state.failed + (action == "Count")
-    if action != "FailJob" and failed <= spec["backoffLimit"]:
-        return replace(state, condition="Pending", failed=failed)
+    if action == "Ignore":
+        return replace(state, condition="Pending")
     # The runner's last line says why, in its own words; anything else ended before it could.
     line, own = _last_line(ended.log), f"trial.py: {state.trial}: failed: "
     reason = line.removeprefix(own) if line.startswith(own) else f"exit {code}: {line}"
-    return replace(state, condition="Failed", reason=reason, failed=failed)
+    failed = state.failed + (action == "Count")
+    state = replace(state, failed=failed, failure=reason, failed_s=time.monotonic() - ended.began)
+    if action != "FailJob" and failed <= spec["backoffLimit"]:
+        return replace(state, condition="Pending", cause="retrying", reason=f"retrying: after {reason}")
+    return replace(state, condition="Failed", reason=reason)
 
 
 def _policy(spec: Mapping[str, Any], code: int) -> str:

@@ -91,16 +91,19 @@ def terminating(objects: Iterable[Object]) -> list[str]:
 def _state(job: Object, pods: Sequence[Object], said: Mapping[str, Object], now: float) -> JobState:
     about, status = job["metadata"], job.get("status", {})
     condition, cause, reason, since = _verdict(job, status, pods, said, now)
+    failure = next((pod for pod in reversed(pods) if _failed(pod)), None)
     return JobState(
         name=about["name"],
         trial=about["labels"][TRIAL_LABEL],
         condition=condition,
         cause=cause,
-        reason=_line(f"{cause}: {reason}" if cause and reason else cause or reason),
+        reason=_said(cause, reason),
         since=since,
         queued_s=_queued(job, pods),
         attempts=max(len(pods), status.get("failed", 0) + status.get("succeeded", 0)),
         failed=status.get("failed", 0),
+        failure=_said(*_end(failure)) if failure else "",
+        failed_s=_lasted(failure) if failure else None,
         pods=tuple(pod["metadata"]["name"] for pod in pods),
         message=last_words(pods[-1]) if pods else "",
         node=pods[-1]["spec"].get("nodeName", "") if pods else "",
@@ -217,11 +220,30 @@ def _end(pod: Object) -> tuple[str, str]:
         return "evicted", f"{why}{_on(pod)}"
     if status.get("reason") == "DeadlineExceeded":
         return "limit", status.get("message", "")
-    for container in [*status.get("initContainerStatuses", []), _trial_of(pod)]:
-        ended = container.get("state", {}).get("terminated") or {}
-        if ended.get("exitCode"):
-            return _container_end(ended, _on(pod))
+    if ended := _ended_badly(pod):
+        return _container_end(ended, _on(pod))
     return status.get("reason", "failed"), f"{status.get('message', '')}{_on(pod)}"
+
+
+def _ended_badly(pod: Object) -> Object:
+    """How the first container of a Pod has ended that did not end well; {} for none."""
+    for container in [*pod["status"].get("initContainerStatuses", []), _trial_of(pod)]:
+        ended: Object = container.get("state", {}).get("terminated") or {}
+        if ended.get("exitCode"):
+            return ended
+    return {}
+
+
+def _failed(pod: Object) -> bool:
+    """Whether a Pod has failed in a way that counts against its Job."""
+    return pod["status"].get("phase") == "Failed" and _end(pod)[0] != "evicted"
+
+
+def _lasted(pod: Object) -> float | None:
+    """Seconds that the container ran for which its Pod has failed; None where no status tells."""
+    ended = _ended_badly(pod)
+    began, end = seconds(ended.get("startedAt")), seconds(ended.get("finishedAt"))
+    return max(0.0, end - began) if began and end else None
 
 
 def _container_end(ended: Object, on: str) -> tuple[str, str]:
@@ -279,6 +301,11 @@ def _time_of_event(event: Object) -> float:
 def seconds(time: Any) -> float:
     """Seconds of the epoch of an API time; 0 where there is none."""
     return datetime.fromisoformat(time).timestamp() if isinstance(time, str) else 0.0
+
+
+def _said(cause: str, reason: str) -> str:
+    """A cause and its reason for people, in one line."""
+    return _line(f"{cause}: {reason}" if cause and reason else cause or reason)
 
 
 def _line(text: str) -> str:

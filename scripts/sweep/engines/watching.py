@@ -10,8 +10,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 
+from sweep import failfast
 from sweep.engines import states
 from sweep.engines.cluster import Cluster, Patience
+from sweep.errors import BadInput, Unreachable
 from sweep.jobs import JobState
 
 FIRST_DELAY, LAST_DELAY = 1.0, 15.0
@@ -82,6 +84,63 @@ class Impatience:
         if self.since is None:
             self.since = self.clock()
         return self.clock() - self.since >= self.seconds
+
+
+class Hold:
+    """Lets wait what does not run yet while the trials that have ended since the first look all failed alike.
+
+    `needed` as failfast.shared has it; `suspend(stop, names)` as of an engine. What runs ends by itself; where one of
+    these ends otherwise, the rest goes on.
+    """
+
+    def __init__(
+        self, needed: int, suspend: Callable[[bool, Collection[str]], object], say: Callable[[str], None]
+    ) -> None:
+        self.needed = needed
+        self.suspend = suspend
+        self.say = say
+        self.ended_of = failfast.Ended()
+        self.ended: list[JobState] = []
+        self.reason = ""
+        """Why they failed, while the rest is to wait."""
+        self.names: set[str] = set()
+        """Jobs that wait because of that."""
+        self.refused = False
+        """Whether they cannot be made to wait."""
+
+    def __call__(self, known: Mapping[str, JobState]) -> bool:
+        """Whether there is nothing left but what waits."""
+        self.ended = self.ended_of(known)
+        before, self.reason = self.reason, "" if self.refused else failfast.shared(self.ended, self.needed)
+        if not self.reason:
+            self._let_go()
+            return False
+        running = sum(state.condition == "Running" for state in known.values())
+        if not before and running:
+            self.say(failfast.notice(len(self.ended), running, self.reason))
+        self._hold(failfast.not_running(known))
+        left = [state for state in known.values() if not state.finished]
+        return bool(left) and all(state.name in self.names or state.condition == "Suspended" for state in left)
+
+    def _hold(self, names: Collection[str]) -> None:
+        if not self.names.issuperset(names):
+            try:
+                self.suspend(True, names)
+                self.names.update(names)
+            except Unreachable:
+                pass  # the next look waits for the cluster, and comes here again
+            except BadInput as error:
+                self.refused = True
+                self.say(f"{failfast.alike(len(self.ended), self.reason)}; the rest cannot be held back: {error}")
+
+    def _let_go(self) -> None:
+        if self.names:
+            try:
+                self.suspend(False, self.names)
+            except Unreachable:
+                return
+            self.say("not all fail alike: what was held back goes on")
+            self.names.clear()
 
 
 def waits(known: Mapping[str, JobState]) -> list[tuple[str, int, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -91,15 +91,16 @@ class ClusterEngine(Engine):
                 say(f"{self.files.name}: watching {counted(len(jobs), 'trial')} in {self.namespace}")
             yield known
 
-    def suspend(self, stop: bool, dry_run: bool) -> int:
-        """Set `suspend` of every Job that has not ended."""
+    def suspend(self, stop: bool, dry_run: bool, jobs: Collection[str] | None = None) -> int:
+        """Set `suspend` of every Job that has not ended, or of those named."""
         if self.settings.queue:
             raise BadInput(
                 "queue: Kueue decides when these Jobs run; hold its LocalQueue by `stopPolicy: HoldAndDrain`"
             )
         changed = 0
         for name, state in self.states().items():
-            if not state.finished and (state.condition == "Suspended") != stop:
+            named = jobs is None or name in jobs
+            if named and not state.finished and (state.condition == "Suspended") != stop:
                 if not dry_run:
                     self.cluster.patch("Job", name, {"spec": {"suspend": stop}})
                 changed += 1

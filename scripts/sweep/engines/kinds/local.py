@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, final
 
+from sweep import failfast
 from sweep.engines import environments, holding, jobfiles, pod
 from sweep.engines.engine import Engine, Options, Person, Say, Sweep, Target
 from sweep.engines.local import LocalRun, slots_for
@@ -113,7 +114,7 @@ class LocalEngine(Engine):
             raise BadInput(f"data: {data} is not there; {advice}")
 
     def submit(self, sweep: Sweep, options: Options, person: Person) -> Mapping[str, JobState]:
-        """Run what has no result yet, and return when all has ended."""
+        """Run what has no result yet, and return when all has ended. Raises TrialsFailed where some is held back."""
         rendered, folder = sweep.rendered, self.store_folder
         folder.mkdir(parents=True, exist_ok=True)
         path = self.path()
@@ -132,13 +133,18 @@ class LocalEngine(Engine):
                 on_tick=watcher,
                 say=lambda text: watcher.say(f"{sweep.name}: {text}"),
                 store=folder,
+                fail_fast=self.settings.failFast,
             )
             to_run = sum(not state.finished for state in run.states.values())
             if to_run:
                 kind = "GPU slots" if places[0] else "cores, one thread each"
                 person.say(f"{sweep.name}: running {counted(to_run, 'Job')} as local processes on {len(places)} {kind}")
             with watcher:
-                return run.run()
+                states = run.run()
+        if run.held and not all(state.finished for state in states.values()):
+            cure = f"`make sweep SWEEP={sweep.name}` goes on"
+            raise TrialsFailed(failfast.message(sweep.name, states, run.ended.values(), run.held, cure))
+        return states
 
     # ---- what Jobs need, and what comes of them ----
 
