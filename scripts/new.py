@@ -21,7 +21,7 @@ from pathlib import Path
 import cli
 from sweep import yamlfile
 from sweep.errors import BadInput
-from sweep.files import holds, read, write_atomic
+from sweep.files import holds, read, remove_left, write_atomic
 from sweep.layout import Clone, SweepFiles
 from sweep.spaces import offered
 from sweep.words import ended
@@ -146,13 +146,12 @@ def main(argv: list[str] | None = None, clone: Clone | None = None) -> int:
     files = clone.sweep(args.sweep)
     new = texts(args, words[at + 1 :], files)
     for path in (files.space, files.values):
-        # One that is as it was made is of a call that was cut off.
-        if clone.has(path) and (
-            path not in new or clone.has(files.values) or not holds(path, new[path].encode(), clone.values)
-        ):
+        # One that is as it was made is of a call that was cut off, perhaps.
+        if clone.has(path) and (path not in new or not holds(path, new[path].encode(), clone.values)):
             raise BadInput(f"{clone.relative(path)}: exists already; choose another name, or edit it")
     for path, text in new.items():
         write_atomic(path, text, clone.values)
+    remove_left(new)
     them, then = "it", ""
     if files.values in new:
         them, then = "them", f"`make check SWEEP={args.sweep}` tries one trial, "

@@ -298,7 +298,7 @@ def test_submit_may_be_refused_at_every_call(machine: Machine) -> None:
 @pytest.mark.parametrize(
     ("before", "words"),
     [
-        ("new", ["new", "fresh"]),
+        ("new", ["new", "fresh", "--", "printf", "{x}"]),
         ("ran", ["collect", "toy"]),
         ("ran", ["status", "toy"]),
         ("ran", ["retry", "toy"]),

@@ -124,9 +124,14 @@ def test_what_cannot_be_a_sweep_is_told_in_a_line(words: list[str], line: str) -
 
 
 def test_a_sweep_that_is_there_stays(project: Path) -> None:
-    start(project, "python3", "train.py", "--lr", "{lr}")
+    """Made once more alike it is what it was: a call that was cut off is typed again."""
+    words = ("python3", "train.py", "--lr", "{lr}")
+    assert start(project, *words) == start(project, *words)
+    path = project / "values" / "mine" / "space.yaml"
+    path.write_text(path.read_text() + "# edited\n")
     with pytest.raises(BadInput, match=r"^values/mine/space.yaml: exists already; choose another name, or edit it$"):
-        new.main(["mine", "--", "python3", "train.py", "--lr", "{lr}"])
+        new.main(["mine", "--", *words])
+    assert path.read_text().endswith("# edited\n")
 
 
 def test_help_as_argparse_and_click_print_it() -> None:
