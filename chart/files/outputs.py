@@ -42,10 +42,10 @@ class TooMuch(ValueError):
 
 def quantity(text: str) -> int:
     """Bytes, as Kubernetes spells them: 2Gi, 500M. Raises ValueError."""
-    found = re.fullmatch("([0-9]+)([kMGT]|[KMGT]i|)", text)
-    if not found:
+    size = re.fullmatch("([0-9]+)([kMGT]|[KMGT]i|)", text)
+    if not size:
         raise ValueError(f"expected a size such as 2Gi, got {text!r}")
-    return int(found[1]) * UNITS[found[2]]
+    return int(size[1]) * UNITS[size[2]]
 
 
 def listed(folder: int, most: int, beat: Callable[[], None]) -> tuple[dict[str, dict[str, Any]], list[str]]:
@@ -53,7 +53,7 @@ def listed(folder: int, most: int, beat: Callable[[], None]) -> tuple[dict[str, 
 
     `beat` is called now and then. Raises TooMuch above `most` bytes or MOST_FILES files, and OSError.
     """
-    found: dict[str, dict[str, Any]] = {}
+    files: dict[str, dict[str, Any]] = {}
     other: list[str] = []
     total = 0
     sizes = [(path, mode, size) for path, _, _, mode, size in walk(folder) if stat.S_ISREG(mode)]
@@ -72,8 +72,8 @@ def listed(folder: int, most: int, beat: Callable[[], None]) -> tuple[dict[str, 
                 beat()
             with suppress(OSError):  # a file system that syncs nothing through a handle for reading
                 os.fsync(handle)
-        found[path] = {"bytes": size, "sha256": digest.hexdigest()}
-    return found, other
+        files[path] = {"bytes": size, "sha256": digest.hexdigest()}
+    return files, other
 
 
 def digest_of(files: dict[str, dict[str, Any]]) -> str:
@@ -86,9 +86,9 @@ def walk(folder: int, above: str = "", depth: int = 0) -> Iterator[tuple[str, in
     if depth > DEEPEST:
         raise TooMuch(f"folders more than {DEEPEST} deep, at {above[:100]}")
     for name in sorted(os.listdir(folder)):
-        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-        if not stat.S_ISDIR(found.st_mode):
-            yield f"{above}{name}", folder, name, found.st_mode, found.st_size
+        about = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        if not stat.S_ISDIR(about.st_mode):
+            yield f"{above}{name}", folder, name, about.st_mode, about.st_size
             continue
         handle = os.open(name, FOLDER, dir_fd=folder)
         try:
@@ -120,7 +120,7 @@ def newest_checkpoint(folder: int, budget: float | None) -> str | None:
         else:
             plain.append((os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime, name))
     if budget is not None:
-        numbered, plain = [one for one in numbered if one[0] <= budget], []
+        numbered, plain = [(epoch, name) for epoch, name in numbered if epoch <= budget], []
     return max(numbered)[1] if numbered else max(plain)[1] if plain else None
 
 
@@ -129,17 +129,17 @@ def copy(source: int, name: str, target: int, most: int, beat: Callable[[], None
 
     Raises TooMuch above `most` bytes, and OSError.
     """
-    found = os.stat(name, dir_fd=source, follow_symlinks=False)
-    if stat.S_ISREG(found.st_mode):
+    mode = os.stat(name, dir_fd=source, follow_symlinks=False).st_mode
+    if stat.S_ISREG(mode):
         copy_file(source, name, target, most, beat)
-    elif stat.S_ISDIR(found.st_mode):
+    elif stat.S_ISDIR(mode):
         inner = os.open(name, FOLDER, dir_fd=source)
         try:
             os.mkdir(name, dir_fd=target)
             below = os.open(name, FOLDER, dir_fd=target)
             try:
-                for one in os.listdir(inner):
-                    copy(inner, one, below, most, beat)
+                for each in os.listdir(inner):
+                    copy(inner, each, below, most, beat)
             finally:
                 os.close(below)
         finally:
@@ -199,12 +199,12 @@ def send(top: int, path: str, offset: int) -> None:
 
 def remove(top: int, path: str) -> bool:
     """Remove the outputs of an attempt or their list; False where they are gone. Raises OSError for any other path."""
-    found = OF_AN_ATTEMPT.fullmatch(path)
-    if not found:
+    parts = OF_AN_ATTEMPT.fullmatch(path)
+    if not parts:
         raise OSError(errno.EINVAL, "is no outputs of an attempt; nothing else is removed")
     try:
-        with entered(top, found[1]) as folder:
-            remove_all(folder, found[2])
+        with entered(top, parts[1]) as folder:
+            remove_all(folder, parts[2])
     except FileNotFoundError:
         return False
     return True

@@ -54,14 +54,14 @@ class Checked:
     @property
     def advice(self) -> list[str]:
         """What works, but not as a person would want it, a line each."""
-        found = []
+        lines = []
         if not self.history:
-            found.append("no learning curve: nothing was read with a step (`metrics`), or written to HISTORY_FILE")
+            lines.append("no learning curve: nothing was read with a step (`metrics`), or written to HISTORY_FILE")
         if not self.checkpoints:
-            found.append("CHECKPOINT_DIR stayed empty: a trial that is preempted begins anew")
+            lines.append("CHECKPOINT_DIR stayed empty: a trial that is preempted begins anew")
         if self.result and "outputs" not in self.result:
-            found.append("OUTPUT_DIR stayed empty: nothing of the winner is kept but its metrics")
-        return found
+            lines.append("OUTPUT_DIR stayed empty: nothing of the winner is kept but its metrics")
+        return lines
 
 
 def smallest(trials: Sequence[Mapping[str, Any]], budget: str) -> Mapping[str, Any]:

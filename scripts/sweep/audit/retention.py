@@ -51,10 +51,10 @@ def beyond(session: Session, choice: Choice, rows: Sequence[Row]) -> list[Named]
 
 def _trained_for(session: Session, trials: Sequence[str]) -> Sequence[Named]:
     """The outputs of those trials that only this sweep had trained."""
-    found = store.read(session.engine.store_folder, trials).trials
+    there = store.read(session.engine.store_folder, trials).trials
     own = {
         trial: stored.result
-        for trial, stored in found.items()
+        for trial, stored in there.items()
         if {attempt.text("sweep") for attempt in stored.attempts} == {session.name}
     }
     return [named for trial, result in own.items() if (named := artifacts.named(trial, result))]

@@ -109,10 +109,12 @@ class Here:
 
 def named(trial: str, result: Mapping[str, Any] | None) -> Named | None:
     """None where the trial left nothing that was kept."""
-    told = result["outputs"] if result and "outputs" in result else None
-    if not result or not isinstance(told, dict) or not told.get("files"):
+    summary = result["outputs"] if result and "outputs" in result else None
+    if not result or not isinstance(summary, dict) or not summary.get("files"):
         return None
-    return Named(trial, str(result["attempt"]), int(told["files"]), int(told["bytes"]), str(told.get("sha256")))
+    return Named(
+        trial, str(result["attempt"]), int(summary["files"]), int(summary["bytes"]), str(summary.get("sha256"))
+    )
 
 
 def why_none(result: Mapping[str, Any]) -> str:
@@ -131,11 +133,11 @@ def listed(place: Place, of: Named) -> tuple[File, ...]:
         cure = f"`make reproduce TRIAL={of.trial}` makes them again, `outputs: {{keep: all}}` keeps them"
         raise Gone(f"TRIAL={of.trial}: its outputs were removed, as `outputs` says; {cure}") from None
     try:
-        told: Any = parse_object(data)["files"]
-        canonical = json.dumps(told, sort_keys=True, separators=(",", ":")).encode()
+        entries: Any = parse_object(data)["files"]
+        canonical = json.dumps(entries, sort_keys=True, separators=(",", ":")).encode()
         if hashlib.sha256(canonical).hexdigest() != of.sha256:
             raise BadInput(f"{where}: is not the list that its result names; it was changed since")
-        files = tuple(File(path, int(one["bytes"]), str(one["sha256"])) for path, one in sorted(told.items()))
+        files = tuple(File(path, int(entry["bytes"]), str(entry["sha256"])) for path, entry in sorted(entries.items()))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadInput(f"{where}: cannot be read: {error}") from error
     for file in files:
