@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -101,3 +103,42 @@ def test_a_sweep_of_ones_own_program_in_ones_own_repository(program: Path, tmp_p
         float(rows[0]["hp.rate"]) == json.loads(run(["sh", "-c", commands["the line"]], tmp_path).strip("- \n"))["rate"]
     )
     assert "train.py" in run(["sh", "-c", commands["the code"]], tmp_path)
+
+
+def blocks_of(page: str) -> Iterator[tuple[str, list[str]]]:
+    """(the line before it, its lines) of every indented block of a page."""
+    before, block = "", list[str]()
+    for line in [*page.splitlines(), "end"]:
+        if line.startswith("    ") or (block and not line):
+            block.append(line[4:])
+        else:
+            if block:
+                yield before, block
+                block = []
+            before = line or before
+
+
+def test_the_tutorial_is_what_happens(program: Path, tmp_path: Path) -> None:
+    """Each command of docs/tutorial.md, in turn: what it is said to print, it prints, in this order."""
+    run(["git", "init", "--quiet"], tmp_path)
+    commands = 0
+    for before, block in blocks_of((ROOT / "docs" / "tutorial.md").read_text()):
+        if not block[0].startswith("$ "):
+            (name,) = re.findall("`([a-z.]+)`:$", before)
+            (tmp_path / name).write_text("\n".join(block))
+            continue
+        for command, *expected in (part.splitlines() for part in "\n".join(block).split("$ ") if part):
+            winner = tmp_path / "values" / "mine" / "best.yaml"
+            if "TRIAL" in command:
+                (trial,) = re.findall("^  # ([0-9a-f]{12}):", winner.read_text(), re.MULTILINE)
+                command = command.replace("TRIAL", trial)
+            if command.startswith("helm-sweep"):
+                words = [str(program), *command.replace("{", "'{").replace("}", "}'").split()[1:]]
+                call = ["sh", "-c", " ".join(words)]
+            else:
+                call = ["sh", "-c", command]
+            said = re.sub("git show [0-9a-f]{12}", "git show COMMIT", run(call, tmp_path))
+            for line in filter(None, expected):
+                assert line in said, (command, line, said)
+            commands += 1
+    assert commands > 10
