@@ -94,6 +94,10 @@ resume: setup ## let it go on
 uninstall: setup ## remove a sweep from its cluster; FORCE=1 does not collect
 	@$(RUN)/uninstall.py "$$SWEEP" $(engine) $(if $(FORCE),--force) $(if $(YES),--yes) $(ARGS)
 
+.PHONY: doctor
+doctor: setup ## what a sweep needs on this machine and on the cluster: there, or what to do
+	@$(RUN)/doctor.py $(target) $(ARGS)
+
 .PHONY: role
 role: setup ## the rights that are needed: make role NAMESPACE=ml USER=ann
 	@$(RUN)/role.py $(if $(NAMESPACE),--namespace "$$NAMESPACE") --user "$${USER:-someone}" $(ARGS)

@@ -58,6 +58,7 @@ GROUPS = {
         Verb("gc", "list, or remove, what no values file in Git's history names", "tidy"),
     ],
     "around it": [
+        Verb("doctor", "what a sweep needs here and on the cluster: there, or what to do"),
         Verb("role", "the rights that are needed in a namespace"),
         Verb("completion", "completion for a shell: completion bash|zsh|fish"),
     ],

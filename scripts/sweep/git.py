@@ -168,6 +168,14 @@ def unfinished(git_folder: Path) -> str:
     return next((verb for name, verb in IN_PROGRESS.items() if (git_folder / name).exists()), "")
 
 
+def setting(repo: Path, name: str) -> str:
+    """Of git's configuration; "" where it is not set."""
+    try:
+        return output(repo, "config", "--get", name).strip()
+    except BadInput:
+        return ""
+
+
 def head(repo: Path) -> str | None:
     """Commit that is checked out; None before the first one. Raises MachineFault where Git has lost it."""
     commit = _named(repo, "HEAD^{commit}")

@@ -26,6 +26,8 @@ class Volume:
     """A volume that is set. `host_path` is its folder on the machine; "" if it is nfs or pvc."""
 
     host_path: str = ""
+    claim: str = ""
+    """Name of the PersistentVolumeClaim; "" if it is none."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class Outputs:
 @dataclass(frozen=True)
 class Gpu:
     count: int = 1
+    resource: str = "nvidia.com/gpu"
 
 
 @dataclass(frozen=True)
@@ -161,7 +164,10 @@ def _whole(value: Any) -> Any:
 
 def _volume(values: Mapping[str, Any] | None) -> Volume | None:
     kinds = {name: given for name, given in (values or {}).items() if given is not None}
-    return Volume(kinds["hostPath"]["path"] if "hostPath" in kinds else "") if kinds else None
+    if not kinds:
+        return None
+    host_path = kinds["hostPath"]["path"] if "hostPath" in kinds else ""
+    return Volume(host_path, kinds["pvc"]["claimName"] if "pvc" in kinds else "")
 
 
 # ---- as helm merges ----

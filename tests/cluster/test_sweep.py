@@ -327,3 +327,24 @@ def test_what_the_winner_left_comes_here_through_a_pod_and_the_rest_goes(sweep: 
     assert "its outputs were removed" in sweep.run("fetch", "toy", sweep.ids()[1], code=2)
     assert "reaching the result store" not in sweep.run("drive", "toy"), "once is enough"
     assert not sweep.kubectl.items("pods", "-l", "helm-sweep/part=outputs")
+
+
+@pytest.mark.one_helm
+def test_doctor_says_what_the_namespace_lacks(sweep: ClusterSweep) -> None:
+    """With the rights of deploy/role.yaml, which show neither nodes nor the namespace; and with an administrator's."""
+    base = sweep.root / "values" / "base.yaml"
+    text = base.read_text()
+    results = "results:\n  volume: {nfs: {server: nfs.example.org, path: /export/results}}\n"
+    assert results in text
+    base.write_text(text.replace(results, "results: {volume: {pvc: {claimName: results}}}\n"))
+    said = sweep.run("doctor")
+    assert "ok       cluster    Kubernetes v1." in said
+    assert "ok       rights     all of deploy/role.yaml" in said
+    assert "unknown  gpus       your rights do not show it (HTTP 403)" in said
+    admin = {"KUBECONFIG": str(sweep.kubectl.kubeconfig)}
+    namespace = ("--namespace", sweep.kubectl.namespace)
+    said = sweep.run("doctor", *namespace, code=2, **admin)
+    assert "results    claim results is " in said or "results    claim results, " in said
+    assert "missing  gpus       no node has nvidia.com/gpu" in said or "ok       gpus" in said
+    base.write_text(base.read_text().replace("claimName: results", "claimName: nothing"))
+    assert "missing  results    there is no claim nothing" in sweep.run("doctor", *namespace, code=2, **admin)

@@ -38,6 +38,9 @@ _PATHS = {
     "Pod": "/api/v1/namespaces/{namespace}/pods",
     "Event": "/api/v1/namespaces/{namespace}/events",
     "Secret": "/api/v1/namespaces/{namespace}/secrets",
+    "Namespace": "/api/v1/namespaces",
+    "Node": "/api/v1/nodes",
+    "SelfSubjectAccessReview": "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
     "PersistentVolumeClaim": "/api/v1/namespaces/{namespace}/persistentvolumeclaims",
     "ConfigMap": "/api/v1/namespaces/{namespace}/configmaps",
     "ResourceClaimTemplate": "/apis/resource.k8s.io/v1/namespaces/{namespace}/resourceclaimtemplates",
@@ -82,6 +85,10 @@ class Cluster:
         the first answer, and where no answer tells, by this machine's."""
         told, when = self._told[0] if self._told else (time.time(), time.monotonic())
         return told + time.monotonic() - when
+
+    def version(self) -> str:
+        """Of the API. Raises Refused, Unreachable."""
+        return str(_parsed(self._open("GET", "/version", {}))["gitVersion"])
 
     def pages(self, kind: str, labels: str = "", fields: str = "", *, brief: bool = False) -> Iterator[Object]:
         """All objects of a kind that match the selectors, a page at a time; `brief`: their metadata alone.

@@ -1,0 +1,47 @@
+"""Look at what a sweep needs on this machine and on the cluster, a line each: ok, or what to do. Changes nothing."""
+
+from __future__ import annotations
+
+import guard
+
+import dataclasses
+
+import cli
+from sweep import readiness, settings
+from sweep.engines import kubeconfig
+from sweep.engines.cluster import Cluster
+from sweep.layout import Clone
+from sweep.spaces import valuesfile
+
+
+def findings(clone: Clone, context: str, namespace: str) -> list[readiness.Finding]:
+    """Of this machine, and of a cluster where one is named or is kubectl's current one."""
+    given = settings.read(clone.chart, valuesfile.base(clone))
+    found = [*readiness.of_machine(clone)]
+    context = context or given.cluster.context or kubeconfig.current_context()
+    if not context:
+        return [
+            *found,
+            readiness.Finding("cluster", readiness.UNKNOWN, "kubectl has no current context; sweeps run here"),
+        ]
+    namespace = namespace or given.cluster.namespace or kubeconfig.namespace_of(context) or "default"
+    return [*found, *readiness.of_cluster(Cluster(context, namespace), given)]
+
+
+def main() -> int:
+    parser = cli.parser(__doc__, sweep=False)
+    parser.add_argument("--context", default="", help="kubectl context; default: cluster.context, then the current one")
+    parser.add_argument("--namespace", default="", help="namespace; default: cluster.namespace, then the context's")
+    parser.add_argument("--json", action="store_true", help="the findings as JSON on stdout")
+    args = parser.parse_args()
+    found = findings(Clone.here(), args.context, args.namespace)
+    if args.json:
+        cli.put([dataclasses.asdict(finding) for finding in found])
+    else:
+        for finding in found:
+            cli.show(f"{finding.state:<8} {finding.what:<10} {finding.text}")
+    return 2 if any(finding.state == readiness.MISSING for finding in found) else 0
+
+
+if __name__ == "__main__":
+    guard.run(main)

@@ -1,0 +1,192 @@
+"""What a sweep needs of this machine and of a cluster, looked at in turn: it is there, or what to do about it."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from sweep import commits, git, helm, yamlfile
+from sweep.engines.cluster import Cluster, Refused
+from sweep.engines.local import gpus_here
+from sweep.errors import SweepError
+from sweep.layout import Clone, Kit
+from sweep.settings import Settings
+
+OK, MISSING, UNKNOWN = "ok", "missing", "unknown"
+OLDEST = (1, 31)
+"""Of Kubernetes, as the chart's kubeVersion says."""
+MOST_SECONDS = 60
+"""By how much the clocks of this machine and of the API may differ: more makes waits look like hours."""
+MANY = {"ReadWriteMany"}
+"""Access modes of a claim that Pods on several nodes may write at once."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line."""
+
+    what: str
+    state: str
+    """ok | missing | unknown"""
+    text: str
+    """What was found, or what to do."""
+
+
+# ---- this machine ----
+
+
+def of_machine(clone: Clone) -> Iterator[Finding]:
+    """Git, helm and GPUs."""
+    yield Finding("python", OK, ".".join(map(str, sys.version_info[:3])))
+    yield _told("git", lambda: _git(clone))
+    yield _told("helm", lambda: helm.run("version", "--short").strip())
+    gpus = gpus_here()
+    none = "none on this machine; sweeps here need `gpu: {count: 0}`"
+    yield Finding("gpu", OK, f"{len(gpus)} on this machine" if gpus else none)
+
+
+def _git(clone: Clone) -> str:
+    version = git.output(clone.root, "--version").strip().removeprefix("git version ")
+    name, email = (git.setting(clone.root, f"user.{part}") for part in ("name", "email"))
+    if name and email:
+        return f"{version}, commits as {name} <{email}>"
+    return f"{version}; without user.name and user.email commits are {commits.NAME}'s: `git config --global user.name`"
+
+
+def _told(what: str, ask: Callable[[], str]) -> Finding:
+    """ok with the answer, or missing with the reason."""
+    try:
+        return Finding(what, OK, ask())
+    except SweepError as error:
+        return Finding(what, MISSING, str(error))
+
+
+# ---- the cluster ----
+
+
+def of_cluster(cluster: Cluster, given: Settings) -> Iterator[Finding]:
+    """`given` are those of base.yaml. Ends after the first line where the cluster does not answer."""
+    try:
+        version = cluster.version()
+    except SweepError as error:
+        yield Finding("cluster", MISSING, str(error))
+        return
+    yield _version(cluster, version)
+    yield _clock(cluster.now() - time.time())
+    yield _rights(cluster)
+    yield from _volumes(cluster, given)
+    yield _security(cluster, given)
+    yield _gpus(cluster, given)
+    yield Finding("image", UNKNOWN, "whether nodes can pull it shows with the first trial: `make status` says `image`")
+
+
+def _version(cluster: Cluster, version: str) -> Finding:
+    number = tuple(int(part) for part in re.findall("[0-9]+", version)[:2])
+    where = f"Kubernetes {version}, namespace {cluster.namespace}"
+    if number < OLDEST:
+        return Finding("cluster", MISSING, f"{where}: {OLDEST[0]}.{OLDEST[1]} or newer is needed")
+    return Finding("cluster", OK, where)
+
+
+def _clock(ahead: float) -> Finding:
+    """`ahead`: seconds that the API's clock is before this machine's."""
+    if abs(ahead) > MOST_SECONDS:
+        return Finding("clock", MISSING, f"{abs(ahead):.0f} s off the cluster's; let this machine set its clock by NTP")
+    return Finding("clock", OK, f"{abs(ahead):.0f} s off the cluster's")
+
+
+def needed(rules: list[Mapping[str, Any]]) -> Iterator[tuple[str, str, str]]:
+    """(verb, resource, API group) of every right that deploy/role.yaml gives."""
+    for rule in rules:
+        for group in rule["apiGroups"]:
+            for resource in rule["resources"]:
+                yield from ((verb, resource, group) for verb in rule["verbs"])
+
+
+def may(cluster: Cluster, verb: str, resource: str, group: str) -> bool:
+    """Whether one has a right in the namespace; of a part of a resource as `pods/log`. Raises Refused, Unreachable."""
+    name, _, part = resource.partition("/")
+    asked = {"namespace": cluster.namespace, "verb": verb, "group": group, "resource": name, "subresource": part}
+    review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview"}
+    answer = cluster.create(review | {"spec": {"resourceAttributes": asked}})
+    return bool(answer["status"]["allowed"])
+
+
+def _rights(cluster: Cluster) -> Finding:
+    path = Kit.here().role
+    role = yamlfile.parse(yamlfile.read_text(path, path.name).partition("\n---\n")[0], path.name)
+    try:
+        refused = [
+            f"{verb} {resource}"
+            for verb, resource, group in needed(role.data["rules"])
+            if not may(cluster, verb, resource, group)
+        ]
+    except Refused as error:
+        return Finding("rights", UNKNOWN, f"the API does not tell: {error}")
+    if refused:
+        shown = ", ".join(refused[:6]) + (f" and {len(refused) - 6} more" if len(refused) > 6 else "")
+        cure = f"`make role NAMESPACE={cluster.namespace} USER=…` prints what an administrator applies"
+        return Finding("rights", MISSING, f"you may not {shown}; {cure}")
+    return Finding("rights", OK, f"all of deploy/role.yaml in {cluster.namespace}")
+
+
+def _volumes(cluster: Cluster, given: Settings) -> Iterator[Finding]:
+    for name, volume in (("results", given.results.volume), ("data", given.data.volume)):
+        if volume and volume.claim:
+            yield _looked(name, partial(_claim, cluster, volume.claim))
+        elif volume:
+            yield Finding(name, UNKNOWN, "whether Pods can mount it shows with the first trial")
+        elif name == "results":
+            yield Finding(name, MISSING, "no volume; set `results: {volume: …}` in values/base.yaml")
+
+
+def _claim(cluster: Cluster, name: str) -> tuple[str, str]:
+    found = cluster.get("PersistentVolumeClaim", name)
+    if not found:
+        return MISSING, f"there is no claim {name}; make it, or name another in values/base.yaml"
+    modes, phase = found["spec"].get("accessModes", []), found["status"].get("phase", "")
+    if not MANY & set(modes):
+        return MISSING, f"claim {name} is {', '.join(modes)}: trials on several nodes need ReadWriteMany"
+    return OK, f"claim {name}, {phase}, {', '.join(modes)}"
+
+
+def _security(cluster: Cluster, given: Settings) -> Finding:
+    def look() -> tuple[str, str]:
+        found = cluster.get("Namespace", cluster.namespace)
+        if not found:
+            return MISSING, f"there is no namespace {cluster.namespace}; `kubectl create namespace {cluster.namespace}`"
+        level = found["metadata"].get("labels", {}).get("pod-security.kubernetes.io/enforce", "")
+        own = [volume for volume in (given.results.volume, given.data.volume) if volume]
+        if level == "restricted" and not all(volume.claim for volume in own):
+            return MISSING, "it enforces `restricted`, which admits claims alone: docs/cluster.md has the YAML"
+        return OK, f"Pod Security {level or 'enforces nothing'}"
+
+    return _looked("namespace", look)
+
+
+def _gpus(cluster: Cluster, given: Settings) -> Finding:
+    resource = given.gpu.resource
+
+    def look() -> tuple[str, str]:
+        nodes = cluster.list("Node")
+        total = sum(int(node["status"].get("allocatable", {}).get(resource, 0)) for node in nodes)
+        if not total and given.gpu.count:
+            others = sorted({name for node in nodes for name in node["status"].get("allocatable", {}) if "/" in name})
+            seen = f"; nodes have {', '.join(others)}" if others else ""
+            return MISSING, f"no node has {resource}{seen}; set `gpu: {{resource: …}}`, or `gpu: {{count: 0}}`"
+        return OK, f"{total} {resource} on {len(nodes)} nodes"
+
+    return _looked("gpus", look)
+
+
+def _looked(what: str, look: Callable[[], tuple[str, str]]) -> Finding:
+    """What a look has found; what one's rights do not let one see is unknown."""
+    try:
+        return Finding(what, *look())
+    except Refused as error:
+        return Finding(what, UNKNOWN, f"your rights do not show it (HTTP {error.status})")
