@@ -9,6 +9,8 @@ import guard
 
 import argparse
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 
 import best
 import cli
@@ -64,15 +66,17 @@ def main() -> int:
     parser = cli.parser(__doc__)
     cli.submit_arguments(parser)
     cli.quorum_argument(parser)
+    parser.add_argument("--repin", action="store_true", help="run the code as it is now: frozen anew, and committed")
     args = parser.parse_args()
     files = Clone.here().sweep(args.sweep)
     root = files.clone.root
-    how = expand.Options(Wish(quorum=args.quorum), args.engine, allow_dirty=args.allow_dirty)
+    how = expand.Options(Wish(quorum=args.quorum), args.engine, allow_dirty=args.allow_dirty, repin=args.repin)
     if args.quorum < 1 and files.clone.has(files.results):
         collect.run(cli.open_sweep(args), git.position(root))
     before, failed, began = "", 0, git.position(root)
     while True:
-        stuck = step(lambda: expand.run(files, how))
+        stuck = step(partial(expand.run, files, how))
+        how = replace(how, repin=False)  # the rounds of a search have one code
         now = valuesfile.load(files).text
         if now == before:
             failed |= stuck

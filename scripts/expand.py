@@ -47,8 +47,8 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     add("--no-commit", dest="commit", action="store_false", help="write the files, and leave the commit to you")
     add("--force", action="store_true", help="replace the block of trials though it was edited, or a search has begun")
     add("--code", metavar="DIR", help="the folder to freeze; default: code.path, else trainer")
-    add("--repin", action="store_true", help="freeze the code anew")
-    add("--allow-dirty", action="store_true", help="freeze code with uncommitted changes")
+    add("--repin", action="store_true", help="freeze the code anew, and commit it where it was edited")
+    add("--allow-dirty", action="store_true", help="freeze code with uncommitted changes, marked as such")
     add("--json", action="store_true", help="what was done, as JSON on stdout")
     cli.engine_argument(parser)
     cli.quorum_argument(parser)
@@ -135,8 +135,10 @@ def save(new: expansion.Draft, began: git.Position) -> commits.Commit | None:
 
 
 def run(files: SweepFiles, options: Options) -> int:
-    """Expand a sweep, and commit what that changes."""
+    """Expand a sweep, and commit what that changes; code that was edited and is frozen now, too."""
     clone, sweep = files.clone, files.name
+    if options.commit and not options.dry_run and not options.allow_dirty:
+        freezing.save(files, options.code, repin=options.repin, say=cli.say)
     began = git.position(clone.root)
     new = draft(files, options)
     most = search.most_trials(new.domain) if new.domain else 0

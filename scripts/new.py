@@ -145,10 +145,10 @@ def main(argv: list[str] | None = None, clone: Clone | None = None) -> int:
     clone = clone or Clone.here()
     files = clone.sweep(args.sweep)
     new = texts(args, words[at + 1 :], files)
-    for path in (files.space, files.values):
-        # One that is as it was made is of a call that was cut off, perhaps.
-        if clone.has(path) and (path not in new or not holds(path, new[path].encode(), clone.values)):
-            raise BadInput(f"{clone.relative(path)}: exists already; choose another name, or edit it")
+    there = [path for path in (files.space, files.values) if clone.has(path)]
+    # What is as it was made is of a call that was cut off, perhaps.
+    if any(path not in new or not holds(path, new[path].encode(), clone.values) for path in there):
+        raise BadInput(f"{clone.relative(there[0])}: exists already; choose another name, or edit it")
     for path, text in new.items():
         write_atomic(path, text, clone.values)
     remove_left(new)

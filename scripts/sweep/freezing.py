@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from sweep import code, git, yamlfile
+from sweep import code, commits, git, yamlfile
 from sweep.code import Bundle, Pin
 from sweep.errors import BadInput
 from sweep.layout import Clone, SweepFiles
+from sweep.spaces import valuesfile
 from sweep.spaces.valuesfile import ValuesFile
 
 
@@ -39,6 +41,25 @@ class Origin:
         own = PurePosixPath(git.prefix(self.clone.root) if self.source == "git" else "")
         within = PurePosixPath(self.path).is_relative_to(own)
         return self.clone.root / (PurePosixPath(self.path).relative_to(own) if within else self.path)
+
+
+def save(files: SweepFiles, folder: str | None, *, repin: bool, say: Callable[[str], None]) -> None:
+    """Commit the code that `text` is about to freeze, where it was edited: a result has a commit that holds it.
+
+    Raises BadInput, with nothing changed, where it cannot be frozen.
+    """
+    clone = files.clone
+    if not clone.has(files.values) or (clone.has(files.code) and not repin):
+        return
+    origin = origin_of(files, valuesfile.load(files), folder)
+    names = code.changed(clone.root, origin.take().path) if origin.source == "bundle" else []
+    if not names:
+        return
+    message = "\n".join([f"{files.name}: the code of its trials", "", *names])
+    commit = commits.commit(clone.root, names, message, say)
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    if commit:
+        say(f"{files.name}: committed {commit.sha[:12]}: {', '.join(names[:5])}{more}, the code that is frozen")
 
 
 def text(

@@ -285,3 +285,21 @@ def test_a_misspelled_objective_trains_once_and_its_numbers_are_there_when_it_is
     clone.run("submit", "toy")
     assert {row["status"] for row in clone.rows().values()} == {"succeeded"}
     assert sorted(clone.events("start")) == ["1", "2"]
+
+
+def test_an_edited_program_runs_by_one_command(clone: TestClone) -> None:
+    prepared(clone, {"x": 1}, {"x": 2})
+    clone.open_gate()
+    clone.run("drive", "toy")
+    before = clone.rows()
+    program = clone.root / "toy" / "train.py"
+    program.write_text(program.read_text() + "# better\n")
+    assert "toy has changed since its code was frozen (train.py); --repin renews it" in clone.run("drive", "toy")
+    said = clone.run("drive", "toy", "--repin")
+    assert "toy/train.py, the code that is frozen" in said
+    assert "2 new: no result yet" in said
+    assert not clone.git("status", "--porcelain")
+    after = clone.rows()
+    assert not before.keys() & after.keys()
+    assert {row["status"] for row in after.values()} == {"succeeded"}
+    assert sorted(clone.events("start")) == ["1", "1", "2", "2"]

@@ -176,16 +176,34 @@ def test_changed_code_is_said_and_kept_until_repin(clone: Clone, capsys: pytest.
     run(clone)
     assert demo(clone).code.read_bytes() == frozen
     assert "trainer has changed since its code was frozen (train.py); --repin renews it" in capsys.readouterr().err
-    before = state(clone)
-    with pytest.raises(
-        BadInput, match=r"^trainer/train.py: has uncommitted changes; commit them, or .* --allow-dirty$"
-    ):
-        run(clone, "--repin")
-    assert state(clone) == before
-    git(clone.root, "commit", "--quiet", "--all", "--message=trainer")
     run(clone, "--repin")
     assert b"changed" in demo(clone).code.read_bytes()
     assert message(clone) == "demo: 8 trials (random, n=8, seed=0)\n\ncode frozen from trainer (1 file)"
+    assert git(clone.root, "show", "--format=%B", "--name-only", "HEAD^").split("\n") == [
+        *("demo: the code of its trials", "", "trainer/train.py", "", "", "trainer/train.py"),
+    ]
+    assert "trainer/train.py, the code that is frozen" in capsys.readouterr().err
+    assert not git(clone.root, "status", "--porcelain")
+
+
+def test_new_code_is_committed_before_it_is_frozen_and_nothing_else_is(clone: Clone) -> None:
+    run(clone)
+    demo(clone).code.unlink()
+    (clone.trainer / "more.py").write_text("new\n")
+    (clone.root / "notes.txt").write_text("mine\n")
+    run(clone)
+    assert "more.py" in demo(clone).code.read_text()
+    assert "-dirty" not in demo(clone).code.read_text()
+    assert git(clone.root, "status", "--porcelain") == "?? notes.txt"
+
+
+def test_code_that_cannot_be_frozen_is_not_committed(clone: Clone) -> None:
+    run(clone)
+    (clone.trainer / "link").symlink_to("/etc/passwd")
+    before = state(clone)
+    with pytest.raises(BadInput, match="a link or a submodule, which cannot be frozen"):
+        run(clone, "--repin")
+    assert state(clone) == before
 
 
 def test_allow_dirty_freezes_what_lies_there_and_records_it(clone: Clone) -> None:
