@@ -271,6 +271,7 @@ ALLOWED = {
     "scripts/sweep/engines/reader.py keep os.utime": "carried from the store",
     "scripts/sweep/engines/reader.py refresh os.utime": "the Pod's clock, kept",
     "scripts/sweep/locks.py _identity st_mtime_ns": "equal or not",
+    "scripts/sweep/readiness.py of_cluster time.time": "told a person beside the API's, which is what it is about",
     "scripts/sweep/records/attempt.py seconds datetime.fromtimestamp": "records of older runners, which had no other",
     "scripts/sweep/records/store.py _file st_mtime_ns": "equal or not; and a sign of life, as above",
     "scripts/sweep/records/store.py _looked_at st_mtime": "the Pod's clock, as kept",
