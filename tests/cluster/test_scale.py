@@ -39,7 +39,8 @@ def test_a_sharded_sweep_of_many_trials(clone: TestClone, kubectl: Kubectl, helm
     said = sweep.run("watch", "toy")
     assert f"{TRIALS}/{TRIALS}" in said
     for trial in trials(sweep):
-        put_result(store, trial, metrics={"score": trial.identity["hyperparameters"]["x"]})
+        metrics = {"score": trial.identity["hyperparameters"]["x"]}
+        put_result(store, trial, metrics=metrics, environment={"engine": "cluster", "node": "a-fake-node"})
     assert f"{TRIALS} succeeded" in sweep.run("collect", "toy")
     uids = sweep.uids()
     assert f"{TRIALS} already done" in sweep.run("drive", "toy")
