@@ -23,7 +23,7 @@ from contextlib import contextmanager, suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
 MOST_FILES, DEEPEST = 10_000, 32
@@ -55,9 +55,8 @@ def listed(folder: int, most: int, beat: Callable[[], None]) -> tuple[dict[str, 
     """
     files: dict[str, dict[str, Any]] = {}
     other: list[str] = []
-    total = 0
-    sizes = [(path, mode, size) for path, _, _, mode, size in walk(folder) if stat.S_ISREG(mode)]
-    total = sum(size for _, _, size in sizes)
+    sizes = [size for _, _, _, mode, size in walk(folder) if stat.S_ISREG(mode)]
+    total = sum(sizes)
     if len(sizes) > MOST_FILES or total > most:
         raise TooMuch(f"{total} bytes in {len(sizes)} files, of which at most {most} bytes in {MOST_FILES} are kept")
     for path, above, name, mode, _ in walk(folder):
@@ -90,11 +89,8 @@ def walk(folder: int, above: str = "", depth: int = 0) -> Iterator[tuple[str, in
         if not stat.S_ISDIR(about.st_mode):
             yield f"{above}{name}", folder, name, about.st_mode, about.st_size
             continue
-        handle = os.open(name, FOLDER, dir_fd=folder)
-        try:
-            yield from walk(handle, f"{above}{name}/", depth + 1)
-        finally:
-            os.close(handle)
+        with entered(folder, name) as below:
+            yield from walk(below, f"{above}{name}/", depth + 1)
 
 
 @contextmanager
@@ -106,55 +102,75 @@ def opened(folder: int, name: str) -> Iterator[int]:
         os.close(handle)
 
 
+@contextmanager
+def entered(above: int, path: str) -> Iterator[int]:
+    """A handle of the folder at `path`, each opened in the one above and through no link."""
+    handle = os.dup(above)
+    try:
+        for part in path.split("/"):
+            below = os.open(part, FOLDER, dir_fd=handle)
+            os.close(handle)
+            handle = below
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def saved(names: Iterable[str]) -> list[str]:
+    """Those of checkpoints that are not being written."""
+    return [name for name in names if name[0] != "." and "tmp" not in name]
+
+
+def epochs_of(names: Iterable[str]) -> dict[str, int]:
+    """The epoch of each checkpoint that is saved and numbered: the first number in its name."""
+    numbers = {name: re.search("[0-9]+", name) for name in saved(names)}
+    return {name: int(number[0]) for name, number in numbers.items() if number}
+
+
 def newest_checkpoint(folder: int, budget: float | None) -> str | None:
     """Name of what is newest in a folder of checkpoints: that of the highest epoch, or written last where none is
     numbered. Where trials of several budgets share them, only numbered ones within the own `budget`.
     """
-    numbered, plain = [], []
-    for name in os.listdir(folder):
-        if name[0] == "." or "tmp" in name:  # being written
-            continue
-        digits = re.search("[0-9]+", name)
-        if digits:
-            numbered.append((int(digits[0]), name))
-        else:
-            plain.append((os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime, name))
-    if budget is not None:
-        numbered, plain = [(epoch, name) for epoch, name in numbered if epoch <= budget], []
-    return max(numbered)[1] if numbered else max(plain)[1] if plain else None
+    names = os.listdir(folder)
+    epochs = epochs_of(names)
+    numbered = [(epoch, name) for name, epoch in epochs.items() if budget is None or epoch <= budget]
+    if numbered or budget is not None:
+        return max(numbered)[1] if numbered else None
+    plain = [(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime, name) for name in saved(names)]
+    return max(plain)[1] if plain else None
 
 
-def copy(source: int, name: str, target: int, most: int, beat: Callable[[], None]) -> None:
+def check_size(source: int, name: str, most: int) -> None:
+    """Raise TooMuch where a file, or all files of a folder, have more than `most` bytes: before any is copied."""
+    about = os.stat(name, dir_fd=source, follow_symlinks=False)
+    total = about.st_size
+    if stat.S_ISDIR(about.st_mode):
+        with entered(source, name) as folder:
+            total = sum(size for _, _, _, _, size in walk(folder))
+    if total > most:
+        raise TooMuch(f"a checkpoint of {total} bytes, of which at most {most} are kept")
+
+
+def copy(source: int, name: str, target: int, beat: Callable[[], None]) -> None:
     """Copy a file, or the files of a folder, from the handle `source` into the empty folder of the handle `target`.
 
-    Raises TooMuch above `most` bytes, and OSError.
+    Raises OSError.
     """
     mode = os.stat(name, dir_fd=source, follow_symlinks=False).st_mode
     if stat.S_ISREG(mode):
-        copy_file(source, name, target, most, beat)
+        copy_file(source, name, target, beat)
     elif stat.S_ISDIR(mode):
-        inner = os.open(name, FOLDER, dir_fd=source)
-        try:
-            os.mkdir(name, dir_fd=target)
-            below = os.open(name, FOLDER, dir_fd=target)
-            try:
-                for each in os.listdir(inner):
-                    copy(inner, each, below, most, beat)
-            finally:
-                os.close(below)
-        finally:
-            os.close(inner)
+        os.mkdir(name, dir_fd=target)
+        with entered(source, name) as inner, entered(target, name) as below:
+            for each in os.listdir(inner):
+                copy(inner, each, below, beat)
 
 
-def copy_file(source: int, name: str, target: int, most: int, beat: Callable[[], None]) -> None:
-    size = 0
+def copy_file(source: int, name: str, target: int, beat: Callable[[], None]) -> None:
     out = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666, dir_fd=target)
     try:
         with opened(source, name) as handle:
             while chunk := os.read(handle, CHUNK_BYTES):
-                size += len(chunk)
-                if size > most:
-                    raise TooMuch(f"a checkpoint of more than {most} bytes, which is not kept")
                 while chunk:
                     chunk = chunk[os.write(out, chunk) :]
                 beat()
@@ -219,20 +235,6 @@ def remove_all(folder: int, name: str) -> None:
         for inner in os.listdir(below):
             remove_all(below, inner)
     os.rmdir(name, dir_fd=folder)
-
-
-@contextmanager
-def entered(above: int, path: str) -> Iterator[int]:
-    """A handle of the folder at `path`, each opened in the one above and through no link."""
-    handle = os.dup(above)
-    try:
-        for part in path.split("/"):
-            below = os.open(part, FOLDER, dir_fd=handle)
-            os.close(handle)
-            handle = below
-        yield handle
-    finally:
-        os.close(handle)
 
 
 if __name__ == "__main__":

@@ -617,6 +617,11 @@ class Attempt:
         with suppress(OSError):  # a beat less costs nothing; a store that is really gone shows at the next write
             self.folder.write_atomic("attempt.json", self.record)
 
+    def keep_alive(self) -> None:
+        """A heartbeat, where one is due."""
+        if self.used_s() - self.record["used_s"] >= HEARTBEAT_SECONDS:
+            self.heartbeat()
+
     def finish(self, status: str, exit_code: int | None, reason: str, kept: dict[str, Any] | None = None) -> None:
         self.record.update(status=status, exit_code=exit_code, reason=reason, finished_at=utc(time.time()))
         self.record["used_s"] = self.used_s()
@@ -1240,55 +1245,54 @@ def keep_outputs(options: argparse.Namespace, trial: dict[str, Any], attempt: At
     """
     if options.outputs == "none":
         return {}
-    import outputs
-
-    most, folder = outputs.quantity(options.outputs), attempt.folder.below("outputs")
-    beats = [time.monotonic()]
-
-    def beat() -> None:
-        if time.monotonic() - beats[0] > HEARTBEAT_SECONDS:
-            attempt.heartbeat()
-            beats[0] = time.monotonic()
-
+    folder = attempt.folder.below("outputs")
     try:
         with folder.handle() as handle:
-            if not os.listdir(handle) and options.checkpoints == "auto":
-                copy_checkpoint(options, trial, handle, most, beat)
-            files, other = outputs.listed(handle, most, beat)
-        if other:
-            say(f"OUTPUT_DIR: left out what is no plain file: {' '.join(other[:SHOWN_NAMES])[:LONGEST_REASON]}")
-        if not files:
-            attempt.folder.remove("outputs")
-            return {}
-        attempt.folder.write_atomic(
-            "outputs.json", {"schema_version": SCHEMA_VERSION, "id": trial["id"], "files": files}
-        )
-        total = sum(file["bytes"] for file in files.values())
-        return {"outputs": {"files": len(files), "bytes": total, "sha256": outputs.digest_of(files)}}
-    except (outputs.TooMuch, OSError) as error:
+            own = os.listdir(handle)
+            if own or (options.checkpoints == "auto" and checkpoint_folder(options, trial).names()):
+                return list_outputs(options, trial, attempt, handle, bool(own))
+    except (OSError, ValueError) as error:
         reason = in_words(error) if isinstance(error, OSError) else f"{error}; raise outputs.max"
         say(f"OUTPUT_DIR: not kept: {reason}")
         attempt.folder.remove("outputs")
         return {"outputs": {"files": 0, "bytes": 0, "left_out": reason[:LONGEST_REASON]}}
+    attempt.folder.remove("outputs")
+    return {}
 
 
-def copy_checkpoint(
-    options: argparse.Namespace, trial: dict[str, Any], target: int, most: int, beat: Callable[[], None]
-) -> None:
-    """The model of a program that knows of checkpoints alone, which are removed once its result stands."""
+def list_outputs(
+    options: argparse.Namespace, trial: dict[str, Any], attempt: Attempt, handle: int, own: bool
+) -> dict[str, Any]:
+    """As keep_outputs; `handle` is of the folder, `own`: the command left something there. Raises ValueError for more
+    than is kept, and OSError.
+    """
     import outputs
 
-    hyperparameters = trial["identity"]["hyperparameters"]
-    budget = hyperparameters.get(options.budget) if options.budget else None
+    most = outputs.quantity(options.outputs)
+    if not own:
+        copy_checkpoint(options, trial, attempt, most)
+    files, other = outputs.listed(handle, most, attempt.keep_alive)
+    if other:
+        say(f"OUTPUT_DIR: left out what is no plain file: {' '.join(other[:SHOWN_NAMES])[:LONGEST_REASON]}")
+    if not files:
+        attempt.folder.remove("outputs")
+        return {}
+    attempt.folder.write_atomic("outputs.json", {"schema_version": SCHEMA_VERSION, "id": trial["id"], "files": files})
+    total = sum(file["bytes"] for file in files.values())
+    return {"outputs": {"files": len(files), "bytes": total, "sha256": outputs.digest_of(files)}}
+
+
+def copy_checkpoint(options: argparse.Namespace, trial: dict[str, Any], attempt: Attempt, most: int) -> None:
+    """The model of a program that knows of checkpoints alone, which are removed once its result stands. As above."""
+    import outputs
+
+    budget = trial["identity"]["hyperparameters"].get(options.budget)
     with checkpoint_folder(options, trial).handle() as folder:
         newest = outputs.newest_checkpoint(folder, budget if is_number(budget) else None)
         if newest:
-            os.mkdir("checkpoint", dir_fd=target)
-            below = os.open("checkpoint", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=target)
-            try:
-                outputs.copy(folder, newest, below, most, beat)
-            finally:
-                os.close(below)
+            outputs.check_size(folder, newest, most)
+            with attempt.folder.below("outputs/checkpoint").handle(make=True) as below:
+                outputs.copy(folder, newest, below, attempt.keep_alive)
 
 
 def checkpoint_folder(options: argparse.Namespace, trial: dict[str, Any]) -> Folder:
@@ -1315,8 +1319,9 @@ def clean_checkpoints(options: argparse.Namespace, trial: dict[str, Any], siblin
 
 def superseded(names: list[str]) -> list[str]:
     """Those of checkpoints whose epoch, the first number in the name, is not the newest."""
-    numbers = {name: re.search("[0-9]+", name) for name in names if name[0] != "." and "tmp" not in name}
-    epochs = {name: int(number[0]) for name, number in numbers.items() if number}
+    import outputs
+
+    epochs = outputs.epochs_of(names)
     return [name for name, epoch in epochs.items() if epoch < max(epochs.values())]
 
 
@@ -1374,8 +1379,7 @@ def read_all(
                 until = min(until, time.monotonic() + patience)
         if time.monotonic() > until:
             raise Stop(TERMINATED, "SIGTERM", status="preempted", ended=0)
-        if attempt.used_s() - attempt.record["used_s"] >= HEARTBEAT_SECONDS:
-            attempt.heartbeat()
+        attempt.keep_alive()
 
     def masked(text: str) -> str:
         for value in secret:
@@ -1430,16 +1434,19 @@ def train(options: argparse.Namespace, trial: dict[str, Any], attempt: Attempt, 
     secret = secret_values(trial["identity"]["env"])
     reading = reading_of(trial, Folder(here, "."), Folder(env["OUTPUT_DIR"], "."))
 
-    def beat() -> None:
-        attempt.heartbeat()
+    def look() -> None:
         if reading:
             reading.look(live=True)
             attempt.keep_history(reading.history())
 
+    def beat() -> None:
+        attempt.heartbeat()
+        look()
+
     command = Command(words, env, code_folder, attempt.folder, secret, reading.hear if reading else None)
     patience = max(options.grace - 5, options.grace / 2)
     code = command.run(signals, attempt.began + left, patience, beat)
-    beat()  # what it printed last belongs to its learning curve, however it ended
+    look()  # what it printed last belongs to its learning curve, however it ended
     judge(command, code, options, trial)
     # The same command would write the same again: what is no result now is none at the next start either.
     read, lacks = None, ""

@@ -195,3 +195,11 @@ def test_a_list_names_every_file_once(tmp_path_factory: pytest.TempPathFactory, 
 @pytest.mark.parametrize(("text", "size"), [("0", 0), ("17", 17), ("2k", 2000), ("2Gi", 2 << 30), ("1T", 10**12)])
 def test_sizes_as_kubernetes_spells_them(text: str, size: int) -> None:
     assert OUTPUTS.quantity(text) == size
+
+
+def test_a_checkpoint_that_is_too_large_is_not_even_copied(bench: Bench) -> None:
+    trial = make_trial(f"mkdir $CHECKPOINT_DIR/3; head -c 2000 /dev/zero > $CHECKPOINT_DIR/3/model; {WRITE_METRICS}")
+    patch = "import outputs; outputs.copy = None"
+    assert bench.run(trial, outputs="1k", patch=patch).code == 0
+    assert "a checkpoint of 2000 bytes" in bench.result(trial)["outputs"]["left_out"]
+    assert not folder(bench, trial).exists()
