@@ -162,52 +162,40 @@ class Cluster:
     @contextmanager
     def attach(self, pod: str, container: str) -> Iterator[Callable[[bytes], None]]:
         """Send bytes to a container's standard input, which ends with the context. Raises Refused, Unreachable."""
-        from kubernetes import client, stream
-        from websocket import WebSocketException
-
-        words = {"container": container, "stdin": True, "stdout": False, "stderr": False, "tty": False}
-        try:
-            call = client.CoreV1Api(self._api).connect_get_namespaced_pod_attach
-            socket = stream.stream(call, pod, self.namespace, **words, _preload_content=False)
-            yield lambda data: socket.write_stdin(data)
-            socket.close()
-        except client.ApiException as error:
-            raise _failure(error.status or 500, str(error.body or error.reason)) from error
-        except (OSError, WebSocketException) as error:
-            raise Unreachable(f"cluster: Pod {pod} took no more data: {_short(error)}; try again") from error
+        with self._attached(pod, container, stdout=False) as socket:
+            yield lambda data: _send(socket, pod, data)
 
     @contextmanager
     def talk(self, pod: str, container: str) -> Iterator[tuple[Callable[[bytes], None], Callable[[], bytes]]]:
-        """(send bytes to a container's standard input, the next line of its output); its input ends with the context.
-
-        Raises Refused, Unreachable.
-        """
-        from kubernetes import client, stream
-        from websocket import WebSocketException
-
-        words = {"container": container, "stdin": True, "stdout": True, "stderr": False, "tty": False}
-        cut = Unreachable(f"cluster: the connection to Pod {pod} was cut; type the same again")
-        try:
-            call = client.CoreV1Api(self._api).connect_get_namespaced_pod_attach
-            socket = stream.stream(call, pod, self.namespace, **words, _preload_content=False)
+        """As `attach`: (send, the next line of the container's output, without its end)."""
+        with self._attached(pod, container, stdout=True) as socket:
             lines = deque([""])  # the last one has not ended yet
 
             def line() -> bytes:
                 until = time.monotonic() + TIMEOUT_SECONDS[1]
                 while len(lines) == 1:
-                    if not socket.is_open() or time.monotonic() > until:
-                        raise cut
-                    more: str = socket.read_stdout(timeout=TIMEOUT_SECONDS[1])
+                    with _attachment(pod):
+                        if not socket.is_open() or time.monotonic() > until:
+                            raise TimeoutError("it ended in the middle")
+                        more: str = socket.read_stdout(timeout=TIMEOUT_SECONDS[1])
                     socket.read_all()  # it would keep all that ever came
                     lines.extend((lines.pop() + more).split("\n"))
                 return lines.popleft().encode()
 
-            yield lambda data: socket.write_stdin(data), line
+            yield lambda data: _send(socket, pod, data), line
+
+    @contextmanager
+    def _attached(self, pod: str, container: str, *, stdout: bool) -> Iterator[Any]:
+        """The stream to a container's standard input, and from its output."""
+        from kubernetes import client, stream
+
+        words = {"container": container, "stdin": True, "stdout": stdout, "stderr": False, "tty": False}
+        with _attachment(pod):
+            call = client.CoreV1Api(self._api).connect_get_namespaced_pod_attach
+            socket = stream.stream(call, pod, self.namespace, **words, _preload_content=False)
+        yield socket
+        with _attachment(pod):
             socket.close()
-        except client.ApiException as error:
-            raise _failure(error.status or 500, str(error.body or error.reason)) from error
-        except (OSError, WebSocketException) as error:
-            raise cut from error
 
     def _path(self, kind: str, name: str = "") -> str:
         path = _PATHS[kind].format(namespace=self.namespace)
@@ -302,6 +290,25 @@ def _stream(response: Any) -> Iterator[bytes]:
         yield from response.stream(65_536)
     except HTTPError as error:
         raise Unreachable(f"cluster: its answer broke off: {_short(error)}") from error
+
+
+@contextmanager
+def _attachment(pod: str) -> Iterator[None]:
+    """Errors of a stream to a Pod, and of nothing else that is done while it is open."""
+    from kubernetes import client
+    from websocket import WebSocketException
+
+    try:
+        yield
+    except client.ApiException as error:
+        raise _failure(error.status or 500, str(error.body or error.reason)) from error
+    except (OSError, WebSocketException) as error:
+        raise Unreachable(f"cluster: the connection to Pod {pod} broke: {_short(error)}; try again") from error
+
+
+def _send(socket: Any, pod: str, data: bytes) -> None:
+    with _attachment(pod):
+        socket.write_stdin(data)
 
 
 def _failure(status: int, text: str) -> Exception:
