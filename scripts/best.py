@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cli
-from sweep import git, render
-from sweep.errors import BadInput
+from sweep import collection, git, render
+from sweep.errors import BadInput, SweepError, of_machine
 from sweep.files import holds, write_atomic
 from sweep.layout import Clone
 from sweep.records import artifacts, results, store
@@ -40,11 +40,18 @@ def write(path: Path, text: str) -> bool:
     return True
 
 
-def keep_best(session: Session, choice: stats.Choice, rows: list[results.Row]) -> None:
-    """Remove from the store what `outputs.keep` does not ask for, once the sweep is over."""
+def keep_best(session: Session, choice: stats.Choice, rows: list[results.Row], chosen: list[results.Row]) -> None:
+    """Remove from the store what `outputs.keep` does not ask for, once the sweep is over; of `chosen` nothing.
+
+    It only saves room: where it cannot be done now, it is said, and the next time does it.
+    """
     from sweep.audit import retention
 
-    removed = retention.apply(session, choice, rows, cli.say)
+    try:
+        removed = retention.apply(session, choice, rows, {row.id for row in chosen}, cli.say)
+    except (SweepError, OSError) as error:
+        cli.say(f"{session.name}: the outputs of the other trials stay for now: {of_machine(error)}")
+        return
     if removed:
         size = sum(outputs.size for outputs in removed)
         trials, keep = counted(len(removed), "trial"), f"outputs: {{keep: {session.settings.outputs.keep}}}"
@@ -74,13 +81,9 @@ def run(
     """Write the best of an opened sweep; `began`: where HEAD was before that was opened."""
     if top < 1:
         raise BadInput(f"--top {top}: ask for at least 1")
-    from sweep.ranking import stats
     from sweep.reports import best  # with numpy and scipy, which take a second to import
 
-    trials = session.rendered.trials
-    listed = {trial.id for trial in trials}
-    rows = [row for row in results.read(session.files.results) if row.id in listed]
-    choice = stats.choose(rows, results.objectives(trials)[0], session.engine.NAME, session.settings.budget)
+    rows, choice = collection.choose(session)
     chosen = [point.trial for point in best.winners(choice, top, max_cost)]
     text = describe(session, choice, rows, chosen)
     if dry_run:
@@ -92,7 +95,7 @@ def run(
         changed = write(session.files.best, text)
         if turn:
             turn.commit(f"{session.name}: best: {', '.join(row.id for row in chosen)}")
-    keep_best(session, choice, rows)
+    keep_best(session, choice, rows, chosen)
     path = session.files.clone.relative(session.files.best)
     cli.say(f"{session.name}: {path}: trial {', '.join(row.id for row in chosen)}{'' if changed else ' (unchanged)'}")
     if json:

@@ -13,24 +13,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cli
+from sweep import collection
 from sweep.errors import BadInput
-from sweep.records import artifacts, results, store
+from sweep.records import artifacts, store
 from sweep.render import Trial
 from sweep.session import Session
 
 BEST = "best"
-
-
-def winner(session: Session) -> str:
-    """Id of the trial that `make best` names."""
-    from sweep.ranking import stats
-    from sweep.reports import best  # with numpy and scipy, which take a second to import
-
-    trials = session.rendered.trials
-    listed = {trial.id for trial in trials}
-    rows = [row for row in results.read(session.files.results) if row.id in listed]
-    choice = stats.choose(rows, results.objectives(trials)[0], session.engine.NAME, session.settings.budget)
-    return best.winners(choice)[0].trial.id
 
 
 @contextlib.contextmanager
@@ -61,19 +50,19 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def find(session: Session, beginning: str) -> Trial:
-    """The one trial whose id begins so. Raises BadInput."""
-    found = [trial for trial in session.rendered.trials if trial.id.startswith(beginning)]
-    if len(found) != 1:
-        what = "no trial" if not found else f"{len(found)} trials"
-        raise BadInput(f"TRIAL={beginning}: {what} of {session.name} begin with this; `make status` lists the ids")
-    return found[0]
+def wanted(session: Session, beginning: str) -> Trial:
+    """The trial that is asked for; `best` is the one that `make best` names. Raises SweepError."""
+    if beginning != BEST:
+        return session.trial(beginning)
+    from sweep.reports import best  # with numpy and scipy, which take a second to import
+
+    return session.trial(best.winners(collection.choose(session)[1])[0].trial.id)
 
 
 def main() -> int:
     args = arguments()
     session = cli.open_sweep(args)
-    trial = find(session, winner(session) if args.trial == BEST else args.trial)
+    trial = wanted(session, args.trial)
     session.engine.fetch(session, cli.say)
     result = store.read(session.engine.store_folder, [trial]).trials[trial.id].result
     if not result:

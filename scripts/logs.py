@@ -36,11 +36,7 @@ def main() -> int:
     parser.add_argument("--attempt", help="name of an attempt; default: the newest")
     args = parser.parse_args()
     session = cli.open_sweep(args)
-    found = [trial for trial in session.rendered.trials if trial.id.startswith(args.trial)]
-    if len(found) != 1:
-        what = "no trial" if not found else f"{len(found)} trials"
-        raise BadInput(f"TRIAL={args.trial}: {what} of {session.name} begin with this; `make status` lists the ids")
-    (trial,) = found
+    trial = session.trial(args.trial)
     log = None if args.attempt else session.engine.log(trial, cli.say)
     if log is not None:
         cli.pass_on(log)

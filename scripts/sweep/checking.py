@@ -8,18 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sweep import code, freezing, render, settings, yamlfile
-from sweep.code import Bundle
+from sweep import code, freezing, settings, yamlfile
 from sweep.engines.engine import Target
 from sweep.engines.kinds.local import LocalEngine
 from sweep.engines.local import LocalRun, slots_for
-from sweep.errors import BadInput
 from sweep.jobs import JobState
 from sweep.layout import SweepFiles
 from sweep.records import outputs, store
 from sweep.records.store import Stored
-from sweep.render import Object, Rendered, Trial
-from sweep.session import locate
+from sweep.render import Object, Trial
+from sweep.session import Session
 from sweep.spaces import valuesfile
 from sweep.spaces.valuesfile import ValuesFile
 
@@ -103,21 +101,14 @@ class Check:
         texts = [values.text, yamlfile.lines(dict(self.engine.values)), yamlfile.lines(own)]
         if bundle:
             texts.insert(0, code.dump(bundle))
-            texts.insert(2, yamlfile.lines({"code": _as_bundle(bundle)}))
+            texts.insert(2, yamlfile.lines({"code": {"source": "bundle", "url": "", "path": bundle.path}}))
         listed = [clone.base]
         for number, text in enumerate(texts):
             listed.append(scratch / f"{number}.yaml")
             listed[-1].write_text(text, encoding="utf-8")
         self.files = files
-        self.rendered = self._render(listed)
+        self.rendered = Session(files, given, self.engine, "").render(files.name, listed)
         (self.trial,) = self.rendered.trials
-
-    def _render(self, listed: Sequence[Path]) -> Rendered:
-        clone = self.files.clone
-        try:
-            return render.render(clone.chart, self.files.name, listed, "default", clone.root)
-        except BadInput as error:
-            raise BadInput(locate(str(error), self.files)) from error
 
     @property
     def log(self) -> Path:
@@ -139,7 +130,3 @@ class Check:
         stored = store.read(self.store, [self.trial]).trials[self.trial.id]
         checkpoints = any(files for _, _, files in os.walk(self.store / "checkpoints"))
         return Checked(self.trial, state, stored, self.history(), checkpoints)
-
-
-def _as_bundle(bundle: Bundle) -> dict[str, Any]:
-    return {"source": "bundle", "url": "", "path": bundle.path}

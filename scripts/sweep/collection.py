@@ -1,12 +1,27 @@
-"""What a table tells of the sweep as a whole."""
+"""What a table tells of the sweep as a whole, and of its winner."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from sweep.records import results
+from sweep.session import Session
 from sweep.words import counted
+
+if TYPE_CHECKING:
+    from sweep.ranking.stats import Choice
+
+
+def choose(session: Session) -> tuple[list[results.Row], Choice]:
+    """(the rows of the trials that are listed, their ranking). Raises BadInput where none is."""
+    from sweep.ranking import stats  # with numpy and scipy, which take a second to import
+
+    trials = session.rendered.trials
+    listed = {trial.id for trial in trials}
+    rows = [row for row in results.read(session.files.results) if row.id in listed]
+    return rows, stats.choose(rows, results.objectives(trials)[0], session.engine.NAME, session.settings.budget)
 
 
 def mixed_images(rows: Iterable[results.Row]) -> str:

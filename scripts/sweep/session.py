@@ -19,7 +19,7 @@ from sweep.files import holds, write_atomic
 from sweep.jobs import JobState
 from sweep.layout import Clone, SweepFiles
 from sweep.records import results, store
-from sweep.render import Release
+from sweep.render import Release, Rendered, Trial
 from sweep.settings import Settings
 from sweep.spaces import valuesfile
 
@@ -61,7 +61,7 @@ class Session:
         return clone.root / str(path or clone.code)
 
     @cached_property
-    def rendered(self) -> render.Rendered:
+    def rendered(self) -> Rendered:
         """What helm would install, read back. Raises BadInput with the place in the values file."""
         if self.engine.shards == 1:
             return self._whole
@@ -69,7 +69,7 @@ class Session:
         found = [pair for one in self.releases for pair in zip(one.rendered.trials, one.rendered.jobs, strict=True)]
         found.sort(key=lambda pair: order[pair[0].id])
         rest = [made for one in self.releases for made in one.rendered.objects if made["kind"] != "Job"]
-        return render.Rendered([*rest, *(job for _, job in found)], [trial for trial, _ in found])
+        return Rendered([*rest, *(job for _, job in found)], [trial for trial, _ in found])
 
     @cached_property
     def releases(self) -> list[Release]:
@@ -83,24 +83,33 @@ class Session:
         for name, path, share in zip(release.names(self.name, self.engine.shards), paths, shares, strict=True):
             if share:
                 values = (*self.values_files, path)
-                made.append(Release(name, values, self._render(name, values)))
+                made.append(Release(name, values, self.render(name, values)))
         found = {trial.id for one in made for trial in one.rendered.trials}
         if found != {trial.id for trial in self._whole.trials}:
             raise BadInput(f"{self.name}: its shards do not render the same trials; please report this")
         return made
 
     @cached_property
-    def _whole(self) -> render.Rendered:
+    def _whole(self) -> Rendered:
         """The sweep as one release, which names its trials."""
         self.write_generated()
-        return self._render(self.name, self.values_files)
+        return self.render(self.name, self.values_files)
 
-    def _render(self, name: str, values: Sequence[Path]) -> render.Rendered:
+    def render(self, name: str, values: Sequence[Path]) -> Rendered:
+        """What helm makes of these values files as a release. Raises BadInput with the place in the sweep's own."""
         try:
             clone = self.files.clone
             return render.render(clone.chart, name, values, self.engine.namespace, clone.root)
         except BadInput as error:
             raise BadInput(locate(str(error), self.files)) from error
+
+    def trial(self, beginning: str) -> Trial:
+        """The one whose id begins so. Raises BadInput."""
+        found = [trial for trial in self.rendered.trials if trial.id.startswith(beginning)]
+        if len(found) != 1:
+            what = "no trial" if not found else f"{len(found)} trials"
+            raise BadInput(f"TRIAL={beginning}: {what} of {self.name} begin with this; `make status` lists the ids")
+        return found[0]
 
     def look(self, jobs: Mapping[str, JobState] | None = None) -> tuple[list[results.Row], store.Snapshot]:
         """The table as of now, from results.csv, the Jobs and the result store; nothing is written."""

@@ -55,3 +55,28 @@ def test_the_files_are_listed_as_data(clone: TestClone) -> None:
     (listed,) = json.loads(out)["files"]
     assert (listed["path"], listed["bytes"]) == ("model", 1)
     assert not (clone.root / "out" / "toy" / "outputs").exists()
+
+
+def test_what_best_yaml_names_is_kept_too(clone: TestClone) -> None:
+    """A cheaper point that was asked for is not the best one, and its model is what it was asked for."""
+    costs = PROGRAM.replace('{"score": x}', '{"score": x, "durations": {"train_s": x}}')
+    more = {"command": ["python3", "-c", costs]}
+    clone.edit({"x": 1}, {"x": 2}, {"x": 3}, **more, outputs={"keep": "all"})
+    clone.run("expand", "toy", "--code", "toy")
+    clone.run("drive", "toy")
+    clone.edit({"x": 1}, {"x": 2}, {"x": 3}, **more, outputs={"keep": "best 1"})
+    clone.run("best", "toy", "--max-cost", "1.5")
+    assert kept(clone) == ["1", "3"]
+
+
+def test_where_room_cannot_be_made_the_winner_is_written_all_the_same(clone: TestClone) -> None:
+    clone.edit({"x": 1}, {"x": 3}, command=["python3", "-c", PROGRAM])
+    clone.run("expand", "toy", "--code", "toy")
+    memory = clone.root / "out" / "toy" / "removed-outputs"
+    memory.mkdir(parents=True)
+    said = clone.run("drive", "toy")
+    assert "the outputs of the other trials stay for now: toy/removed-outputs" in said.replace("out/", "")
+    assert (clone.root / "values" / "toy" / "best.yaml").exists()
+    memory.rmdir()
+    assert "removed the outputs of 1 trial" in clone.run("drive", "toy")
+    assert kept(clone) == ["3"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import islice
 
 from sweep.files import exists, read, write_atomic
@@ -18,14 +18,18 @@ OPEN = ("running", "pending", "missing")
 LARGEST_LIST = 8 << 20
 
 
-def apply(session: Session, choice: Choice, rows: Sequence[Row], say: Callable[[str], None]) -> list[Named]:
+def apply(
+    session: Session, choice: Choice, rows: Sequence[Row], wanted: Collection[str], say: Callable[[str], None]
+) -> list[Named]:
     """Remove from the store what is not to be kept, whose list is returned. May be killed and called again.
+
+    `wanted`: ids of trials that are named elsewhere, as in best.yaml.
 
     Raises BadInput, OSError, and Unreachable.
     """
     memory = session.files.out / "removed-outputs"
     known = set(read(memory, LARGEST_LIST).decode().split()) if exists(memory) else set()
-    gone = {of.folder: of for of in beyond(session, choice, rows) if of.folder not in known}
+    gone = {of.folder: of for of in beyond(session, choice, rows, wanted) if of.folder not in known}
     if not gone:
         return []
     with session.engine.outputs(session, say, write=True) as place:
@@ -34,9 +38,9 @@ def apply(session: Session, choice: Choice, rows: Sequence[Row], say: Callable[[
     return removed
 
 
-def beyond(session: Session, choice: Choice, rows: Sequence[Row]) -> list[Named]:
+def beyond(session: Session, choice: Choice, rows: Sequence[Row], wanted: Collection[str]) -> list[Named]:
     """The outputs that are not to be kept: of trials that this sweep trained, no other sweep here lists, and that are
-    not among the best. None while the sweep is under way.
+    neither among the best nor `wanted`. None while the sweep is under way.
     """
     kind, _, count = session.settings.outputs.keep.partition(" ")
     if kind != "best" or any(row.status in OPEN for row in rows):
@@ -44,12 +48,12 @@ def beyond(session: Session, choice: Choice, rows: Sequence[Row]) -> list[Named]
     best = {row.id for point in islice(choice.points, int(count)) for row in point.rows}
     if not best:
         return []
-    kept = best | _listed_elsewhere(session.files.clone, session.name)
+    kept = best | {*wanted} | _listed_elsewhere(session.files.clone, session.name)
     ours = [row.id for row in rows if row.engine == session.engine.NAME and row.id not in kept]
-    return list(_trained_for(session, ours))
+    return _trained_for(session, ours)
 
 
-def _trained_for(session: Session, trials: Sequence[str]) -> Sequence[Named]:
+def _trained_for(session: Session, trials: Sequence[str]) -> list[Named]:
     """The outputs of those trials that only this sweep had trained."""
     there = store.read(session.engine.store_folder, trials).trials
     own = {
