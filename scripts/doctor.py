@@ -10,22 +10,20 @@ import cli
 from sweep import readiness, settings
 from sweep.engines import kubeconfig
 from sweep.engines.cluster import Cluster
+from sweep.engines.engine import Target
 from sweep.layout import Clone
 from sweep.spaces import valuesfile
 
 
-def findings(clone: Clone, context: str, namespace: str) -> list[readiness.Finding]:
+def findings(clone: Clone, target: Target) -> list[readiness.Finding]:
     """Of this machine, and of a cluster where one is named or is kubectl's current one."""
     given = settings.read(clone.chart, valuesfile.base(clone))
     found = [*readiness.of_machine(clone)]
-    context = context or given.cluster.context or kubeconfig.current_context()
+    context = target.context_by(given) or kubeconfig.current_context()
     if not context:
-        return [
-            *found,
-            readiness.Finding("cluster", readiness.UNKNOWN, "kubectl has no current context; sweeps run here"),
-        ]
-    namespace = namespace or given.cluster.namespace or kubeconfig.namespace_of(context) or "default"
-    return [*found, *readiness.of_cluster(Cluster(context, namespace), given)]
+        here = "kubectl has no current context; sweeps run here"
+        return [*found, readiness.Finding("cluster", readiness.UNKNOWN, here)]
+    return [*found, *readiness.of_cluster(Cluster(context, target.namespace_by(given)), given)]
 
 
 def main() -> int:
@@ -34,7 +32,7 @@ def main() -> int:
     parser.add_argument("--namespace", default="", help="namespace; default: cluster.namespace, then the context's")
     parser.add_argument("--json", action="store_true", help="the findings as JSON on stdout")
     args = parser.parse_args()
-    found = findings(Clone.here(), args.context, args.namespace)
+    found = findings(Clone.here(), Target("cluster", args.context, args.namespace))
     if args.json:
         cli.put([dataclasses.asdict(finding) for finding in found])
     else:

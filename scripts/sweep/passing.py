@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import difflib
-import importlib.util
 import re
 import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from types import ModuleType
 from typing import Any
 
+from sweep import chartfiles
 from sweep.errors import BadInput
 from sweep.layout import Kit
 from sweep.render import Trial
@@ -44,14 +43,8 @@ class Passed:
             yield from (f"    {line}" for line in self.text.splitlines())
 
 
-@cache
 def runner_module() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("runner_passing", Kit.here().chart / "files" / "passing.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return chartfiles.module(Kit.here().chart / "files" / "passing.py")
 
 
 def passed(trial: Trial) -> Passed:

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from sweep import commits, git, helm, yamlfile
+from sweep.basefile import SHARED
 from sweep.engines.cluster import Cluster, Refused
 from sweep.engines.local import gpus_here
 from sweep.errors import SweepError
@@ -22,8 +23,6 @@ OLDEST = (1, 31)
 """Of Kubernetes, as the chart's kubeVersion says."""
 MOST_SECONDS = 60
 """By how much the clocks of this machine and of the API may differ: more makes waits look like hours."""
-MANY = {"ReadWriteMany"}
-"""Access modes of a claim that Pods on several nodes may write at once."""
 
 
 @dataclass(frozen=True)
@@ -150,8 +149,8 @@ def _claim(cluster: Cluster, name: str) -> tuple[str, str]:
     if not found:
         return MISSING, f"there is no claim {name}; make it, or name another in values/base.yaml"
     modes, phase = found["spec"].get("accessModes", []), found["status"].get("phase", "")
-    if not MANY & set(modes):
-        return MISSING, f"claim {name} is {', '.join(modes)}: trials on several nodes need ReadWriteMany"
+    if SHARED not in modes:
+        return MISSING, f"claim {name} is {', '.join(modes)}: trials on several nodes need {SHARED}"
     return OK, f"claim {name}, {phase}, {', '.join(modes)}"
 
 

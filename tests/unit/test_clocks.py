@@ -16,14 +16,14 @@ from typing import Any
 
 import pytest
 
-from sweep.engines import reader
+from sweep import chartfiles
 from sweep.files import Tree
 from sweep.records import booking, store
 from sweep.records.attempt import Attempt
 from tests.unit.trial_support import REPOSITORY, WRITE_METRICS, Bench, Fifo, Running, make_trial, wait_until
 
 HOUR = 3600
-READER = reader._functions(REPOSITORY / "chart" / "files" / "reader.py")
+READER = chartfiles.module(REPOSITORY / "chart" / "files" / "reader.py")
 SHIFTED = """
 wall = time.time
 trial.time.time = lambda: wall() + float(open("shift").read())

@@ -23,6 +23,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sweep import chartfiles
 from sweep.engines import reader, stream
 from sweep.engines.cluster import Cluster, Refused
 from sweep.engines.reader import Brought, NoReader
@@ -38,7 +39,7 @@ from tests.unit.stores import folder, put_attempt, put_result, result, trial
 from tests.unit.trial_support import load
 
 SCRIPT = Clone.here().reader
-PROGRAM: Any = reader._functions(SCRIPT)
+PROGRAM: Any = chartfiles.module(SCRIPT)
 TRIALS = [trial({"lr": n}) for n in range(3)]
 SUCCEEDED = {"status": {"phase": "Succeeded"}}
 

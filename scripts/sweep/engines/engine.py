@@ -32,6 +32,15 @@ class Target:
     context: str = ""
     namespace: str = ""
 
+    def context_by(self, settings: Settings) -> str:
+        """Of kubectl's configuration; "" for the current one."""
+        return self.context or settings.cluster.context
+
+    def namespace_by(self, settings: Settings) -> str:
+        """As told, else as base.yaml says, else as the kubeconfig's context does."""
+        named = self.namespace or settings.cluster.namespace
+        return named or kubeconfig.namespace_of(self.context_by(settings)) or "default"
+
 
 @dataclass(frozen=True)
 class Options:
@@ -107,15 +116,8 @@ class Engine(Protocol):
         return 1
 
     @property
-    def context(self) -> str:
-        """Of kubectl's configuration; "" for the current one."""
-        return self.target.context or self.settings.cluster.context
-
-    @property
     def namespace(self) -> str:
-        """As told, else as base.yaml says, else as the kubeconfig's context does."""
-        named = self.target.namespace or self.settings.cluster.namespace
-        return named or kubeconfig.namespace_of(self.context) or "default"
+        return self.target.namespace_by(self.settings)
 
     # ---- what is on this machine ----
 

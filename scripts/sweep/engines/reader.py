@@ -8,17 +8,16 @@ memory is bounded and no log is rotated away. Where no Pod can be started, termi
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import json
 import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
+from sweep import chartfiles
 from sweep.engines import states, stream
 from sweep.engines.cluster import Cluster, Refused
 from sweep.errors import SweepError, Unreachable, naming
@@ -65,7 +64,7 @@ def refresh(
     `render` gives the manifest of the Pod for the chart's value `reader`; `script` is the program it runs. May be
     killed at any time: what has arrived stays. Raises NoReader, Unreachable.
     """
-    fingerprint = _functions(script).fingerprint
+    fingerprint = chartfiles.module(script).fingerprint
     for pod in cluster.list("Pod", f"{READER_LABEL},app.kubernetes.io/name=helm-sweep", brief=True):
         if cluster.now() - states.seconds(pod["metadata"]["creationTimestamp"]) > STALE_SECONDS:
             cluster.delete("Pod", pod["metadata"]["name"], grace_seconds=0)
@@ -124,17 +123,6 @@ def _vouched_for(result: dict[str, Any], trial: Trial, pod: Object) -> dict[str,
     told = {name: result.get(name) for name in ("id", "attempt", "status", "started_at", "finished_at", "used_s")}
     place = {name: environment.get(name) for name in ("engine", "node")} | {"pod": pod["metadata"]["name"]}
     return {"schema_version": store.SCHEMA_VERSION, **told, **place, "exit_code": 0, "gpus": trial.gpus}
-
-
-@cache
-def _functions(script: Path) -> Any:
-    """The program of the Pod as a module: both sides have to compare by the same rule."""
-    found = importlib.util.spec_from_file_location("helm_sweep_reader", script)
-    assert found
-    assert found.loader
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
-    return module
 
 
 def _pass(cluster: Cluster, pod: Object) -> Iterator[dict[str, Any]]:

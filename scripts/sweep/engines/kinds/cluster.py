@@ -44,7 +44,7 @@ class ClusterEngine(Engine):
 
     @cached_property
     def cluster(self) -> Cluster:
-        return Cluster(self.context, self.namespace)
+        return Cluster(self.target.context_by(self.settings), self.namespace)
 
     @property
     def shards(self) -> int:
