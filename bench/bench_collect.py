@@ -115,11 +115,14 @@ def main() -> None:
             plain, first, again = run(PLAIN, listed), run(ours), run(ours)
             assert (first[3], again[3]) == (len(paths), 0)
             rounds.append((plain, first, again))
-        told = [[statistics.median(column) for column in zip(*one, strict=True)] for one in zip(*rounds, strict=True)]
+        medians = [
+            [statistics.median(column) for column in zip(*repeats, strict=True)]
+            for repeats in zip(*rounds, strict=True)
+        ]
         print(f"| {len(paths):,} files | CPU | wall clock | against plain | memory |\n|---|---|---|---|---|")
-        for name, (wall, cpu, *rest) in zip(("plain json.loads", "first collect", "the next"), told, strict=True):
+        for name, (wall, cpu, *rest) in zip(("plain json.loads", "first collect", "the next"), medians, strict=True):
             memory = f"{rest[0]:.0f} MB" if rest else ""
-            print(f"| {name} | {cpu:.2f} s | {wall:.2f} s | {cpu / told[0][1]:.1f} | {memory} |")
+            print(f"| {name} | {cpu:.2f} s | {wall:.2f} s | {cpu / medians[0][1]:.1f} | {memory} |")
 
 
 if __name__ == "__main__":

@@ -47,8 +47,8 @@ def measure(clone: Path, sampler: str, n: int) -> list[float]:
         (clone / "values" / "big" / "space.yaml").write_text(SPACE.format(sampler=sampler, n=count))
         code = ONE.format(scripts=str(ROOT / "scripts"), clone=str(clone))
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    found: list[float] = json.loads(done.stdout)
-    return found
+    seconds: list[float] = json.loads(done.stdout)
+    return seconds
 
 
 def main() -> None:

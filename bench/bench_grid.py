@@ -42,12 +42,12 @@ Seeds = dict[Point, dict[int, float]]
 
 def measured(sweep: str) -> Seeds:
     """What the committed results.csv has; points of another grid are left out."""
-    found: Seeds = {}
+    seeds: Seeds = {}
     for row in results.read(Clone.here().sweep(sweep).results):
         point = tuple(row.hyperparameters.get(name) for name in NAMES)
         if row.status == "succeeded" and point in PUBLISHED:
-            found.setdefault(point, {})[row.seed] = row.metrics[METRIC]
-    return {point: found[point] for point in PUBLISHED if point in found}
+            seeds.setdefault(point, {})[row.seed] = row.metrics[METRIC]
+    return {point: seeds[point] for point in PUBLISHED if point in seeds}
 
 
 def rank_correlation(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float, float]:
@@ -91,27 +91,27 @@ def ranking(ours: Mapping[Point, float]) -> None:
 
 def agreement(ours: Mapping[Point, float]) -> None:
     rows = []
-    for told, kept in SUBSETS.items():
+    for subset, kept in SUBSETS.items():
         rho, low, high = rank_correlation([ours[p] for p in kept], [PUBLISHED[p] for p in kept])
         interval = "the same order" if isnan(low) else f"{low:.2f} to {high:.2f}"
-        rows.append([told, str(len(kept)), f"{rho:.2f}", interval])
+        rows.append([subset, str(len(kept)), f"{rho:.2f}", interval])
     table(["points", "n", "Spearman's rho", "95 %"], rows)
 
 
 def effects(ours: Mapping[Point, float]) -> None:
     rows = []
-    for told, kept in SUBSETS.items():
-        for name in NAMES[: None if told == "all" else 3]:
+    for subset, kept in SUBSETS.items():
+        for name in NAMES[: None if subset == "all" else 3]:
             both = [effect({point: of[point] for point in kept}, name) for of in (ours, PUBLISHED)]
             low, high = LEVELS[NAMES.index(name)]
-            rows.append([told, f"{name} {low} → {high}", *(f"{100 * m:+.2f} ± {100 * h:.2f}" for m, h in both)])
+            rows.append([subset, f"{name} {low} → {high}", *(f"{100 * m:+.2f} ± {100 * h:.2f}" for m, h in both)])
     table(["points", "change", "here, percentage points", "published"], rows)
 
 
 def one_run_a_point(seeds: Seeds) -> None:
     """What each seed would have said, had it been the only one, beside the mean of the others."""
     rows = []
-    for told, kept in SUBSETS.items():
+    for subset, kept in SUBSETS.items():
         shared = sorted(set.intersection(*(set(seeds[point]) for point in kept)))
         for seed in shared if len(shared) > 1 else []:
             alone = [seeds[point][seed] for point in kept]
@@ -119,27 +119,27 @@ def one_run_a_point(seeds: Seeds) -> None:
             first = max(range(len(kept)), key=alone.__getitem__)
             place = 1 + sum(value > rest[first] for value in rest)
             best = " / ".join(map(str, kept[first]))
-            rows.append([told, str(seed), best, str(place), f"{rank_correlation(alone, rest)[0]:.2f}"])
+            rows.append([subset, str(seed), best, str(place), f"{rank_correlation(alone, rest)[0]:.2f}"])
     if rows:
         table(["points", "seed", "its best", "place of that by the other seeds", "rho with the other seeds"], rows)
 
 
 def noise(seeds: Seeds) -> None:
-    for told, kept in SUBSETS.items():
-        if found := pooled([seeds[point] for point in kept]):
-            low, high = (100 * found.sd * sqrt(found.df / chi2.ppf(q, found.df)) for q in (0.975, 0.025))
-            sd = f"{100 * found.sd:.2f} points, 95 %: {low:.2f} to {high:.2f}"
-            print(f"seeds spread by {sd} ({told}; {found.df} degrees of freedom)")
+    for subset, kept in SUBSETS.items():
+        if noise := pooled([seeds[point] for point in kept]):
+            low, high = (100 * noise.sd * sqrt(noise.df / chi2.ppf(q, noise.df)) for q in (0.975, 0.025))
+            sd = f"{100 * noise.sd:.2f} points, 95 %: {low:.2f} to {high:.2f}"
+            print(f"seeds spread by {sd} ({subset}; {noise.df} degrees of freedom)")
         else:
-            print(f"one seed a point: nothing here tells the noise ({told})")
+            print(f"one seed a point: nothing here tells the noise ({subset})")
 
 
 def main() -> int:
     sweep = sys.argv[1] if len(sys.argv) > 1 else "cifar10-narrow"
     seeds = measured(sweep)
     if len(seeds) < len(PUBLISHED):
-        told = f"error: {sweep}: has {len(seeds)} of the {len(PUBLISHED)} points; `make sweep SWEEP={sweep}`"
-        print(told, file=sys.stderr)
+        message = f"error: {sweep}: has {len(seeds)} of the {len(PUBLISHED)} points; `make sweep SWEEP={sweep}`"
+        print(message, file=sys.stderr)
         return 2
     counted = sorted({len(values) for values in seeds.values()})
     print(f"{sweep}: {len(seeds)} points, seeds a point: {' or '.join(map(str, counted))}\n")

@@ -51,14 +51,16 @@ def written(folder: Path, count: int) -> tuple[Path, float]:
         trial({f"hyperparameter_{k}": float(f"{v:.6g}") for k, v in enumerate(draw.uniform(0, 1000, 8))})
         for _ in range(count)
     ]
-    for n, one in enumerate(trials):
-        value = 0.9 - one.identity["hyperparameters"]["hyperparameter_0"] / 1e4 + 0.01 * float(draw.standard_normal())
+    for n, drawn in enumerate(trials):
+        value = 0.9 - drawn.identity["hyperparameters"]["hyperparameter_0"] / 1e4 + 0.01 * float(draw.standard_normal())
         lines = [{"epoch": e, "val_accuracy": value - 0.5 * 0.8**e, "train_loss": 0.8**e} for e in range(1, 31)]
-        put_result(folder, one, metrics={"val_accuracy": value, "train_loss": 0.01})
+        put_result(folder, drawn, metrics={"val_accuracy": value, "train_loss": 0.01})
         # Eight at a time, a minute each.
         start = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=n // 8)
         times = {"started_at": f"{start:%Y-%m-%dT%H:%M:%SZ}", "finished_at": f"{start:%Y-%m-%dT%H:%M:55Z}"}
-        put_attempt(folder, one, history="".join(json.dumps(line) + "\n" for line in lines), node=f"n{n % 8}", **times)
+        put_attempt(
+            folder, drawn, history="".join(json.dumps(line) + "\n" for line in lines), node=f"n{n % 8}", **times
+        )
     snapshot = store.read(folder, trials)
     rows = results.merge([], trials, snapshot, {}, "local")
     library = vendor.vendored_echarts().read_text()
@@ -74,14 +76,14 @@ def written(folder: Path, count: int) -> tuple[Path, float]:
 def opened(browser: webdriver.Chrome, path: Path) -> dict[str, float]:
     """Milliseconds until the page is loaded with its table, of using it, and until every chart is drawn once."""
     open_page(browser, path)
-    told: dict[str, Any] = {
+    measures: dict[str, Any] = {
         "load": browser.execute_script("return performance.getEntriesByType('navigation')[0].loadEventEnd")
     }
-    told |= browser.execute_script(USE)
+    measures |= browser.execute_script(USE)
     start = time.perf_counter()
     for selector in CHARTS:
         show(browser, selector)
-    return told | {"charts": 1000 * (time.perf_counter() - start)}
+    return measures | {"charts": 1000 * (time.perf_counter() - start)}
 
 
 def main() -> None:
@@ -97,7 +99,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             path, took = written(Path(folder), count)
             rounds = [opened(browser, path) for _ in range(3)]
-            middle = {name: median(one[name] for one in rounds) for name in rounds[0]}
+            middle = {name: median(measures[name] for measures in rounds) for name in rounds[0]}
             size = path.stat().st_size / 1e6
             cells = [f"{count:,}", f"{took:.1f} s", f"{size:.1f} MB", f"{middle['load'] / 1000:.2f} s"]
             cells += [f"{middle['filter']:.0f} ms", f"{middle['sort']:.0f} ms", f"{middle['charts'] / 1000:.1f} s"]

@@ -125,11 +125,11 @@ def drawn(name: str) -> Callable[..., Iterator[float]]:
 def rounds(function: Callable[[Point], float], parameters: str, seed: int, n: int) -> Iterator[float]:
     """Our tpe: every round made from what is known, as expand does from results.csv."""
     space = space_of(parameters, f"{{name: tpe, rounds: {n // BATCH}, per_round: {BATCH}, seed: {seed}}}")
-    told: list[Told] = []
+    observations: list[Told] = []
     for number in range(1, n // BATCH + 1):
-        asked = tpe.ask(space, told, number)
-        told += [Told(point, "succeeded", (function(point),)) for point in asked]
-    return (one.values[0] for one in told)
+        asked = tpe.ask(space, observations, number)
+        observations += [Told(point, "succeeded", (function(point),)) for point in asked]
+    return (observation.values[0] for observation in observations)
 
 
 def optuna_in(batch: int) -> Callable[..., Iterator[float]]:
@@ -140,10 +140,10 @@ def optuna_in(batch: int) -> Callable[..., Iterator[float]]:
         study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
         for _ in range(n // batch):
             trials = [study.ask() for _ in range(batch)]
-            found = [function(space.build(lambda one: native(one, trial))) for trial in trials]  # noqa: B023
-            for trial, value in zip(trials, found, strict=True):
+            results = [function(space.build(lambda parameter: native(parameter, trial))) for trial in trials]  # noqa: B023
+            for trial, value in zip(trials, results, strict=True):
                 study.tell(trial, value)
-            yield from found
+            yield from results
 
     return values
 
@@ -180,11 +180,11 @@ def regrets(name: str, strategy: str, seeds: int, n: int) -> list[list[float]]:
 # ---- the table and the plot ----
 
 
-def table(name: str, found: dict[str, list[list[float]]], n: int) -> str:
+def table(name: str, strategies: dict[str, list[list[float]]], n: int) -> str:
     """Median regret (lower and upper quartile) after some evaluations, in Markdown."""
     shown = [count for count in SHOWN if count <= n]
     lines = [f"| {name} | " + " | ".join(f"after {count}" for count in shown) + " |", "|---" * (len(shown) + 1) + "|"]
-    for strategy, runs in found.items():
+    for strategy, runs in strategies.items():
         cells = []
         for count in shown:
             low, middle, high = statistics.quantiles([run[count - 1] for run in runs], n=4, method="inclusive")
@@ -193,11 +193,11 @@ def table(name: str, found: dict[str, list[list[float]]], n: int) -> str:
     return "\n".join(lines)
 
 
-def plot(found: dict[str, dict[str, list[list[float]]]], n: int) -> str:
+def plot(by_function: dict[str, dict[str, list[list[float]]]], n: int) -> str:
     """Four panels, evaluations against median regret (logarithmic), as SVG."""
     width, height, left, top = 400, 260, 55, 30
     parts = []
-    for panel, (name, strategies) in enumerate(found.items()):
+    for panel, (name, strategies) in enumerate(by_function.items()):
         x0, y0 = panel % 2 * (width + 40) + left, panel // 2 * (height + 60) + top
         curves = {
             strategy: [max(1e-6, statistics.median(column)) for column in zip(*runs, strict=True)]
@@ -244,11 +244,11 @@ def main() -> None:
     warnings.simplefilter("ignore")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     start = time.monotonic()
-    found = {}
+    by_function = {}
     for name in FUNCTIONS:
-        found[name] = {strategy: regrets(name, strategy, args.seeds, args.evaluations) for strategy in STRATEGIES}
-        print(table(name, found[name], args.evaluations), end="\n\n", flush=True)
-    args.plot.write_text(plot(found, args.evaluations))
+        by_function[name] = {strategy: regrets(name, strategy, args.seeds, args.evaluations) for strategy in STRATEGIES}
+        print(table(name, by_function[name], args.evaluations), end="\n\n", flush=True)
+    args.plot.write_text(plot(by_function, args.evaluations))
     versions = ", ".join(f"{package} {version(package)}" for package in ("optuna", "scipy", "numpy"))
     print(f"{args.seeds} seeds, {time.monotonic() - start:.0f} s; {versions}, Python {sys.version.split()[0]}")
 

@@ -112,10 +112,10 @@ def compare(arrays: dataset.Arrays, width: int, batch_size: int, args: argparse.
         values = (batch_size / fast, batch_size / slow, slow / fast, part / fast)
         for row, value in zip(rows.values(), values, strict=True):
             row.append(value)
-    told = {name: spread(values) for name, values in rows.items()}
+    spreads = {name: spread(values) for name, values in rows.items()}
     print(f"width {width:2} batch {batch_size:3} {str(half).removeprefix('torch.')}:", end=" ")
-    print(*(f"{name} {v['median']:.3g} ({v['low']:.3g} to {v['high']:.3g})" for name, v in told.items()), sep=", ")
-    return {"width": width, "batch_size": batch_size, **told}
+    print(*(f"{name} {v['median']:.3g} ({v['low']:.3g} to {v['high']:.3g})" for name, v in spreads.items()), sep=", ")
+    return {"width": width, "batch_size": batch_size, **spreads}
 
 
 def start_up(data: Path, rounds: int) -> dict[str, float]:
@@ -161,9 +161,9 @@ def main() -> None:
     extra = start_up(args.data, args.rounds)
     low, high = extra["low"], extra["high"]
     print(f"start to first step, above `import torch`: {extra['median']:.2f} s ({low:.2f} to {high:.2f})")
-    told = {"ratio_full": rows[0]["ratio"]["median"], "ratio_narrow": rows[1]["ratio"]["median"]}
-    told |= {"augmentation_share": max(row["augmentation_share"]["median"] for row in rows)}
-    print(json.dumps(told | {"startup_over_import_s": extra["median"], "rows": rows, "environment": facts}))
+    summary = {"ratio_full": rows[0]["ratio"]["median"], "ratio_narrow": rows[1]["ratio"]["median"]}
+    summary |= {"augmentation_share": max(row["augmentation_share"]["median"] for row in rows)}
+    print(json.dumps(summary | {"startup_over_import_s": extra["median"], "rows": rows, "environment": facts}))
 
 
 if __name__ == "__main__":

@@ -110,16 +110,16 @@ def spelled(text: str) -> str:
     """A message with its commands as they are typed here: `make retry SWEEP=x` is `helm-sweep retry x`."""
     text = text.replace("run `make setup`", "install helm-sweep again")
     shortest = {target: alias for alias, target in ALIASES.items()}
-    text = _TARGET.sub(lambda found: f"helm-sweep {shortest.get(found[1], found[1])}{found[2]}", text)
+    text = _TARGET.sub(lambda match: f"helm-sweep {shortest.get(match[1], match[1])}{match[2]}", text)
     return _VARIABLE.sub(_variable, text)
 
 
-def _variable(found: re.Match[str]) -> str:
-    name, value = found[1], found[2] or ""
+def _variable(match: re.Match[str]) -> str:
+    name, value = match[1], match[2] or ""
     if name in _FLAGS:
         return f"--{name.lower().replace('_', '-')}"
     if name in _OPTIONS:
         return f"--{name.lower()} {value}".rstrip()
     if name in _NAMES:
         return value or name.lower()
-    return value.strip("\"'") if name == "ARGS" else found[0]
+    return value.strip("\"'") if name == "ARGS" else match[0]

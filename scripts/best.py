@@ -64,7 +64,7 @@ def describe(session: Session, choice: stats.Choice, rows: list[results.Row], ch
 
     sentences = verdict.sentences(choice, verdict.varied(rows)) if chosen[0] == choice.points[0].trial else []
     stored = store.read(session.engine.store_folder, [row.id for row in chosen]).trials
-    left = [trial for trial, found in stored.items() if artifacts.named(trial, found.result)]
+    left = [trial for trial, kept in stored.items() if artifacts.named(trial, kept.result)]
     return best.values(valuesfile.load(session.files).head.data, chosen, sentences, left)
 
 

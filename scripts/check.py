@@ -30,10 +30,10 @@ UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 def seconds(text: str) -> int:
     """Type of an argument: 90, 90s, 5m, 1h."""
-    found = re.fullmatch("([1-9][0-9]{0,6})([smh]?)", text)
-    if not found:
+    match = re.fullmatch("([1-9][0-9]{0,6})([smh]?)", text)
+    if not match:
         raise argparse.ArgumentTypeError(f"expected a time such as 60s, 5m or 1h, got {text!r}")
-    return int(found[1]) * UNITS[found[2]]
+    return int(match[1]) * UNITS[match[2]]
 
 
 class Follower:

@@ -63,24 +63,28 @@ class Parser(argparse.ArgumentParser):
 def parser(doc: str | None, *, sweep: bool = True, prog: str = "") -> argparse.ArgumentParser:
     """A parser that shows the verb's docstring; `sweep` adds the sweep's name as the positional argument."""
     prog = prog or Path(sys.argv[0]).name
-    made = Parser(prog, description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--project", metavar="DIR", action=Project, help="the project: DIR, or the nearest folder above")
+    arguments = Parser(prog, description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument(
+        "--project", metavar="DIR", action=Project, help="the project: DIR, or the nearest folder above"
+    )
     if sweep:
-        name = made.add_argument("sweep", help="name of the sweep: the folder values/<sweep>")
+        name = arguments.add_argument("sweep", help="name of the sweep: the folder values/<sweep>")
         name.completer = names_of_sweeps  # type: ignore[attr-defined]
-    return made
+    return arguments
 
 
-def engine_argument(made: argparse.ArgumentParser) -> None:
+def engine_argument(arguments: argparse.ArgumentParser) -> None:
     """Where the sweep runs; `open_sweep` reads it."""
-    made.add_argument("--engine", default="auto", help=f"auto (the default) or one of {', '.join(NAMES)}")
-    made.add_argument("--context", default="", help="kubectl context; default: cluster.context, then the current one")
-    made.add_argument("--namespace", default="", help="namespace; default: cluster.namespace, then the context's")
+    arguments.add_argument("--engine", default="auto", help=f"auto (the default) or one of {', '.join(NAMES)}")
+    arguments.add_argument(
+        "--context", default="", help="kubectl context; default: cluster.context, then the current one"
+    )
+    arguments.add_argument("--namespace", default="", help="namespace; default: cluster.namespace, then the context's")
 
 
-def trial_argument(made: argparse.ArgumentParser) -> None:
+def trial_argument(arguments: argparse.ArgumentParser) -> None:
     """A trial of any sweep, by as much of its id as tells it from the others."""
-    made.add_argument("trial", type=hex_digits, help="id of the trial, or the beginning of one")
+    arguments.add_argument("trial", type=hex_digits, help="id of the trial, or the beginning of one")
 
 
 def hex_digits(text: str) -> str:
@@ -95,16 +99,18 @@ def open_sweep(args: argparse.Namespace) -> Session:
     return open_session(Clone.here(), args.sweep, Target(args.engine, args.context, args.namespace))
 
 
-def submit_arguments(made: argparse.ArgumentParser) -> None:
+def submit_arguments(arguments: argparse.ArgumentParser) -> None:
     """What a submission can be told, by itself or as a step of `make sweep`."""
-    engine_argument(made)
-    made.add_argument("--slots", type=int, help="local: how many trials at once; default: one a core, or a GPU set")
+    engine_argument(arguments)
+    arguments.add_argument(
+        "--slots", type=int, help="local: how many trials at once; default: one a core, or a GPU set"
+    )
     for name, meaning in FLAGS.items():
-        made.add_argument(f"--{name}", action="store_true", help=meaning)
+        arguments.add_argument(f"--{name}", action="store_true", help=meaning)
 
 
-def quorum_argument(made: argparse.ArgumentParser) -> None:
-    made.add_argument(
+def quorum_argument(arguments: argparse.ArgumentParser) -> None:
+    arguments.add_argument(
         "--quorum", type=share, default=1.0, help="share of trials that must have ended before the next round (1.0)"
     )
 

@@ -133,19 +133,19 @@ class Watcher:
         point = words.short({name: trial.identity["hyperparameters"].get(name) for name in self.varying})
         if state.condition == "Failed":
             return f"failed: {state.reason}  {point}"
-        found = self._result(state, trial)
-        if not found:
+        result = self._result(state, trial)
+        if not result:
             return point if state.node else f"complete, but the store has no valid result  {point}"
-        value = found["metrics"].get(self.objective.metric)
-        metric = f"{self.objective.metric}={number(value, 4)}" if value is not None else found["status"]
+        value = result["metrics"].get(self.objective.metric)
+        metric = f"{self.objective.metric}={number(value, 4)}" if value is not None else result["status"]
         return f"{metric}  {point}"
 
     def _result(self, state: JobState, trial: Trial) -> dict[str, Any] | None:
         """A trial's result, from its Pod's last words where the store is not at hand."""
         if state.message.startswith("{"):
             with contextlib.suppress(ValueError):
-                found: dict[str, Any] = json.loads(state.message)
-                return found
+                result: dict[str, Any] = json.loads(state.message)
+                return result
         return store.read(self.store, [trial]).trials[trial.id].result
 
     def _table(self, running: list[JobState]) -> Table:

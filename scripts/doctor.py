@@ -18,12 +18,12 @@ from sweep.spaces import valuesfile
 def findings(clone: Clone, target: Target) -> list[readiness.Finding]:
     """Of this machine, and of a cluster where one is named or is kubectl's current one."""
     given = settings.read(clone.chart, valuesfile.base(clone))
-    found = [*readiness.of_machine(clone)]
+    of_machine = [*readiness.of_machine(clone)]
     context = target.context_by(given) or kubeconfig.current_context()
     if not context:
         here = "kubectl has no current context; sweeps run here"
-        return [*found, readiness.Finding("cluster", readiness.UNKNOWN, here)]
-    return [*found, *readiness.of_cluster(Cluster(context, target.namespace_by(given)), given)]
+        return [*of_machine, readiness.Finding("cluster", readiness.UNKNOWN, here)]
+    return [*of_machine, *readiness.of_cluster(Cluster(context, target.namespace_by(given)), given)]
 
 
 def main() -> int:
@@ -32,13 +32,13 @@ def main() -> int:
     parser.add_argument("--namespace", default="", help="namespace; default: cluster.namespace, then the context's")
     parser.add_argument("--json", action="store_true", help="the findings as JSON on stdout")
     args = parser.parse_args()
-    found = findings(Clone.here(), Target("cluster", args.context, args.namespace))
+    listed = findings(Clone.here(), Target("cluster", args.context, args.namespace))
     if args.json:
-        cli.put([dataclasses.asdict(finding) for finding in found])
+        cli.put([dataclasses.asdict(finding) for finding in listed])
     else:
-        for finding in found:
+        for finding in listed:
             cli.show(f"{finding.state:<8} {finding.what:<10} {finding.text}")
-    return 2 if any(finding.state == readiness.MISSING for finding in found) else 0
+    return 2 if any(finding.state == readiness.MISSING for finding in listed) else 0
 
 
 if __name__ == "__main__":

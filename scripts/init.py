@@ -29,18 +29,18 @@ def claims(context: str, namespace: str) -> tuple[str, ...] | None:
     """The namespace's claims that many Pods may write; None where the cluster does not answer in time, or says no."""
     from sweep.engines.cluster import Cluster
 
-    found: list[tuple[str, ...]] = []
+    answers: list[tuple[str, ...]] = []
 
     def ask() -> None:
         try:
-            found.append(basefile.shared(Cluster(context, namespace or "default").list("PersistentVolumeClaim")))
+            answers.append(basefile.shared(Cluster(context, namespace or "default").list("PersistentVolumeClaim")))
         except SweepError as error:
             cli.say(f"cluster: {context}: {error}")
 
     asking = threading.Thread(target=ask, daemon=True)
     asking.start()
     asking.join(PATIENCE_SECONDS)
-    return found[0] if found else None
+    return answers[0] if answers else None
 
 
 def text_of(path: Path) -> str:

@@ -27,7 +27,7 @@ def split(account: Account, gpu: bool) -> list[str]:
     return [hours(spent[cause] / 1000) for cause in booking.CAUSES]
 
 
-def group(console: Console, name: str, found: dict[str, Account], gpu: bool, ceilings: dict[str, Any]) -> None:
+def group(console: Console, name: str, accounts: dict[str, Account], gpu: bool, ceilings: dict[str, Any]) -> None:
     from rich import box
     from rich.table import Table
 
@@ -35,25 +35,25 @@ def group(console: Console, name: str, found: dict[str, Account], gpu: bool, cei
     table.add_column(name, overflow="ellipsis", no_wrap=True, max_width=20)
     for title in ("trials", "trial-h", "GPU-h", *booking.CAUSES, *(["ceiling"] if name == "sweep" else [])):
         table.add_column({"preempted": "preempt.", "duplicate": "duplic."}.get(title, title), justify="right")
-    for key, account in list(found.items())[:SHOWN]:
+    for key, account in list(accounts.items())[:SHOWN]:
         shown = key[:12] if name == "commit" else key
-        spent = [hours(sum(one.values()) / 1000) for one in (account.milliseconds, account.gpu_milliseconds)]
+        spent = [hours(sum(spans.values()) / 1000) for spans in (account.milliseconds, account.gpu_milliseconds)]
         most = ceilings.get(key)
-        told = [f"{most[gpu]:.2f}" if most else ""] if name == "sweep" else []
-        table.add_row(shown, f"{len(account.trials):,}", *spent, *split(account, gpu), *told)
+        ceiling = [f"{most[gpu]:.2f}" if most else ""] if name == "sweep" else []
+        table.add_row(shown, f"{len(account.trials):,}", *spent, *split(account, gpu), *ceiling)
     console.print(table)
-    if len(found) > SHOWN:
-        console.print(f"and {len(found) - SHOWN} more; --json lists them")
+    if len(accounts) > SHOWN:
+        console.print(f"and {len(accounts) - SHOWN} more; --json lists them")
 
 
-def show(made: Ledger, ceilings: dict[str, Any]) -> None:
+def show(book: Ledger, ceilings: dict[str, Any]) -> None:
     from display import Console
 
     console = Console()
-    total = made.total()
+    total = book.total()
     gpu = sum(total.gpu_milliseconds.values()) > 0
     for name in GROUPS:
-        group(console, name, made.by(name), gpu, ceilings if name == "sweep" else {})
+        group(console, name, book.by(name), gpu, ceilings if name == "sweep" else {})
     unit = "GPU-hours" if gpu else "trial-hours"
     spent = total.gpu_milliseconds if gpu else total.milliseconds
     whole = sum(spent.values())
@@ -66,19 +66,19 @@ def show(made: Ledger, ceilings: dict[str, Any]) -> None:
     console.print(f"The columns by cause{' and the ceiling' if ceilings else ''} are {unit}.")
 
 
-def reconciled(made: Ledger) -> None:
-    remembered = made.total(lambda entry: not entry.recorded)
+def reconciled(book: Ledger) -> None:
+    remembered = book.total(lambda entry: not entry.recorded)
     if remembered.trials:
         cli.say(f"{len(remembered.trials)} trials are in no store any more; counted as results.csv remembers them")
-    if made.differences:
-        apart = sum(one.recorded - one.told for one in made.differences)
-        first = made.differences[0]
+    if book.differences:
+        apart = sum(row.recorded - row.told for row in book.differences)
+        first = book.differences[0]
         cli.say(
-            f"{len(made.differences)} rows of results.csv differ from the attempts' records, by {apart / 3600:+.2f} "
+            f"{len(book.differences)} rows of results.csv differ from the attempts' records, by {apart / 3600:+.2f} "
             f"GPU-hours, the first {first.trial}; `make collect SWEEP={first.sweep}` books what came since"
         )
-    cli.say(f"{made.agree} rows agree with the attempts' records; stores: {', '.join(made.stores) or 'none'}")
-    for problem in made.problems:
+    cli.say(f"{book.agree} rows agree with the attempts' records; stores: {', '.join(book.stores) or 'none'}")
+    for problem in book.problems:
         cli.say(f"set aside: {problem}")
 
 
@@ -87,27 +87,27 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="all of it as JSON on stdout")
     args = parser.parse_args()
     clone = Clone.here()
-    made, ceilings = ledger.read(clone), ledger.ceilings(clone)
+    book, ceilings = ledger.read(clone), ledger.ceilings(clone)
     if args.json:
-        groups = {name: {key: one.data() for key, one in made.by(name).items()} for name in GROUPS}
+        groups = {name: {key: account.data() for key, account in book.by(name).items()} for name in GROUPS}
         cli.put(
             {
-                "total": made.total().data(),
-                "remembered": made.total(lambda entry: not entry.recorded).data(),
+                "total": book.total().data(),
+                "remembered": book.total(lambda entry: not entry.recorded).data(),
                 "by": groups,
                 "ceiling": {name: {"trial_hours": most[0], "gpu_hours": most[1]} for name, most in ceilings.items()},
-                "agree": made.agree,
-                "differences": [dataclasses.asdict(one) for one in made.differences],
-                "problems": made.problems,
-                "stores": made.stores,
+                "agree": book.agree,
+                "differences": [dataclasses.asdict(row) for row in book.differences],
+                "problems": book.problems,
+                "stores": book.stores,
             }
         )
         return 0
-    if made.entries:
-        show(made, ceilings)
+    if book.entries:
+        show(book, ceilings)
     else:
         cli.say("no trial has run yet, as far as this clone sees")
-    reconciled(made)
+    reconciled(book)
     return 0
 
 

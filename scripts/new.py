@@ -116,8 +116,8 @@ def texts(args: argparse.Namespace, command: list[str], files: SweepFiles) -> di
             "new: the command has no hyperparameter; put {name} where the program takes one, as in --lr {lr}"
         )
     source = source_of(command, folder)
-    found = options(command, folder, source, args.config)
-    if names == {offered.ALL} and not found:
+    hyperparameters = options(command, folder, source, args.config)
+    if names == {offered.ALL} and not hyperparameters:
         raise BadInput("new: nothing is known of the program's options; name some as {name}, or a file by --config")
     hydra = offered.ALL in names and any("=" in word.split("{")[0] for word in command if "{" in word)
     values = offered.values_text(
@@ -128,7 +128,7 @@ def texts(args: argparse.Namespace, command: list[str], files: SweepFiles) -> di
         passing="{style: name=value}" if hydra else "",
         metrics=offered.reading(source),
     )
-    return {files.space: offered.space_text(args.sweep, command, found, args.objective), files.values: values}
+    return {files.space: offered.space_text(args.sweep, command, hyperparameters, args.objective), files.values: values}
 
 
 def main(argv: list[str] | None = None, clone: Clone | None = None) -> int:

@@ -30,8 +30,8 @@ def make_plan(session: Session, read_store: bool) -> plan.Plan:
     """The plan of an opened sweep. A store that is on this machine is always read."""
     trials = session.rendered.trials
     if read_store or session.engine.has_store_here:
-        found = store.read(session.engine.store_folder, trials, session.files.store_cache)
-        done = {trial for trial, stored in found.trials.items() if stored.result}
+        snapshot = store.read(session.engine.store_folder, trials, session.files.store_cache)
+        done = {trial for trial, stored in snapshot.trials.items() if stored.result}
     else:
         done = {row.id for row in results.read(session.files.results) if row.status in store.FINAL}
     known = known_jobs(session)
@@ -42,47 +42,49 @@ def make_plan(session: Session, read_store: bool) -> plan.Plan:
 
 def passed(session: Session, wanted: str | None) -> passing.Passed:
     """What the trial whose id begins so is started with; None: the first."""
-    found = [trial for trial in session.rendered.trials if trial.id.startswith(wanted or "")]
-    if not found:
+    matches = [trial for trial in session.rendered.trials if trial.id.startswith(wanted or "")]
+    if not matches:
         raise BadInput(f"--trial {wanted}: no trial of {session.name} begins so; `make status` lists them")
-    return passing.passed(found[0])
+    return passing.passed(matches[0])
 
 
-def show(session: Session, made: plan.Plan) -> None:
+def show(session: Session, planned: plan.Plan) -> None:
     listed = len(session.rendered.trials)
     cli.say(f"{session.name}: {counted(listed, 'trial')} on the {session.engine.NAME} engine")
     cli.say(f"  because {session.why}")
     for action, meaning in plan.ACTIONS.items():
-        found = made.of(action)
-        if found:
-            names = f"  [{' '.join(found)}]" if action in ("failed", "replaced", "removed") and len(found) <= 5 else ""
-            cli.say(f"  {len(found):5} {meaning}{names}")
-    if made.to_run:
+        trials = planned.of(action)
+        if trials:
+            names = (
+                f"  [{' '.join(trials)}]" if action in ("failed", "replaced", "removed") and len(trials) <= 5 else ""
+            )
+            cli.say(f"  {len(trials):5} {meaning}{names}")
+    if planned.to_run:
         cli.say(
-            f"  ceiling: {made.to_run_hours:.2g} trial-hours, {made.to_run_gpu_hours:.2g} GPU-hours "
-            f"(whole sweep: {made.ceiling_gpu_hours:.2g} GPU-hours)"
+            f"  ceiling: {planned.to_run_hours:.2g} trial-hours, {planned.to_run_gpu_hours:.2g} GPU-hours "
+            f"(whole sweep: {planned.ceiling_gpu_hours:.2g} GPU-hours)"
         )
-    share = made.release_bytes / helm.SECRET_LIMIT_BYTES
+    share = planned.release_bytes / helm.SECRET_LIMIT_BYTES
     parts = f"{len(session.releases)} helm releases, the largest" if len(session.releases) > 1 else "a helm release"
-    cli.say(f"  as {parts} about {made.release_bytes:,} bytes, {share:.0%} of what a Secret holds")
-    for note in session.engine.notes() if made.to_run else ():
+    cli.say(f"  as {parts} about {planned.release_bytes:,} bytes, {share:.0%} of what a Secret holds")
+    for note in session.engine.notes() if planned.to_run else ():
         cli.say(f"  {note}")
 
 
 def run(session: Session, *, read_store: bool = False, trial: str | None = None, json: bool = False) -> int:
     """Show the plan of an opened sweep, and how a trial starts. Raises BadInput above its budget."""
-    made, start = make_plan(session, read_store), passed(session, trial)
+    planned, start = make_plan(session, read_store), passed(session, trial)
     trials = session.rendered.trials
     notes = [*passing.notes_of(trials), *reading.notes_of(trials)]
     if json:
         more = {"engine": session.engine.NAME, "why": session.why, "passed": dataclasses.asdict(start), "notes": notes}
-        cli.put(dataclasses.asdict(made) | more)
+        cli.put(dataclasses.asdict(planned) | more)
     else:
-        show(session, made)
+        show(session, planned)
         shown = start.lines if trial or "passing" in session.rendered.trials[0].identity else ()
         for line in (*shown, *notes):
             cli.say(f"  {line}")
-    plan.check_budget(made, session.settings.budget_gpu_hours)
+    plan.check_budget(planned, session.settings.budget_gpu_hours)
     return 0
 
 

@@ -24,8 +24,8 @@ def main() -> int:
     writer.width = 4096
     writer.explicit_start = True
     page = io.StringIO()
-    for made in objects:
-        writer.dump(made, page)
+    for item in objects:
+        writer.dump(item, page)
     cli.pass_on(page.getvalue().encode(errors="backslashreplace").splitlines(keepends=True))
     return 0
 

@@ -18,8 +18,8 @@ def main(argv: list[str] | None = None, clone: Clone | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="the rounds as JSON on stdout")
     args = parser.parse_args(argv)
     files = (clone or Clone.here()).sweep(args.sweep)
-    made = replaying.replay(files)
-    for again in made:
+    replayed = replaying.replay(files)
+    for again in replayed:
         same = "equal" if not again.difference else "differs"
         cli.say(f"{args.sweep}: {again.what}: {same} ({counted(again.trials, 'trial')}{again.source})")
         if again.difference and again.versions:
@@ -27,8 +27,8 @@ def main(argv: list[str] | None = None, clone: Clone | None = None) -> int:
         for line in again.difference:
             cli.say(f"  {line}")
     if args.json:
-        cli.put([{"what": again.what, "trials": again.trials, "difference": again.difference} for again in made])
-    return int(any(again.difference for again in made))
+        cli.put([{"what": again.what, "trials": again.trials, "difference": again.difference} for again in replayed])
+    return int(any(again.difference for again in replayed))
 
 
 if __name__ == "__main__":

@@ -66,22 +66,23 @@ def run(
     from sweep.reports import leaderboard, report, verdict  # with numpy and scipy, which take a second to import
 
     clone, path = session.files.clone, session.files.report
-    made = material(session)
+    whole = material(session)
     if not dry_run:
         library = charts()
-        data = report.embedded(made)
-        text = report.html(made, library.read_text() if library else "", data)
+        data = report.embedded(whole)
+        text = report.html(whole, library.read_text() if library else "", data)
         write_atomic(path, text.encode(errors="backslashreplace"), clone.out)
         if library:
             draw(data, library, plot_folder or session.files.plots)
     if json:
         cli.put(
-            dataclasses.asdict(made.choice) | {"sentences": verdict.sentences(made.choice, verdict.varied(made.rows))}
+            dataclasses.asdict(whole.choice)
+            | {"sentences": verdict.sentences(whole.choice, verdict.varied(whole.rows))}
         )
     else:
         width = min(120, shutil.get_terminal_size((80, 24)).columns)
-        spent = report.spent(made.rows, made.snapshot)
-        cli.show_page(leaderboard.text(made.choice, made.rows, spent, max(1, top), width, made.front, made.command))
+        spent = report.spent(whole.rows, whole.snapshot)
+        cli.show_page(leaderboard.text(whole.choice, whole.rows, spent, max(1, top), width, whole.front, whole.command))
     if not dry_run:
         cli.say(f"{session.name}: {clone.relative(path)} ({path.stat().st_size / 1e6:.1f} MB, opens from disk)")
     return 0

@@ -29,9 +29,9 @@ def run(clone: Clone, trace: tracing.Trace, args: argparse.Namespace) -> tuple[i
         reproducing.again(session, trace.id, 0)  # refuses before a number is taken
         engine = session.engine
         number = engine.take_number(trace.id)
-        made = reproducing.again(session, trace.id, number)
+        rendered = reproducing.again(session, trace.id, number)
         cli.say(f"{trace.id}: commit {origin.commit[:12]} again, {engine.NAME}: reproductions/{trace.id}/{number}")
-        return number, engine.run_once(session, made, number, cli.say)
+        return number, engine.run_once(session, rendered, number, cli.say)
 
 
 def show(trial: str, metrics: Sequence[Compared], worst: str) -> None:

@@ -24,11 +24,11 @@ def publish(session: Session, push: bool) -> None:
         cli.say(f"{session.name}: commit {commit[:12]} is on no remote yet; PUSH=1 pushes it")
 
 
-def check_failed(session: Session, found: Mapping[str, JobState]) -> None:
-    failed = [state for state in found.values() if state.condition == "Failed"]
+def check_failed(session: Session, states: Mapping[str, JobState]) -> None:
+    failed = [state for state in states.values() if state.condition == "Failed"]
     if failed:
         raise TrialsFailed(
-            f"{len(failed)} of {len(found)} trials failed, the first {failed[0].trial}: {failed[0].reason}; see "
+            f"{len(failed)} of {len(states)} trials failed, the first {failed[0].trial}: {failed[0].reason}; see "
             f"`make logs SWEEP={session.name} TRIAL={failed[0].trial}`; `make retry SWEEP={session.name}` starts over"
         )
 

@@ -20,8 +20,8 @@ def size(count: int) -> str:
     return f"{count:.1f} TB"
 
 
-def show(found: garbage.Search) -> None:
-    pieces = sorted(found.garbage, key=lambda piece: piece.size, reverse=True)
+def show(search: garbage.Search) -> None:
+    pieces = sorted(search.garbage, key=lambda piece: piece.size, reverse=True)
     for piece in pieces[:SHOWN]:
         cli.show(f"{size(piece.size):>9}  {piece.path}")
     if len(pieces) > SHOWN:
@@ -32,7 +32,7 @@ def show(found: garbage.Search) -> None:
         some = [piece for piece in pieces if piece.kind == kind]
         if some:
             cli.show(f"{size(sum(piece.size for piece in some)):>9}  in {len(some)} folders of {kind}")
-    for why, count in found.kept.items():
+    for why, count in search.kept.items():
         cli.say(f"gc: {count} folders are not named either, but stay: {why}")
 
 
@@ -46,19 +46,24 @@ def main() -> int:
     )
     parser.add_argument("--json", action="store_true", help="the list as JSON on stdout")
     args = parser.parse_args()
-    found = garbage.find(Clone.here(), unknown=args.unknown_commits)
+    search = garbage.find(Clone.here(), unknown=args.unknown_commits)
     if args.json:
-        listed = [{"path": str(one.path), "kind": one.kind, "id": one.id, "bytes": one.size} for one in found.garbage]
-        cli.put({"garbage": listed, "kept": dict(found.kept)})
+        listed = [
+            {"path": str(folder.path), "kind": folder.kind, "id": folder.id, "bytes": folder.size}
+            for folder in search.garbage
+        ]
+        cli.put({"garbage": listed, "kept": dict(search.kept)})
     else:
-        show(found)
+        show(search)
     if not args.yes:
-        cli.say(f"gc: {len(found.garbage)} folders that nothing names{'; YES=1 removes them' if found.garbage else ''}")
+        cli.say(
+            f"gc: {len(search.garbage)} folders that nothing names{'; YES=1 removes them' if search.garbage else ''}"
+        )
         return 0
-    left = {piece.path: why for piece in found.garbage if (why := garbage.remove(piece))}
+    left = {piece.path: why for piece in search.garbage if (why := garbage.remove(piece))}
     for path, why in left.items():
         cli.say(f"gc: {path} stays: {why}")
-    cli.say(f"gc: removed {len(found.garbage) - len(left)} folders")
+    cli.say(f"gc: removed {len(search.garbage) - len(left)} folders")
     return 1 if left else 0
 
 

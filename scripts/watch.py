@@ -23,7 +23,7 @@ def enough(session: Session, quorum: float) -> Callable[[Mapping[str, JobState]]
         return lambda _: False
     latest, needed = search.quorum_of(block.sections, session.settings.hyperparameters, quorum)
     identities = ((trial.job, trial.identity) for trial in session.rendered.trials)
-    jobs = {job for job, told in identities if same.trial(told["hyperparameters"], told["seed"]) in latest}
+    jobs = {job for job, identity in identities if same.trial(identity["hyperparameters"], identity["seed"]) in latest}
     return lambda known: sum(name in jobs and state.finished for name, state in known.items()) >= needed
 
 

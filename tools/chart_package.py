@@ -22,12 +22,12 @@ def package(chart: Path, target: Path) -> Path:
     """Write `<name>-<version>.tgz` into `target`. Raises BadInput with helm's reason."""
     with tempfile.TemporaryDirectory() as folder:
         helm.run("package", str(chart), "--destination", folder)
-        (made,) = Path(folder).glob("*.tgz")
-        with tarfile.open(made) as archive:
+        (packed,) = Path(folder).glob("*.tgz")
+        with tarfile.open(packed) as archive:
             files = {member.name: (member, archive.extractfile(member)) for member in archive if member.isfile()}
             contents = {name: file.read() for name, (_, file) in files.items() if file}
     target.mkdir(parents=True, exist_ok=True)
-    place = target / made.name
+    place = target / packed.name
     place.write_bytes(archived(contents))
     return place
 
@@ -36,7 +36,7 @@ def archived(contents: dict[str, bytes]) -> bytes:
     """A .tgz of these files: Chart.yaml first, as helm has it, then by name."""
     plain = io.BytesIO()
     with tarfile.open(fileobj=plain, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-        for name in sorted(contents, key=lambda one: (one.count("/") != 1 or not one.endswith("/Chart.yaml"), one)):
+        for name in sorted(contents, key=lambda path: (path.count("/") != 1 or not path.endswith("/Chart.yaml"), path)):
             member = tarfile.TarInfo(name)
             member.size, member.mode = len(contents[name]), 0o644
             archive.addfile(member, io.BytesIO(contents[name]))

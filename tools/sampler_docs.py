@@ -19,22 +19,22 @@ HEAD = "| you have | take | because |\n|---|---|---|\n"
 
 def options() -> dict[str, list[tuple[str, Option]]]:
     """Every option, with the names of the samplers that take it."""
-    found: dict[str, list[tuple[str, Option]]] = {}
+    by_key: dict[str, list[tuple[str, Option]]] = {}
     for sampler in SAMPLERS.values():
         for key, option in sampler.options.items():
-            found.setdefault(key, []).append((sampler.name, option))
-    return found
+            by_key.setdefault(key, []).append((sampler.name, option))
+    return by_key
 
 
 def properties(replicates: Any) -> dict[str, Any]:
     """The schema's properties of `sampler`; `replicates` is every sampler's, and stays as it is."""
     summaries = " ".join(f"{sampler.name}: {sampler.summary}." for sampler in SAMPLERS.values())
     name = {"description": f"{summaries} docs/search.md says which to take.", "enum": list(SAMPLERS)}
-    made: dict[str, Any] = {"name": name, "replicates": replicates}
+    properties: dict[str, Any] = {"name": name, "replicates": replicates}
     for key, takers in options().items():
         names, option = ", ".join(name for name, _ in takers), takers[0][1]
-        made[key] = {"description": f"{names}: {option.description}", **option.schema}
-    return made
+        properties[key] = {"description": f"{names}: {option.description}", **option.schema}
+    return properties
 
 
 def text(data: Any, indent: int = 0, room: int = WIDTH) -> str:

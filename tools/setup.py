@@ -20,8 +20,8 @@ OLDEST = (3, 11)
 def main() -> int:
     place, lock = Path(sys.argv[1]), Path(sys.argv[2])
     if sys.version_info < OLDEST:
-        found = ".".join(map(str, sys.version_info[:3]))
-        print(f"error: python3 is {found}, 3.11 or newer is needed; name one as PYTHON=python3.12", file=sys.stderr)
+        version = ".".join(map(str, sys.version_info[:3]))
+        print(f"error: python3 is {version}, 3.11 or newer is needed; name one as PYTHON=python3.12", file=sys.stderr)
         return 2
     print(f"setup: {place} from {lock}", file=sys.stderr)
     python, uv = place / "bin" / "python", place / "bin" / "uv"

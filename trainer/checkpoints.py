@@ -56,8 +56,8 @@ class Checkpoints:
                     raise ValueError("it is of other hyperparameters, seed or data")
                 return saved
             except (OSError, ValueError) as error:
-                told = f"train: checkpoint {path} is not usable, going back to the one before: {error}"
-                print(told, file=sys.stderr, flush=True)
+                message = f"train: checkpoint {path} is not usable, going back to the one before: {error}"
+                print(message, file=sys.stderr, flush=True)
         return None
 
     def save(self, epoch: int, state: list[Tensor], random: Tensor, history: list[dict[str, Any]]) -> None:
@@ -79,5 +79,5 @@ class Checkpoints:
         dataset.replace(path, hashlib.sha256(content.getbuffer()).digest(), content.getbuffer())
         with contextlib.suppress(OSError):  # another attempt tidies up too
             killed = [left for left in path.parent.glob(".epoch-*") if left.stat().st_mtime < time.time() - 3600]
-            for old in [*killed, *(one for number, one in self.epochs() if number < epoch - 1)]:
+            for old in [*killed, *(earlier for number, earlier in self.epochs() if number < epoch - 1)]:
                 old.unlink()

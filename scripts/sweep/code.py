@@ -93,13 +93,13 @@ def pin(url: str, path: str, ref: str = "", tree: str = "") -> Pin:
     """
     if not url:
         raise BadInput("code.url: is missing; write the repository that Pods can fetch the code from")
-    found = remote.look(url, ref, path)
-    if tree and tree != found.tree:
+    folder = remote.look(url, ref, path)
+    if tree and tree != folder.tree:
         raise BadInput(
-            f"code.tree: is {tree[:12]}, but {path} in commit {found.commit[:12]} of {url} is {found.tree[:12]}; "
+            f"code.tree: is {tree[:12]}, but {path} in commit {folder.commit[:12]} of {url} is {folder.tree[:12]}; "
             "name both of one commit, or leave them to `expand --repin`"
         )
-    return Pin(url, path, found.tree, found.commit)
+    return Pin(url, path, folder.tree, folder.commit)
 
 
 def changed(repo: Path, path: str) -> list[str]:
@@ -205,14 +205,14 @@ def parse(text: str, shown: str) -> Bundle | Pin | None:
     code = doc.data.get("code")
     if not isinstance(code, dict):
         raise doc.bad((), "code is missing; `expand --repin` writes this file anew")
-    made: type[Bundle | Pin] | None = {"bundle": Bundle, "git": Pin}.get(str(code.get("source")))
-    if made is None:
+    kind: type[Bundle | Pin] | None = {"bundle": Bundle, "git": Pin}.get(str(code.get("source")))
+    if kind is None:
         return None
-    for key in fields(made):
+    for key in fields(kind):
         if not isinstance(code.get(key.name), dict if key.name == "files" else str):
             problem = f"{key.name} is {'of the wrong kind' if key.name in code else 'missing'}"
             raise doc.bad(("code",), f"{problem}; `expand --repin` writes this file anew")
-    return made(**{key.name: code[key.name] for key in fields(made)})
+    return kind(**{key.name: code[key.name] for key in fields(kind)})
 
 
 def differences(frozen: Bundle | Pin, now: Bundle | Pin) -> list[str]:

@@ -30,8 +30,10 @@ def mixed_images(rows: Iterable[results.Row]) -> str:
     for row in rows:
         if row.image_id and "@sha256:" in row.image_id:
             pulled.setdefault(row.image, Counter())[row.image_id.rpartition("@")[2]] += 1
-    for image, found in pulled.items():
-        if len(found) > 1:
-            told = ", ".join(f"{counted(count, 'trial')} ran {digest[:19]}…" for digest, count in found.most_common())
-            return f"{image}: one tag, several images: {told}; pin one by image.digest"
+    for image, digests in pulled.items():
+        if len(digests) > 1:
+            listed = ", ".join(
+                f"{counted(count, 'trial')} ran {digest[:19]}…" for digest, count in digests.most_common()
+            )
+            return f"{image}: one tag, several images: {listed}; pin one by image.digest"
     return ""

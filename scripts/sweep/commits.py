@@ -131,15 +131,15 @@ class Turn:
         head = git.head(self.repo)
         if head and head != self.base:  # whatever befell git afterwards
             return head, own
-        said = (done.stderr + done.stdout).decode(errors="replace")
-        if "cannot lock ref" in said and ("File exists" in said or "but expected" in said):
+        output = (done.stderr + done.stdout).decode(errors="replace")
+        if "cannot lock ref" in output and ("File exists" in output or "but expected" in output):
             raise _Again
         if done.returncode < 0:
             raise MachineFault(f"git commit: {ended(done.returncode)}")
         if self._staged() == self.before:
             raise self._not_what_lies(", ".join(self.paths))
-        lines = " | ".join(line.strip() for line in said.split("\n") if line.strip())[:400]
-        raise of_program("git commit", said) or BadInput(
+        lines = " | ".join(line.strip() for line in output.split("\n") if line.strip())[:400]
+        raise of_program("git commit", output) or BadInput(
             f"git commit: refused: {lines or 'a hook failed silently'}; mend it and run the same again"
         )
 
@@ -307,11 +307,11 @@ def _check_merged(repo: Path, paths: Iterable[str]) -> None:
             check_merged(read(repo / path, LARGEST_BYTES, repo), path)
 
 
-def _entries(said: str) -> dict[str, str]:
+def _entries(listing: str) -> dict[str, str]:
     """Path -> mode and blob, of what ls-files or ls-tree says."""
-    pairs = (entry.partition("\t") for entry in said.split("\0") if entry)
+    pairs = (entry.partition("\t") for entry in listing.split("\0") if entry)
     return {path: about.removesuffix(" 0").replace(" blob ", " ") for about, _, path in pairs}
 
 
-def _names(said: str) -> set[str]:
-    return {name for name in said.split("\0") if name}
+def _names(listing: str) -> set[str]:
+    return {name for name in listing.split("\0") if name}

@@ -107,9 +107,9 @@ UNSAID = re.compile(
 """How git begins where it leaves the system's words out."""
 
 
-def of_program(program: str, said: str) -> MachineFault | None:
+def of_program(program: str, output: str) -> MachineFault | None:
     """The error of a program that met this machine's refusal, by its words; None where they are of something else."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
     for line in lines:
         for name in SAID:
             if re.search(rf"{os.strerror(getattr(errno, name))}(?! \()", line, re.IGNORECASE):

@@ -30,8 +30,8 @@ def shared(ended: Collection[JobState], needed: int) -> str:
 
 def _kind(state: JobState) -> tuple[str, str]:
     """The class of a failure, and its words without what is this trial's own."""
-    cause, _, said = state.failure.partition(": ")
-    return cause, _OWN.sub("#", re.sub(rf"\b{re.escape(state.trial)}\b", "#", said))
+    cause, _, message = state.failure.partition(": ")
+    return cause, _OWN.sub("#", re.sub(rf"\b{re.escape(state.trial)}\b", "#", message))
 
 
 class Ended:

@@ -61,8 +61,8 @@ def place(path: Path, root: Path | None = None) -> Path:
     Raises BadInput for a link that leads out of there, and for what is no file.
     """
     try:
-        found = path.lstat()
-        if stat.S_ISLNK(found.st_mode):
+        status = path.lstat()
+        if stat.S_ISLNK(status.st_mode):
             within = Path(os.path.realpath(root or path.parent))
             real = Path(os.path.realpath(path))
             if not real.is_relative_to(within):
@@ -70,11 +70,11 @@ def place(path: Path, root: Path | None = None) -> Path:
                     f"{short(path)}: is a link to {path.readlink()}, which lies outside of {within.name}/; "
                     "put the file itself there"
                 )
-            path, found = real, real.lstat()
+            path, status = real, real.lstat()
     except (FileNotFoundError, NotADirectoryError):
         return path
-    if not stat.S_ISREG(found.st_mode):
-        raise BadInput(f"{short(path)}: is a {kind(found.st_mode)} and no file; move it away")
+    if not stat.S_ISREG(status.st_mode):
+        raise BadInput(f"{short(path)}: is a {kind(status.st_mode)} and no file; move it away")
     return path
 
 
@@ -245,9 +245,9 @@ class Tree:
             try:
                 self._open.append((part, os.open(part, FOLDER, dir_fd=above)))
             except NotADirectoryError as error:
-                found = os.stat(part, dir_fd=above, follow_symlinks=False)
+                status = os.stat(part, dir_fd=above, follow_symlinks=False)
                 error.filename = f"{self.root}/{path}"
-                if stat.S_ISLNK(found.st_mode):
+                if stat.S_ISLNK(status.st_mode):
                     raise OSError(errno.ELOOP, "is a link, and links are not followed here", error.filename) from None
                 raise
         return self._open[-1][1] if self._open else self._top

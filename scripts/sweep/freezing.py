@@ -95,11 +95,11 @@ def _frozen(files: SweepFiles) -> Bundle | Pin | None:
 
 def origin_of(files: SweepFiles, values: ValuesFile, folder: str | None) -> Origin:
     """By the person's `folder`, then values.yaml, then what is frozen."""
-    clone, frozen, said = files.clone, _frozen(files), values.head.said
-    source = str(said("code", "source") or (frozen.source if frozen else "bundle"))
+    clone, frozen, setting = files.clone, _frozen(files), values.head.said
+    source = str(setting("code", "source") or (frozen.source if frozen else "bundle"))
     if folder:
         path = _spelled(clone, source, folder)
-    elif named := said("code", "path"):
+    elif named := setting("code", "path"):
         path = PurePosixPath(str(named)).as_posix()
     elif frozen and frozen.source == source:
         path = frozen.path
@@ -107,9 +107,9 @@ def origin_of(files: SweepFiles, values: ValuesFile, folder: str | None) -> Orig
         path = _spelled(clone, source, frozen.path if frozen else clone.relative(clone.code))
     if source != "git":
         return Origin(clone, path, source)
-    url = str(said("code", "url") or getattr(frozen, "url", ""))
-    ref = str(said("code", "commit") or said("code", "ref") or "")
-    return Origin(clone, path, source, url, ref, str(said("code", "tree") or ""))
+    url = str(setting("code", "url") or getattr(frozen, "url", ""))
+    ref = str(setting("code", "commit") or setting("code", "ref") or "")
+    return Origin(clone, path, source, url, ref, str(setting("code", "tree") or ""))
 
 
 def _spelled(clone: Clone, source: str, folder: str) -> str:

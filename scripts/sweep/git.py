@@ -120,16 +120,16 @@ def run(
 
 def _failed(words: Sequence[str], done: subprocess.CompletedProcess[bytes]) -> SweepError:
     """The error of a git that had to succeed."""
-    call, said = f"git {_verb(words)}", reason(done)
+    call, message = f"git {_verb(words)}", reason(done)
     if BROKEN.search(done.stderr):
-        return MachineFault(f"{call}: {said}; {MEND}")
-    return of_program(call, said) or BadInput(f"{call}: {said}")
+        return MachineFault(f"{call}: {message}; {MEND}")
+    return of_program(call, message) or BadInput(f"{call}: {message}")
 
 
 def reason(done: subprocess.CompletedProcess[bytes]) -> str:
     """What git said of its failure, in one line."""
-    said = (done.stderr or done.stdout).decode(errors="replace")
-    lines = [line.removeprefix("fatal: ").removeprefix("error: ") for line in said.splitlines() if line.strip()]
+    output = (done.stderr or done.stdout).decode(errors="replace")
+    lines = [line.removeprefix("fatal: ").removeprefix("error: ") for line in output.splitlines() if line.strip()]
     return " | ".join(lines[:4]) or ended(done.returncode)
 
 
@@ -254,15 +254,15 @@ def versions(repo: Path, folder: str) -> list[Version]:
         "--no-abbrev",
         "--format=%H",
     ]
-    made, commit = [], ""
+    listed, commit = [], ""
     for line in output(repo, "-c", "core.quotePath=false", *words, "--", folder).splitlines():
         if line.startswith(":"):
             about, _, path = line.partition("\t")
             if about[-1] != "D":
-                made.append(Version(path, commit, about.split(" ")[3]))
+                listed.append(Version(path, commit, about.split(" ")[3]))
         elif line:
             commit = line
-    return made
+    return listed
 
 
 def blobs(repo: Path, shas: Iterable[str]) -> dict[str, bytes]:
@@ -271,8 +271,8 @@ def blobs(repo: Path, shas: Iterable[str]) -> dict[str, bytes]:
     Raises MachineFault where it has one and cannot read it.
     """
     wanted = list(dict.fromkeys(shas))
-    found = zip(wanted, _contents(repo, wanted), strict=True)
-    return {sha: content for sha, content in found if content is not None}
+    contents = zip(wanted, _contents(repo, wanted), strict=True)
+    return {sha: content for sha, content in contents if content is not None}
 
 
 def _contents(repo: Path, names: Sequence[str]) -> list[bytes | None]:
@@ -282,7 +282,7 @@ def _contents(repo: Path, names: Sequence[str]) -> list[bytes | None]:
     """
     asked = "".join(f"{name}\n" for name in names).encode(errors="surrogateescape")
     done = run(repo, "cat-file", "--batch", stdin=asked)
-    found: list[bytes | None] = []
+    contents: list[bytes | None] = []
     at = 0
     for _ in names:
         end = done.stdout.find(b"\n", at)
@@ -292,10 +292,10 @@ def _contents(repo: Path, names: Sequence[str]) -> list[bytes | None]:
         if size.isdigit():
             content = done.stdout[at : at + int(size)] if kind == b"blob" else None
             at += int(size) + 1
-        found.append(content)
-    if done.returncode or (None in found and BROKEN.search(done.stderr)):
+        contents.append(content)
+    if done.returncode or (None in contents and BROKEN.search(done.stderr)):
         raise MachineFault(f"git cat-file: {reason(done)}; {MEND}")
-    return found
+    return contents
 
 
 def blob_hash(data: bytes, like: str) -> str:
@@ -319,8 +319,8 @@ def is_shallow(repo: Path) -> bool:
 @contextmanager
 def checked_out(repo: Path, commit: str) -> Iterator[Path]:
     """`repo` as a commit has it, in a temporary folder; the work tree, the index and the branches stay as they are."""
-    with tempfile.TemporaryDirectory(prefix="helm-sweep-") as made:
-        folder = Path(made).resolve() / "clone"
+    with tempfile.TemporaryDirectory(prefix="helm-sweep-") as temporary:
+        folder = Path(temporary).resolve() / "clone"
         hooks = ("-c", "core.hooksPath=/dev/null")  # they are about the person's own work
         output(repo, *hooks, "worktree", "add", "--quiet", "--detach", str(folder), commit)
         try:
@@ -357,9 +357,9 @@ def push(repo: Path) -> None:
 
 def dirty(repo: Path, *paths: str) -> list[str]:
     """Paths under `paths` (all, if none is given) that differ from HEAD or are new; ignored ones do not count."""
-    said = output(repo, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", *paths)
+    status = output(repo, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", *paths)
     above = prefix(repo)
-    changed = (entry[3:] for entry in said.split("\0") if entry)
+    changed = (entry[3:] for entry in status.split("\0") if entry)
     return list(dict.fromkeys([*(path.removeprefix(above) for path in changed), *_hidden(repo, *paths)]))
 
 
@@ -382,5 +382,5 @@ def is_ignored(repo: Path, path: str) -> bool:
 
 def files(folder: Path) -> list[str]:
     """Files under `folder` that git tracks or would not ignore, relative to it, sorted; deleted ones left out."""
-    said = output(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    return sorted(name for name in set(said.split("\0")) if name and os.path.lexists(folder / name))
+    listing = output(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    return sorted(name for name in set(listing.split("\0")) if name and os.path.lexists(folder / name))

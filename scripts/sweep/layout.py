@@ -103,12 +103,12 @@ def project_above(folder: Path) -> Path | None:
 
     A work tree ends where `.git` lies: a folder in a clone, a file in a submodule or another work tree.
     """
-    found = None
+    project = None
     for place in (folder, *folder.parents):
-        if not found and (place / BASE).is_file():
-            found = place
+        if not project and (place / BASE).is_file():
+            project = place
         if (place / ".git").exists():
-            return found
+            return project
     return None
 
 

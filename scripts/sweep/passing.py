@@ -52,7 +52,7 @@ def passed(trial: Trial) -> Passed:
     identity = trial.identity
     if "passing" not in identity:
         return Passed(trial.id, list(identity["command"]), {})
-    module, told = runner_module(), identity["passing"].get("file") or {}
+    module, file = runner_module(), identity["passing"].get("file") or {}
     path = module.file_path(identity, "", "/tmp")
     places = {name: f"${name.upper()}" for name in module.DIRECTORIES}
     places |= {"seed": str(identity["seed"]), "trial": trial.id, "file": path}
@@ -61,19 +61,19 @@ def passed(trial: Trial) -> Passed:
         text = module.file_text(identity) if path else ""
     except module.Refused as error:
         raise BadInput(f"passing: trial {trial.id}: {error}") from None
-    return Passed(trial.id, argv, environment, path or "", told.get("merge", ""), text)
+    return Passed(trial.id, argv, environment, path or "", file.get("merge", ""), text)
 
 
 def notes(command: Sequence[str], settings: Mapping[str, Any] | None, names: Collection[str]) -> list[str]:
     """What a person may not have meant, a line each. `settings` is the value `passing`, `names` are hyperparameters."""
     module = runner_module()
-    found = {name: word for word in command for name, _ in module.placeholders(word)}
-    if settings is None and module.ALL not in command and not set(found) & set(names):
-        return [_as_it_stands(name, word, names) for name, word in found.items()]
+    named = {name: word for word in command for name, _ in module.placeholders(word)}
+    if settings is None and module.ALL not in command and not set(named) & set(names):
+        return [_as_it_stands(name, word, names) for name, word in named.items()]
     given = settings or {}
     if module.ALL in command or given.get("environment") is not None or given.get("file"):
         return []
-    idle = [name for name in names if name not in found]
+    idle = [name for name in names if name not in named]
     if not idle:
         return []
     return [

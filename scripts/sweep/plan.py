@@ -98,7 +98,7 @@ def release_bytes(rendered: Rendered, chart: Path, values: Mapping[str, Any]) ->
     of the chart go in (but for those of .helmignore), the latter as base64. `values` is what helm was given.
     """
     manifest = "\n".join(
-        "\n".join(f"{key}: {json.dumps(value)}" for key, value in made.items()) for made in rendered.objects
+        "\n".join(f"{key}: {json.dumps(value)}" for key, value in item.items()) for item in rendered.objects
     )
     files = {
         str(path.relative_to(chart)): base64.b64encode(path.read_bytes()).decode()

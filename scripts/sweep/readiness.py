@@ -145,10 +145,10 @@ def _volumes(cluster: Cluster, given: Settings) -> Iterator[Finding]:
 
 
 def _claim(cluster: Cluster, name: str) -> tuple[str, str]:
-    found = cluster.get("PersistentVolumeClaim", name)
-    if not found:
+    claim = cluster.get("PersistentVolumeClaim", name)
+    if not claim:
         return MISSING, f"there is no claim {name}; make it, or name another in values/base.yaml"
-    modes, phase = found["spec"].get("accessModes", []), found["status"].get("phase", "")
+    modes, phase = claim["spec"].get("accessModes", []), claim["status"].get("phase", "")
     if SHARED not in modes:
         return MISSING, f"claim {name} is {', '.join(modes)}: trials on several nodes need {SHARED}"
     return OK, f"claim {name}, {phase}, {', '.join(modes)}"
@@ -156,10 +156,10 @@ def _claim(cluster: Cluster, name: str) -> tuple[str, str]:
 
 def _security(cluster: Cluster, given: Settings) -> Finding:
     def look() -> tuple[str, str]:
-        found = cluster.get("Namespace", cluster.namespace)
-        if not found:
+        namespace = cluster.get("Namespace", cluster.namespace)
+        if not namespace:
             return MISSING, f"there is no namespace {cluster.namespace}; `kubectl create namespace {cluster.namespace}`"
-        level = found["metadata"].get("labels", {}).get("pod-security.kubernetes.io/enforce", "")
+        level = namespace["metadata"].get("labels", {}).get("pod-security.kubernetes.io/enforce", "")
         own = [volume for volume in (given.results.volume, given.data.volume) if volume]
         if level == "restricted" and not all(volume.claim for volume in own):
             return MISSING, "it enforces `restricted`, which admits claims alone: docs/cluster.md has the YAML"

@@ -39,9 +39,9 @@ def notes(sources: Sequence[Source] | None, objectives: Sequence[str]) -> list[s
 
 def notes_of(trials: Sequence[Trial]) -> list[str]:
     """The same of rendered trials, which have one `metrics` and one `objective`."""
-    told = trials[0].objective
-    listed = told if isinstance(told, list) else [told]
-    return notes(trials[0].identity.get("metrics"), [one["metric"] for one in listed])
+    objective = trials[0].objective
+    listed = objective if isinstance(objective, list) else [objective]
+    return notes(trials[0].identity.get("metrics"), [entry["metric"] for entry in listed])
 
 
 def _instead(name: str, known: Sequence[str]) -> str:

@@ -26,8 +26,8 @@ def look(url: str, ref: str, path: str) -> Folder:
 
     Asks with the person's own access. Raises BadInput where it is not there.
     """
-    with tempfile.TemporaryDirectory(prefix="helm-sweep-") as made:
-        repo = Path(made)
+    with tempfile.TemporaryDirectory(prefix="helm-sweep-") as temporary:
+        repo = Path(temporary)
         git.output(repo, "init", "--quiet", "--bare")
         git.output(repo, "remote", "add", "origin", url)
         commit = _fetch(repo, url, ref or "HEAD")

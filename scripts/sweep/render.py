@@ -44,12 +44,12 @@ class Rendered:
 
     @property
     def jobs(self) -> list[Object]:
-        return [made for made in self.objects if made["kind"] == "Job"]
+        return [item for item in self.objects if item["kind"] == "Job"]
 
     @property
     def config_maps(self) -> dict[str, dict[str, str]]:
         """ConfigMap name -> its data."""
-        return {made["metadata"]["name"]: made["data"] for made in self.objects if made["kind"] == "ConfigMap"}
+        return {item["metadata"]["name"]: item["data"] for item in self.objects if item["kind"] == "ConfigMap"}
 
 
 @dataclass(frozen=True)
@@ -66,19 +66,19 @@ def render(
 ) -> Rendered:
     """Render the chart with `files` (later ones win). Raises BadInput with the chart's reason."""
     objects = list(read_manifest(helm.template(chart, release, files, namespace, root=root)))
-    return Rendered(objects, [trial_of(made) for made in objects if made["kind"] == "Job"])
+    return Rendered(objects, [trial_of(item) for item in objects if item["kind"] == "Job"])
 
 
 def read_manifest(manifest: str) -> Iterator[Object]:
     """The objects of a manifest of this chart: documents whose every line is `key: JSON` or `key: word`."""
     for document in manifest.split("\n---\n"):
-        made: Object = {}
+        item: Object = {}
         for line in document.split("\n"):
             if line and not line.startswith(("#", "---")):
                 key, _, value = line.partition(": ")
-                made[key] = json.loads(value) if value.startswith(("{", "[", '"')) else {"true": True}.get(value, value)
-        if made:
-            yield made
+                item[key] = json.loads(value) if value.startswith(("{", "[", '"')) else {"true": True}.get(value, value)
+        if item:
+            yield item
 
 
 def container_of(job: Object) -> dict[str, Any]:
@@ -98,14 +98,14 @@ def trial_json(job: Object) -> str:
 
 def trial_of(job: Object) -> Trial:
     """Read a trial back from its Job."""
-    told = json.loads(trial_json(job))
+    record = json.loads(trial_json(job))
     settings = dict(word.lstrip("-").split("=", 1) for word in container_of(job)["args"] if "=" in word)
     return Trial(
-        id=told["id"],
-        lineage=told["lineage"],
-        identity=told["identity"],
-        objective=told["objective"],
-        limit_seconds=told["limit_seconds"],
+        id=record["id"],
+        lineage=record["lineage"],
+        identity=record["identity"],
+        objective=record["objective"],
+        limit_seconds=record["limit_seconds"],
         gpus=int(settings["gpus"]),
         job=job["metadata"]["name"],
     )

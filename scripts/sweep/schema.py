@@ -32,10 +32,10 @@ def check(doc: Document, schema: dict[str, Any], *, partial: bool = False) -> No
 
     partial: the file is one of several that are merged, so keys may be missing.
     """
-    found = problems(doc.data, schema, partial=partial)
-    if found:
+    listed = problems(doc.data, schema, partial=partial)
+    if listed:
         # On one line, an unknown key goes before a missing one: it is mostly the same key, misspelled.
-        path, problem = min(found, key=lambda item: (doc.line(*item[0]), "missing" in item[1]))
+        path, problem = min(listed, key=lambda item: (doc.line(*item[0]), "missing" in item[1]))
         raise doc.bad(path, problem)
 
 
@@ -213,9 +213,13 @@ def _hint(key: str, known: list[str], others: list[str]) -> str:
 
 def _example(key: str, value: Mapping[str, Any], schema: Mapping[str, Any]) -> Any:
     """What to write for a missing key: as in the example of the whole that has most of the keys which are there."""
-    whole = [one for one in schema.get("examples", []) if isinstance(one, dict) and key in one and one.keys() & value]
+    whole = [
+        example
+        for example in schema.get("examples", [])
+        if isinstance(example, dict) and key in example and example.keys() & value
+    ]
     if whole:
-        return max(whole, key=lambda one: len(one.keys() & value))[key]
+        return max(whole, key=lambda example: len(example.keys() & value))[key]
     wanted = schema.get("properties", {}).get(key, {})
     return wanted["examples"][0] if wanted.get("examples") else (wanted.get("enum") or ["…"])[0]
 

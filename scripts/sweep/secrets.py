@@ -33,9 +33,9 @@ _USER = re.compile("^(?i:https?|ftps?)://[^/?#]*@")
 
 @cache
 def _rules() -> dict[str, Any]:
-    told = json.loads((Kit.here().chart / "files" / "secrets.json").read_text())
-    shapes = [(what, re.compile(pattern)) for what, pattern in told.pop("shapes")]
-    return {name: re.compile(pattern) for name, pattern in told.items()} | {"shapes": shapes}
+    rules = json.loads((Kit.here().chart / "files" / "secrets.json").read_text())
+    shapes = [(what, re.compile(pattern)) for what, pattern in rules.pop("shapes")]
+    return {name: re.compile(pattern) for name, pattern in rules.items()} | {"shapes": shapes}
 
 
 def in_name(name: str, value: str) -> bool:
@@ -68,8 +68,8 @@ def in_text(text: str) -> str:
 
 def _assignments(text: str) -> Iterator[tuple[str, str]]:
     """`name=value`, `--name value` and `"name": "value"` within a text."""
-    for found in _rules()["assignment"].finditer(text):
-        if parts := _rules()["assigned"].search(found[0]):
+    for match in _rules()["assignment"].finditer(text):
+        if parts := _rules()["assigned"].search(match[0]):
             yield parts[1], parts[2]
 
 
@@ -85,10 +85,10 @@ def masked(text: str, *, yaml: bool = False) -> str:
     return text
 
 
-def _mask(found: re.Match[str]) -> str:
+def _mask(match: re.Match[str]) -> str:
     """An address keeps its scheme, and whatever comes behind the @."""
-    before, mark, _ = found[0].partition("://")
-    if found[0].endswith("@"):
+    before, mark, _ = match[0].partition("://")
+    if match[0].endswith("@"):
         return f"{before}{mark if mark else ''}{MASK}@"
     return MASK
 
@@ -149,6 +149,6 @@ def check(doc: Document, text: str) -> None:
 def check_text(text: str, shown: str) -> None:
     """The same of text that is nobody's value, as comments are."""
     for what, shape in _rules()["shapes"]:
-        if found := shape.search(text):
-            line = text.count("\n", 0, found.end()) + 1
+        if match := shape.search(text):
+            line = text.count("\n", 0, match.end()) + 1
             raise BadInput(f"{shown}:{line}: holds {what}; {WAY}")

@@ -66,28 +66,28 @@ class Session:
         if self.engine.shards == 1:
             return self._whole
         order = {trial.id: place for place, trial in enumerate(self._whole.trials)}
-        found = [pair for one in self.releases for pair in zip(one.rendered.trials, one.rendered.jobs, strict=True)]
-        found.sort(key=lambda pair: order[pair[0].id])
-        rest = [made for one in self.releases for made in one.rendered.objects if made["kind"] != "Job"]
-        return Rendered([*rest, *(job for _, job in found)], [trial for trial, _ in found])
+        pairs = [pair for part in self.releases for pair in zip(part.rendered.trials, part.rendered.jobs, strict=True)]
+        pairs.sort(key=lambda pair: order[pair[0].id])
+        rest = [item for part in self.releases for item in part.rendered.objects if item["kind"] != "Job"]
+        return Rendered([*rest, *(job for _, job in pairs)], [trial for trial, _ in pairs])
 
     @cached_property
     def releases(self) -> list[Release]:
         """What helm is to install; those of several that have a trial. Their Jobs' names are their own."""
         if self.engine.shards == 1:
             return [Release(self.name, tuple(self.values_files), self._whole)]
-        lines = [line for _, line in sorted(valuesfile.load(self.files).trials(), key=lambda found: found[0])]
+        lines = [line for _, line in sorted(valuesfile.load(self.files).trials(), key=lambda numbered: numbered[0])]
         shares = release.shard_lines(self._whole.trials, lines, self.engine.shards)
         paths = release.write_shards(self.files.shards, shares)
-        made = []
+        parts = []
         for name, path, share in zip(release.names(self.name, self.engine.shards), paths, shares, strict=True):
             if share:
                 values = (*self.values_files, path)
-                made.append(Release(name, values, self.render(name, values)))
-        found = {trial.id for one in made for trial in one.rendered.trials}
-        if found != {trial.id for trial in self._whole.trials}:
+                parts.append(Release(name, values, self.render(name, values)))
+        placed = {trial.id for part in parts for trial in part.rendered.trials}
+        if placed != {trial.id for trial in self._whole.trials}:
             raise BadInput(f"{self.name}: its shards do not render the same trials; please report this")
-        return made
+        return parts
 
     @cached_property
     def _whole(self) -> Rendered:
@@ -105,19 +105,19 @@ class Session:
 
     def trial(self, beginning: str) -> Trial:
         """The one whose id begins so. Raises BadInput."""
-        found = [trial for trial in self.rendered.trials if trial.id.startswith(beginning)]
-        if len(found) != 1:
-            what = "no trial" if not found else f"{len(found)} trials"
+        matches = [trial for trial in self.rendered.trials if trial.id.startswith(beginning)]
+        if len(matches) != 1:
+            what = "no trial" if not matches else f"{len(matches)} trials"
             raise BadInput(f"TRIAL={beginning}: {what} of {self.name} begin with this; `make status` lists the ids")
-        return found[0]
+        return matches[0]
 
     def look(self, jobs: Mapping[str, JobState] | None = None) -> tuple[list[results.Row], store.Snapshot]:
         """The table as of now, from results.csv, the Jobs and the result store; nothing is written."""
         trials = self.rendered.trials
         jobs = self.engine.states() if jobs is None else jobs
-        found = {trial.id: jobs[trial.job] for trial in trials if trial.job in jobs}
+        states = {trial.id: jobs[trial.job] for trial in trials if trial.job in jobs}
         snapshot = store.read(self.engine.store_folder, trials, self.files.store_cache)
-        return results.merge(results.read(self.files.results), trials, snapshot, found, self.engine.NAME), snapshot
+        return results.merge(results.read(self.files.results), trials, snapshot, states, self.engine.NAME), snapshot
 
     def manifest(self, template: str, wanted: Mapping[str, Any]) -> str:
         """What an engine needs and no release holds: the object of a template, by the chart's value of its name."""
@@ -137,8 +137,8 @@ class Session:
     def write_provenance(self, provenance: dict[str, Any]) -> None:
         """Where this submission comes from, as the chart's value `provenance`; the round of a search is added."""
         block = valuesfile.load(self.files).block
-        told = provenance | ({"round": block.rounds} if block and block.rounds else {})
-        _write(self.files.provenance, "Where this submission comes from", {"provenance": told})
+        record = provenance | ({"round": block.rounds} if block and block.rounds else {})
+        _write(self.files.provenance, "Where this submission comes from", {"provenance": record})
 
 
 def open_sweep(clone: Clone, name: str, target: Target | None = None) -> Session:

@@ -121,16 +121,16 @@ def read(chart: Path, *documents: Document) -> Settings:
 
 def of(values: Mapping[str, Any]) -> Settings:
     """The settings in values that the chart's schema accepts."""
-    made: dict[str, Any] = dict(values)
+    parts: dict[str, Any] = dict(values)
     for name, kind in _PARTS.items():
         part = dict(values.get(name) or {})
         if "volume" in part:
             part["volume"] = _volume(part["volume"])
         if "prepare" in part:
             part["prepare"] = tuple(part["prepare"] or ())
-        made[name] = _filled(kind, part)
-    made["command"] = tuple(values.get("command") or ())
-    return _filled(Settings, made)
+        parts[name] = _filled(kind, part)
+    parts["command"] = tuple(values.get("command") or ())
+    return _filled(Settings, parts)
 
 
 def hyperparameters(*documents: Document) -> dict[str, Any]:
@@ -153,7 +153,7 @@ _PARTS: dict[str, type[Any]] = {
 
 def _filled(kind: type[Part], values: Mapping[str, Any]) -> Part:
     """A `kind` of those values that it has a field for; null is the field's default."""
-    given = {one.name: values.get(one.name) for one in fields(kind)}  # type: ignore[arg-type]
+    given = {field.name: values.get(field.name) for field in fields(kind)}  # type: ignore[arg-type]
     return kind(**{name: _whole(value) for name, value in given.items() if value is not None})
 
 
@@ -202,9 +202,9 @@ def _defaults(part: Mapping[str, Any], root: Mapping[str, Any]) -> Iterator[tupl
 
 def check(values: Mapping[str, Any], schema: dict[str, Any], documents: Sequence[Document]) -> None:
     """Raise BadInput about the first of `values` that the schema refuses, where the uppermost document has it."""
-    found = [(*_place(path, documents), path, problem) for path, problem in schemas.problems(values, schema)]
-    if found:
-        document, _, path, problem = min(found, key=lambda one: (one[0].shown, one[0].line(*one[1])))
+    listed = [(*_place(path, documents), path, problem) for path, problem in schemas.problems(values, schema)]
+    if listed:
+        document, _, path, problem = min(listed, key=lambda item: (item[0].shown, item[0].line(*item[1])))
         raise document.bad(path, problem)
 
 
@@ -227,7 +227,7 @@ def locate(message: str, documents: Sequence[Document]) -> str:
 def _place(path: Sequence[Key], documents: Sequence[Document]) -> tuple[Document, tuple[Key, ...]]:
     """The uppermost document that has the most of `path`, and that part of it."""
     known = [(document, _known(document.data, path)) for document in reversed(documents)]
-    return max(known, key=lambda one: len(one[1]))
+    return max(known, key=lambda item: len(item[1]))
 
 
 def _known(data: Any, path: Sequence[Key]) -> tuple[Key, ...]:

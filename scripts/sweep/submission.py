@@ -28,9 +28,9 @@ def provenance(session: Session, allow_dirty: bool) -> dict[str, Any]:
 
 def record(session: Session, allow_dirty: bool) -> dict[str, Any]:
     """The provenance, written down for helm: it has to be there before the sweep is rendered. Raises BadInput."""
-    found = provenance(session, allow_dirty)
-    session.write_provenance(found)
-    return found
+    origin = provenance(session, allow_dirty)
+    session.write_provenance(origin)
+    return origin
 
 
 def check_provenance(session: Session, provenance: Mapping[str, Any]) -> None:

@@ -158,19 +158,19 @@ _STRANGE = re.compile(
 
 def _check_text(text: str, shown: str, cut: tuple[int, int]) -> None:
     """Refuse what readers see as the end of a line or of a document, or not, before one of them is asked."""
-    for found in _STRANGE.finditer(text):
-        above = text[: found.start()]
+    for match in _STRANGE.finditer(text):
+        above = text[: match.start()]
         number = above.count("\n")
         line = number + 1 + (cut[1] if number >= cut[0] else 0)
-        if found["character"]:
-            code = f"U+{ord(found['character']):04X}"
+        if match["character"]:
+            code = f"U+{ord(match['character']):04X}"
             raise BadInput(f"{shown}:{line}: the character {code} is a line break to some readers of YAML; remove it")
-        if found["return"]:
+        if match["return"]:
             raise BadInput(f"{shown}:{line}: a carriage return within a line; end lines with \\n or \\r\\n")
-        rest = text[found.end() :].partition("\n")[0]
-        if found["marker"] == "---" and not rest.strip() and not re.search(r"^\s*[^\s#]", above, re.M):
+        rest = text[match.end() :].partition("\n")[0]
+        if match["marker"] == "---" and not rest.strip() and not re.search(r"^\s*[^\s#]", above, re.M):
             continue  # the file begins with it, as many do
-        word = found["marker"]
+        word = match["marker"]
         raise BadInput(f"{shown}:{line}: `{word}` begins another document or a directive; write one map, without it")
 
 
@@ -215,18 +215,18 @@ class _Reader:
         if _kind(node) == "sequence":
             pairs = [self.sized(item, (*path, index)) for index, item in enumerate(node.value)]
             return [value for value, _ in pairs], 1 + sum(size for _, size in pairs)
-        made: dict[str, Any] = {}
+        mapping: dict[str, Any] = {}
         whole = 1
         for key, value in node.value:
             name = self.key(key, path)
-            if name in made:
+            if name in mapping:
                 first = next(pair[0] for pair in node.value if pair[0].value == name)
                 raise self.bad(
                     key, (*path, name), f"this key stands already on line {_line(first.start_mark, self.cut)}; keep one"
                 )
-            made[name], size = self.sized(value, (*path, name))
+            mapping[name], size = self.sized(value, (*path, name))
             whole += size
-        return made, whole
+        return mapping, whole
 
     def key(self, node: Any, path: tuple[Key, ...]) -> str:
         if _kind(node) != "scalar":

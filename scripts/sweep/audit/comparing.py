@@ -53,10 +53,10 @@ def spread(values: Sequence[float]) -> float | None:
 
 def compare(then: Metrics, now: Metrics, replicates: Sequence[Metrics]) -> list[Compared]:
     """Every metric of either, by name. `replicates`: the metrics of the point's trials, with whatever seed."""
-    made = []
+    compared = []
     for name in sorted({*then, *now}):
         old, new = then.get(name), now.get(name)
-        values = [value for one in replicates if (value := one.get(name)) is not None]
+        values = [value for metrics in replicates if (value := metrics.get(name)) is not None]
         apart = spread(values)
         low, high = (
             (None, None) if apart is None or old is None else (noise.bounded(old - apart), noise.bounded(old + apart))
@@ -69,5 +69,5 @@ def compare(then: Metrics, now: Metrics, replicates: Sequence[Metrics]) -> list[
             verdict = UNKNOWN
         else:
             verdict = WITHIN if abs(noise.difference(new, old)) <= apart else OUTSIDE
-        made.append(Compared(name, old, new, len(values), low, high, verdict))
-    return made
+        compared.append(Compared(name, old, new, len(values), low, high, verdict))
+    return compared

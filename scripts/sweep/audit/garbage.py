@@ -132,18 +132,18 @@ def _add_present(names: _Names) -> None:
 def _running(clone: Clone) -> set[str]:
     """Trials whose Job runs or waits, as far as this machine can know; a sign of life keeps the others young."""
     opened = [each.engine for each in storage.sessions(clone)]
-    found = set()
+    trials = set()
     for name in NAMES:
-        found |= named(name).busy(clone, [engine for engine in opened if name == engine.NAME])
-    return found
+        trials |= named(name).busy(clone, [engine for engine in opened if name == engine.NAME])
+    return trials
 
 
 def _reasons(names: _Names, folder: Path, unknown: bool) -> dict[str, str]:
     """Unnamed trial of a store -> why it stays, "" for no reason. Those that a commit names are left out."""
     unnamed = [trial for trial in store.ids(folder) if trial not in names.known]
-    found = store.read(folder, unnamed).trials
+    trials = store.read(folder, unnamed).trials
     reachable = git.reachable(names.clone.root) if unnamed else set()
-    reasons = {trial: _reason(names, trial, stored, reachable, unknown) for trial, stored in found.items()}
+    reasons = {trial: _reason(names, trial, stored, reachable, unknown) for trial, stored in trials.items()}
     return {trial: why for trial, why in reasons.items() if trial not in names.known}
 
 

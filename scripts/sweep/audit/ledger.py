@@ -61,11 +61,11 @@ class Account:
     def data(self) -> dict[str, Any]:
         """As JSON, in hours."""
         trial_hours, gpu_hours = (
-            {cause: one / 3_600_000 for cause, one in {"all": sum(spent.values()), **spent}.items()}
+            {cause: milliseconds / 3_600_000 for cause, milliseconds in {"all": sum(spent.values()), **spent}.items()}
             for spent in (self.milliseconds, self.gpu_milliseconds)
         )
-        told = {"trials": len(self.trials), "attempts": self.attempts}
-        return told | {"trial_hours": trial_hours, "gpu_hours": gpu_hours}
+        counts = {"trials": len(self.trials), "attempts": self.attempts}
+        return counts | {"trial_hours": trial_hours, "gpu_hours": gpu_hours}
 
 
 @dataclass(frozen=True)
@@ -93,16 +93,16 @@ class Ledger:
 
     def by(self, name: str) -> dict[str, Account]:
         """Value of a field of Entry -> account, the largest first."""
-        made: dict[str, Account] = {}
+        accounts: dict[str, Account] = {}
         for entry in self.entries:
-            made.setdefault(str(getattr(entry, name)), Account()).add(entry)
-        return dict(sorted(made.items(), key=lambda one: _size(one[1]), reverse=True))
+            accounts.setdefault(str(getattr(entry, name)), Account()).add(entry)
+        return dict(sorted(accounts.items(), key=lambda item: _size(item[1]), reverse=True))
 
     def total(self, which: Callable[[Entry], bool] = lambda _: True) -> Account:
-        made = Account()
+        account = Account()
         for entry in filter(which, self.entries):
-            made.add(entry)
-        return made
+            account.add(entry)
+        return account
 
 
 def _size(account: Account) -> tuple[int, int]:
@@ -141,13 +141,15 @@ def _stores(clone: Clone) -> tuple[dict[str, Stored], list[str], list[Path]]:
     for folder in folders:
         name = hashlib.sha256(str(folder).encode()).hexdigest()[:12]
         snapshot = store.read(folder, store.ids(folder), clone.out / "ledger" / f"{name}.json")
-        problems += [f"{folder / one.path}: {one.what}" for one in snapshot.problems]
-        found = dict(snapshot.trials)
+        problems += [f"{folder / problem.path}: {problem.what}" for problem in snapshot.problems]
+        trials = dict(snapshot.trials)
         for trial, number, again in storage.reproductions(folder):
-            found[f"{trial}/{number}"] = store.read(again, [trial]).trials[trial]
-        for trial, stored in found.items():
+            trials[f"{trial}/{number}"] = store.read(again, [trial]).trials[trial]
+        for trial, stored in trials.items():
             other = known.get(trial, Stored())
-            attempts = {one.name: one for one in sorted((*stored.attempts, *other.attempts), key=_told_last)}
+            attempts = {
+                attempt.name: attempt for attempt in sorted((*stored.attempts, *other.attempts), key=_told_last)
+            }
             known[trial] = Stored(other.result or stored.result, tuple(attempts[name] for name in sorted(attempts)))
     return known, problems, folders
 
@@ -187,20 +189,20 @@ def _authors(clone: Clone) -> Callable[[str], str]:
 
 def _entries(trial: str, stored: Stored, row: Row | None, sweep: str, authors: Callable[[str], str]) -> Iterable[Entry]:
     """Every attempt to the sweep that made it; to `sweep`, whose row it is, what no record tells."""
-    for one in results.booked(row, stored):
-        record = one.attempt.record if one.attempt else {}
-        told = booking.provenance(record)
-        commit = str(told.get("commit") or (row.commit if row and not one.attempt else "") or UNKNOWN)
+    for booked in results.booked(row, stored):
+        record = booked.attempt.record if booked.attempt else {}
+        provenance = booking.provenance(record)
+        commit = str(provenance.get("commit") or (row.commit if row and not booked.attempt else "") or UNKNOWN)
         yield Entry(
             trial=trial,
             sweep=str(record.get("sweep") or sweep),
             commit=commit,
-            author=str(told.get("author") or authors(commit)),
+            author=str(provenance.get("author") or authors(commit)),
             status=_status(trial, stored, row),
-            cause=one.cause,
-            attempts=one.attempts,
-            milliseconds=one.milliseconds,
-            gpu_milliseconds=one.gpu_milliseconds,
+            cause=booked.cause,
+            attempts=booked.attempts,
+            milliseconds=booked.milliseconds,
+            gpu_milliseconds=booked.gpu_milliseconds,
             recorded=bool(stored.attempts),
         )
 
@@ -225,12 +227,12 @@ def _ended_well(newest: Attempt) -> bool:
 
 def ceilings(clone: Clone) -> dict[str, tuple[float, float]]:
     """Sweep -> the most that plan says it may take, as (trial-hours, GPU-hours); of those that can be rendered."""
-    found = {}
+    ceilings = {}
     for opened in storage.sweeps(clone):
         try:
             trials = opened.rendered.trials
         except BadInput:
             continue  # nothing expanded yet
-        made = plan.make(trials, (), {}, 0)
-        found[opened.name] = (made.to_run_hours, made.ceiling_gpu_hours)
-    return found
+        whole = plan.make(trials, (), {}, 0)
+        ceilings[opened.name] = (whole.to_run_hours, whole.ceiling_gpu_hours)
+    return ceilings

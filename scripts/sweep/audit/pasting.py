@@ -17,18 +17,18 @@ def commands(trace: Trace, clone: Clone) -> dict[str, str]:
         """What a path holds that a shell would act on is quoted."""
         return f"git show {shlex.quote(f'{commit[:12]}:{above}{path}')}"
 
-    made, source = {}, trace.source
+    commands, source = {}, trace.source
     if source:
-        made["the line"] = f"{show(source.commit, source.path)} | sed -n {source.line}p"
-        made["the values file"] = show(source.commit, source.path)
+        commands["the line"] = f"{show(source.commit, source.path)} | sed -n {source.line}p"
+        commands["the values file"] = show(source.commit, source.path)
         if trace.code and trace.code.told:
-            made["the frozen code"] = show(source.commit, f"values/{source.sweep}/code.yaml")
+            commands["the frozen code"] = show(source.commit, f"values/{source.sweep}/code.yaml")
         if source.space_commit:
-            made["the space"] = show(source.space_commit, source.space)
+            commands["the space"] = show(source.space_commit, source.space)
         if git.tree(clone.root, "chart/templates", source.commit):
-            made["the chart"] = show(source.commit, "chart/")
+            commands["the chart"] = show(source.commit, "chart/")
     if trace.code and trace.code.commit:
-        made["the code"] = show(trace.code.commit, f"{trace.code.path}/".removeprefix("./"))
+        commands["the code"] = show(trace.code.commit, f"{trace.code.path}/".removeprefix("./"))
     if trace.table_commit:
-        made["the result"] = f"{show(trace.table_commit, trace.table)} | grep {trace.id}"
-    return made
+        commands["the result"] = f"{show(trace.table_commit, trace.table)} | grep {trace.id}"
+    return commands

@@ -37,19 +37,19 @@ def origin(trace: Trace) -> Origin:
 
 def again(session: Session, trial: str, number: int) -> Rendered:
     """The Job of a trial and what it mounts. Raises BadInput where the session does not render it, or cannot."""
-    found = [job for job in session.rendered.jobs if trial_of(job).id == trial]
-    if not found:
+    jobs = [job for job in session.rendered.jobs if trial_of(job).id == trial]
+    if not jobs:
         raise BadInput(
             f"TRIAL={trial}: its commit renders no such trial, so it ran with uncommitted changes or other values; "
             "`make trace` says what is known"
         )
-    job = copy.deepcopy(found[0])
+    job = copy.deepcopy(jobs[0])
     job["metadata"]["name"] = f"{session.name}-{trial}{states.REPRODUCTION}{number}"
     container_of(job)["env"].append({"name": VARIABLE, "value": str(number)})
     _mount_its_own(job, f"reproductions/{trial}/{number}")
     needed = _needed(job)
-    objects = [made for made in session.rendered.objects if made["metadata"]["name"] in needed]
-    maps = [made["data"] for made in objects if made["kind"] == "ConfigMap"]
+    objects = [item for item in session.rendered.objects if item["metadata"]["name"] in needed]
+    maps = [item["data"] for item in objects if item["kind"] == "ConfigMap"]
     if not any(VARIABLE in data.get("trial.py", "") for data in maps):
         raise BadInput(
             f"TRIAL={trial}: the runner of its commit is older than reproductions and would find the old result; "

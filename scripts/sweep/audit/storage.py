@@ -33,10 +33,10 @@ def reproductions(store: Path) -> list[tuple[str, str, Path]]:
 
 def folders(clone: Clone, *, mirrors: bool = True) -> list[Path]:
     """The local engine's, those that are mounted here, and what was brought of the others; each once."""
-    found = [clone.store]
+    paths = [clone.store]
     for opened in sessions(clone):
         if opened.engine.has_store_here:
-            found.append(opened.engine.store_folder)
+            paths.append(opened.engine.store_folder)
     if mirrors:
-        found += sorted(clone.out.glob("*/store"))
-    return list(dict.fromkeys(path for path in found if (path / "trials").is_dir()))
+        paths += sorted(clone.out.glob("*/store"))
+    return list(dict.fromkeys(path for path in paths if (path / "trials").is_dir()))

@@ -35,7 +35,7 @@ class Table:
     @cached_property
     def ids(self) -> set[str]:
         """Ids of its trials, and perhaps what only looks like one; found without reading the table."""
-        return {found.decode() for found in _ID.findall(self.data)}
+        return {id.decode() for id in _ID.findall(self.data)}
 
     @cached_property
     def rows(self) -> dict[str, Row]:
@@ -59,9 +59,9 @@ class Table:
 def everywhere(clone: Clone, sweep: str = "") -> Iterator[Table]:
     """All versions, of one sweep or of all: those of the work tree first, then from new to old, each once."""
     versions = [
-        (found[1], version)
+        (match[1], version)
         for version in git.versions(clone.root, f"values/{sweep}".rstrip("/"))
-        if (found := PATH.fullmatch(version.path))
+        if (match := PATH.fullmatch(version.path))
     ]
     first = {(name, version.blob): version.commit for name, version in reversed(versions)}
     age = {(name, version.blob): place for place, (name, version) in enumerate(versions)}
@@ -91,11 +91,11 @@ def find(clone: Clone, beginning: str, sweep: str = "") -> tuple[list[tuple[Tabl
     And why tables that seem to name such a trial cannot be read.
     """
     problems: list[str] = []
-    found: dict[tuple[str, str], tuple[Table, Row]] = {}
+    matches: dict[tuple[str, str], tuple[Table, Row]] = {}
     for table in everywhere(clone, sweep):
         ids = {id for id in table.ids if id.startswith(beginning)}
         problems += [table.problem] if ids and table.problem else []
-        for id in ids - {id for name, id in found if name == table.sweep}:
+        for id in ids - {id for name, id in matches if name == table.sweep}:
             if row := table.rows.get(id):
-                found[table.sweep, id] = (table, row)
-    return list(found.values()), problems
+                matches[table.sweep, id] = (table, row)
+    return list(matches.values()), problems

@@ -162,18 +162,18 @@ def _known(clone: Clone, beginning: str, sweep: str) -> tuple[_Known, list[str]]
 
 
 def _round(source: Source | None) -> int | None:
-    found = blocks.ROUND.match(source.made) if source else None
-    return int(found[1]) if found else None
+    match = blocks.ROUND.match(source.made) if source else None
+    return int(match[1]) if match else None
 
 
 def rows_like(clone: Clone, row: Row, sweep: str) -> list[Row]:
     """The succeeded rows of the same point on the same engine, with whatever seed, from all tables of a sweep."""
-    found: dict[str, Row] = {}
+    alike: dict[str, Row] = {}
     for table in tables.everywhere(clone, sweep):
-        for one in table.rows.values():
-            if same.configuration(one) == same.configuration(row) and one.status == "succeeded":
-                found.setdefault(one.id, one)
-    return list(found.values())
+        for other in table.rows.values():
+            if same.configuration(other) == same.configuration(row) and other.status == "succeeded":
+                alike.setdefault(other.id, other)
+    return list(alike.values())
 
 
 def _not_one(beginning: str, ids: list[str], sweep: str, problems: Sequence[str]) -> str:
@@ -193,10 +193,10 @@ def _stored(clone: Clone, beginning: str, known: set[str]) -> tuple[dict[str, St
     """What the stores have of the trials `known`, or else of those whose id begins so; and the store of each."""
     kept, where = {}, {}
     for folder in storage.folders(clone):
-        for trial in known or {one for one in store.ids(folder) if one.startswith(beginning)}:
-            found = store.read(folder, [trial]).trials[trial]
-            if (found.result or found.attempts) and trial not in kept:
-                kept[trial], where[trial] = found, folder
+        for trial in known or {id for id in store.ids(folder) if id.startswith(beginning)}:
+            stored = store.read(folder, [trial]).trials[trial]
+            if (stored.result or stored.attempts) and trial not in kept:
+                kept[trial], where[trial] = stored, folder
     return kept, where
 
 
@@ -226,8 +226,8 @@ def _source(clone: Clone, row: Row | None, sweeps: list[str], commits: list[str]
         for commit in dict.fromkeys(commit for commit in commits if commit):
             for sweep in sweeps:
                 with contextlib.suppress(BadInput):  # a values file of another time may be one we cannot read
-                    if made := _line(clone, row, sweep, commit):
-                        return made
+                    if source := _line(clone, row, sweep, commit):
+                        return source
     return None
 
 
@@ -249,8 +249,8 @@ def _line(clone: Clone, row: Row, sweep: str, commit: str) -> Source | None:
         if same.of_line(fixed, trial) == wanted:
             path = f"values/{sweep}/values.yaml"
             text = values.text.split("\n")[line - 1].strip()
-            made = _made(clone, sweep, commit, values, line)
-            return Source(sweep, path, commit, line, text, _now(clone, path, values), **made)
+            origin = _made(clone, sweep, commit, values, line)
+            return Source(sweep, path, commit, line, text, _now(clone, path, values), **origin)
     return None
 
 
@@ -283,12 +283,12 @@ def _titles(lines: list[str]) -> list[blocks.Section]:
 def _space_commit(clone: Clone, path: str, digest: str | None, commit: str) -> str:
     """A commit whose space.yaml has this digest: this one, which is the rule, else any."""
     schema = json.loads((Kit.here().schemas / "space.schema.json").read_text())
-    commits = [commit, *(one.commit for one in git.versions(clone.root, path))]
-    for one in dict.fromkeys(commits):
+    commits = [commit, *(version.commit for version in git.versions(clone.root, path))]
+    for candidate in dict.fromkeys(commits):
         with contextlib.suppress(BadInput, UnicodeDecodeError):
-            text = git.show(clone.root, one, path)
+            text = git.show(clone.root, candidate, path)
             if text and spacefile.read(yamlfile.parse(text.decode(), path, helm=False), schema).digest == digest:
-                return one
+                return candidate
     return ""
 
 
@@ -302,6 +302,6 @@ def _code(clone: Clone, hash: str, source: Source | None) -> Code | None:
         frozen = code.parse(data.decode(errors="replace"), path) if data else None
     if frozen is None:
         return Code(hash, "" if hash else "in the image")
-    told = frozen.commit.removesuffix("-dirty")
-    same = frozen.tree and git.tree(clone.root, frozen.path, told) == frozen.tree
-    return Code(hash, frozen.told, frozen.path, told if same else "")
+    commit = frozen.commit.removesuffix("-dirty")
+    same = frozen.tree and git.tree(clone.root, frozen.path, commit) == frozen.tree
+    return Code(hash, frozen.told, frozen.path, commit if same else "")

@@ -138,7 +138,7 @@ def _spec(job: Object) -> dict[str, Any]:
 def _new_folder(below: Path) -> Path:
     """A folder of which there was none. Its name is short, for the path of a socket may lie in it."""
     while True:
-        made = below / uuid.uuid4().hex[:5]
+        folder = below / uuid.uuid4().hex[:5]
         with suppress(FileExistsError):
-            made.mkdir(parents=True)
-            return made
+            folder.mkdir(parents=True)
+            return folder

@@ -72,8 +72,8 @@ class Cluster:
 
         try:
             listed = os.environ.get("KUBECONFIG")  # as it is now: the client has read it when it was imported
-            made: ApiClient = config.new_client_from_config(listed, self.context or None)  # type: ignore[no-untyped-call]
-            return made
+            client: ApiClient = config.new_client_from_config(listed, self.context or None)  # type: ignore[no-untyped-call]
+            return client
         except (config.ConfigException, YAMLError, OSError, TypeError) as error:  # TypeError: YAML, but no mapping
             reason = " ".join(str(error).removeprefix("Invalid kube-config file. ").split())
             raise NotSetUp(
@@ -83,8 +83,8 @@ class Cluster:
     def now(self) -> float:
         """Seconds of the epoch by the API's clock, which stamps its objects: this machine's may be hours away. Before
         the first answer, and where no answer tells, by this machine's."""
-        told, when = self._told[0] if self._told else (time.time(), time.monotonic())
-        return told + time.monotonic() - when
+        clock, when = self._told[0] if self._told else (time.time(), time.monotonic())
+        return clock + time.monotonic() - when
 
     def version(self) -> str:
         """Of the API. Raises Refused, Unreachable."""
@@ -124,10 +124,10 @@ class Cluster:
                 return None
             raise
 
-    def create(self, made: Object, *, dry_run: bool = False) -> Object:
+    def create(self, item: Object, *, dry_run: bool = False) -> Object:
         """Create an object. `dry_run`: only let the API, its admission and its quotas judge it."""
         query = {"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if dry_run else {})
-        return _parsed(self._open("POST", self._path(made["kind"]), query, made))
+        return _parsed(self._open("POST", self._path(item["kind"]), query, item))
 
     def patch(self, kind: str, name: str, change: Object) -> Object:
         """Merge `change` into an object."""
@@ -228,8 +228,8 @@ class Cluster:
         except (HTTPError, ApiException) as error:  # ApiException: TLS, where it fails late
             raise Unreachable(f"cluster: {_short(error)}; check CONTEXT= and your kubeconfig") from error
         with suppress(TypeError, ValueError):
-            told = parsedate_to_datetime(response.headers.get("Date")).timestamp()
-            self._told[:] = [(told, time.monotonic())]
+            clock = parsedate_to_datetime(response.headers.get("Date")).timestamp()
+            self._told[:] = [(clock, time.monotonic())]
         if response.status < 300:
             return response
         with response:
@@ -242,12 +242,12 @@ def _parsed(response: Any) -> Object:
     with response:
         answer = b"".join(_stream(response))
     try:
-        made: Object = json.loads(answer)
+        parsed: Object = json.loads(answer)
     except ValueError as error:
         raise Unreachable(
             "cluster: something else answers in its place (no JSON); a proxy, or a login page?"
         ) from error
-    return made
+    return parsed
 
 
 @dataclass

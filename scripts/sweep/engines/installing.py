@@ -29,7 +29,7 @@ def check(
     if not takeover:
         check_ancestors(clone.root, known)
     check_shards(cluster, sweep, shards, known, patient)
-    of_others = [job for one in releases[1:] for job in one.rendered.jobs]
+    of_others = [job for other in releases[1:] for job in other.rendered.jobs]
     objects = release.distinct([*releases[0].rendered.objects, *of_others])
     patient(lambda: release.try_out(cluster, sweep, objects))
     patient(lambda: check_pod(cluster, sweep, releases[0].rendered.jobs[0]))
@@ -46,8 +46,8 @@ def check_image(sweep: str, image: Image, say: Say) -> None:
 
 def check_ancestors(root: Path, known: Mapping[str, Mapping[str, Any]]) -> None:
     """Raise BadInput unless what runs on the cluster comes from a commit that HEAD contains."""
-    for name, told in known.items():
-        commit = str(told.get("commit") or "unknown")
+    for name, provenance in known.items():
+        commit = str(provenance.get("commit") or "unknown")
         if commit == "unknown":  # installed by plain helm
             continue
         contained = git.is_ancestor(root, commit, "HEAD")
@@ -58,7 +58,7 @@ def check_ancestors(root: Path, known: Mapping[str, Mapping[str, Any]]) -> None:
                 else "which HEAD does not contain"
             )
             raise BadInput(
-                f"{name}: runs commit {commit[:12]} of {told.get('author') or 'somebody'}, {why}; "
+                f"{name}: runs commit {commit[:12]} of {provenance.get('author') or 'somebody'}, {why}; "
                 "merge it, or submit over it by TAKEOVER=1"
             )
 
@@ -69,7 +69,7 @@ def check_shards(cluster: Cluster, sweep: str, shards: int, known: Mapping[str, 
     other = sorted(known.keys() - wanted)
     if not other:
         return
-    alive = [one.trial for one in patient(lambda: states.look(cluster, sweep)).values() if not one.finished]
+    alive = [state.trial for state in patient(lambda: states.look(cluster, sweep)).values() if not state.finished]
     if alive:
         raise BadInput(
             f"{sweep}: shards: was changed while {len(alive)} trials have not finished; change it back, or "
@@ -104,16 +104,16 @@ def check_pod(cluster: Cluster, sweep: str, job: Object) -> None:
         raise BadInput(f"namespace {cluster.namespace}: does not admit these Pods: {text}") from error
 
 
-def to_stop(rendered: Rendered, found: Mapping[str, JobState]) -> list[str]:
+def to_stop(rendered: Rendered, states: Mapping[str, JobState]) -> list[str]:
     """Running trials whose Job the submission would end, because its spec has changed or it is listed no more."""
     kept = {trial.job for trial in rendered.trials}
-    return [one.trial for one in found.values() if one.condition == "Running" and one.name not in kept]
+    return [state.trial for state in states.values() if state.condition == "Running" and state.name not in kept]
 
 
 def install(cluster: Cluster, sweep: str, releases: Sequence[Release], clone: Clone, say: Say) -> None:
     """Call helm, release by release, once nothing of the sweep is being deleted."""
     patient = Patience(say)
     release.wait_gone(cluster, sweep, say)
-    for one in releases:
-        say(f"{sweep}: {release.command(one, clone.chart, clone.root, cluster)}")
-        patient(lambda one=one: release.install(cluster, one, clone.chart, clone.root, say))  # type: ignore[misc]
+    for part in releases:
+        say(f"{sweep}: {release.command(part, clone.chart, clone.root, cluster)}")
+        patient(lambda part=part: release.install(cluster, part, clone.chart, clone.root, say))  # type: ignore[misc]

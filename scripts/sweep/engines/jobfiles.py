@@ -30,12 +30,12 @@ def write(folder: Path, state: JobState) -> None:
 def parse(data: bytes) -> JobState:
     """The state in a file. Raises ValueError for what is none, as an empty file, or one that a newer version wrote."""
     try:
-        found = dict(json.loads(data))
-        found.pop("submitted_at", None)  # of an older version
-        state = JobState(**found)
+        values = dict(json.loads(data))
+        values.pop("submitted_at", None)  # of an older version
+        state = JobState(**values)
     except (TypeError, RecursionError) as error:
         raise ValueError(f"no state: {error}") from None
-    wrong = [name for name in found if name not in FIELDS or not isinstance(found[name], FIELDS[name])]
+    wrong = [name for name in values if name not in FIELDS or not isinstance(values[name], FIELDS[name])]
     if wrong or state.condition not in CONDITIONS:
         raise ValueError(f"no state: {', '.join(wrong) or 'condition'}")
     return state

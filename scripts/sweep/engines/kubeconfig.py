@@ -12,13 +12,13 @@ from sweep.layout import home_dir
 
 def current_context() -> str:
     """`current-context` of the first kubeconfig that has one; empty if there is none."""
-    return next((str(one["current-context"]) for one in _configs() if one.get("current-context")), "")
+    return next((str(config["current-context"]) for config in _configs() if config.get("current-context")), "")
 
 
 def namespace_of(context: str) -> str:
     """The namespace that kubectl takes in a context ("": the current one); empty if none is said."""
     context = context or current_context()
-    listed = [one for config in _configs() for one in config.get("contexts") or [] if one.get("name") == context]
+    listed = [entry for config in _configs() for entry in config.get("contexts") or [] if entry.get("name") == context]
     return str((listed[0].get("context") or {}).get("namespace") or "") if listed else ""
 
 

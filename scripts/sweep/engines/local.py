@@ -143,8 +143,8 @@ class LocalRun:
                             self._spawn_next(ended)
                         elif self._ended(ended) == "retry":
                             self.waiting.append(ended.job)
-                    for one in self.running.values():
-                        one.enforce_deadline()
+                    for attempt in self.running.values():
+                        attempt.enforce_deadline()
             finally:
                 self._stop(interrupts)
                 self.on_tick(self.states)
@@ -226,7 +226,7 @@ class LocalRun:
             os.close(key.fd)
             ended[-1].child.wait()
         if ended:
-            self.end_orphans([one.child.pid for one in self.running.values()])
+            self.end_orphans([attempt.child.pid for attempt in self.running.values()])
         return ended
 
     def _ended(self, ended: Attempt) -> str:
@@ -262,24 +262,24 @@ class LocalRun:
 
     def _stop(self, interrupts: processes.Interrupts) -> None:
         """End what still runs: SIGTERM, then SIGKILL after the grace period or a second Ctrl-C."""
-        grace = max((one.grace for one in self.running.values()), default=0)
+        grace = max((attempt.grace for attempt in self.running.values()), default=0)
         if self.running and interrupts.count:
             holding.tell_stopping(self.folder)
             self.say(f"stopping: trials have up to {grace:.0f} s to save; Ctrl-C again ends them at once")
         ended = list(self.running.values())
         for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, processes.KILL_SECONDS)):
-            for one in self.running.values():
-                one.child.send_signal(number)
+            for attempt in self.running.values():
+                attempt.child.send_signal(number)
             until = time.monotonic() + seconds
             while self.running and (left := until - time.monotonic()) > 0:
                 if interrupts.urgent and number == signal.SIGTERM:
                     break
                 self._wait(left)
-        self.end_orphans([one.child.pid for one in self.running.values()])
-        for one in ended:
-            self._pending(one)
-            if one.pidfd not in self.running:  # else not even SIGKILL has ended it
-                one.release()
+        self.end_orphans([attempt.child.pid for attempt in self.running.values()])
+        for attempt in ended:
+            self._pending(attempt)
+            if attempt.pidfd not in self.running:  # else not even SIGKILL has ended it
+                attempt.release()
 
 
 def _after(state: JobState, ended: Attempt, code: int) -> JobState:

@@ -37,17 +37,17 @@ def run(
     return _result_in(state, trial.id)
 
 
-def _ensure(cluster: Cluster, made: Object) -> None:
+def _ensure(cluster: Cluster, item: Object) -> None:
     """Create what is not there. Helm adopts it when the release comes back, by the annotations."""
-    about = made["metadata"]
-    if cluster.get(made["kind"], about["name"]) is None:
+    about = item["metadata"]
+    if cluster.get(item["kind"], about["name"]) is None:
         release = about["labels"]["app.kubernetes.io/instance"]
         owner = {"meta.helm.sh/release-name": release, "meta.helm.sh/release-namespace": cluster.namespace}
-        cluster.create(made | {"metadata": about | {"annotations": about.get("annotations", {}) | owner}})
+        cluster.create(item | {"metadata": about | {"annotations": about.get("annotations", {}) | owner}})
 
 
 def _wait(cluster: Cluster, sweep: str, trial: str, name: str, say: Say, sleep: Callable[[float], None]) -> JobState:
-    patient, told = Patience(say), ""
+    patient, last = Patience(say), ""
     while True:
         job = patient(lambda: cluster.get("Job", name))
         if job is None:
@@ -58,17 +58,17 @@ def _wait(cluster: Cluster, sweep: str, trial: str, name: str, say: Say, sleep: 
             return state
         if state.stuck:
             raise TrialsFailed(f"{trial}: Job {name} has no Pod for a minute; delete it, and run the same again")
-        said = state.reason or state.condition.lower()
-        if said != told:
-            say(f"{trial}: {said}")
-            told = said
+        news = state.reason or state.condition.lower()
+        if news != last:
+            say(f"{trial}: {news}")
+            last = news
         sleep(LOOK_SECONDS)
 
 
 def _result_in(state: JobState, trial: str) -> Object | None:
     """The result in the Pod's last words, None if there is none."""
     try:
-        found = json.loads(state.message)
+        result = json.loads(state.message)
     except ValueError:
         return None
-    return found if isinstance(found, dict) and not store.flaw(found, trial) else None
+    return result if isinstance(result, dict) and not store.flaw(result, trial) else None

@@ -73,10 +73,10 @@ def process(
     for volume in spec["volumes"]:
         place = sources[volume["name"]] = _place(volume, work)
         if "configMap" in volume:
-            found = config_maps.get(volume["configMap"]["name"])
-            if found is None and not volume["configMap"].get("optional"):
+            config_map = config_maps.get(volume["configMap"]["name"])
+            if config_map is None and not volume["configMap"].get("optional"):
                 raise BadInput(f"volume {volume['name']}: no ConfigMap {volume['configMap']['name']} was rendered")
-            files |= {place / key: text for key, text in (found or {}).items()}
+            files |= {place / key: text for key, text in (config_map or {}).items()}
         if place.is_relative_to(work):
             folders.append(place)
     mounts = {

@@ -94,8 +94,8 @@ def look(pid: int, *, dead: bool = False) -> Process | None:
 
 def everything(*, dead: bool = False) -> list[Process]:
     """All processes that this one can see."""
-    found = (look(int(path.name), dead=dead) for path in Path("/proc").iterdir() if path.name.isdigit())
-    return [process for process in found if process]
+    processes = (look(int(path.name), dead=dead) for path in Path("/proc").iterdir() if path.name.isdigit())
+    return [process for process in processes if process]
 
 
 def mark_of(pid: int) -> Mark | None:
@@ -161,12 +161,12 @@ def _children() -> set[int]:
 def left_behind(folder: Path, store: Path) -> dict[Process, Mark]:
     """Marked processes of dead launchers whose attempt lies below `folder`, or has its results in `store`."""
     below, there = f"{folder.resolve()}/", str(store.resolve())
-    found = {}
+    marked = {}
     for process in everything():
         mark = mark_of(process.pid) if process.pid != os.getpid() else None
         if mark and (mark.work.startswith(below) or mark.store == there) and mark.left_behind:
-            found[process] = mark
-    return found
+            marked[process] = mark
+    return marked
 
 
 def end_left_behind(folder: Path, store: Path, grace: float, say: Callable[[str], None]) -> None:
@@ -205,10 +205,10 @@ def _with_descendants(some: Collection[Process]) -> list[Process]:
     below: dict[int, list[Process]] = {}
     for process in everything():
         below.setdefault(process.parent, []).append(process)
-    found = list(some)
-    for process in found:  # grows on the way
-        found += [child for child in below.get(process.pid, []) if child not in found]
-    return found
+    family = list(some)
+    for process in family:  # grows on the way
+        family += [child for child in below.get(process.pid, []) if child not in family]
+    return family
 
 
 def _wait_for_any(some: Collection[Process], seconds: float) -> None:

@@ -102,13 +102,13 @@ def from_messages(pods: Iterable[Object], mirror: Path, trials: Sequence[Trial])
         trial = wanted.get(pod["metadata"]["labels"].get(states.TRIAL_LABEL, ""))
         message = states.last_words(pod)
         try:
-            found = strict.parse_object(message.encode())
+            result = strict.parse_object(message.encode())
         except ValueError:
             continue
-        if trial and not store.flaw(found, trial) and ATTEMPT.fullmatch(found["attempt"]):
+        if trial and not store.flaw(result, trial) and ATTEMPT.fullmatch(result["attempt"]):
             folder = store.folder(mirror, trial.id)
-            record = json.dumps(_vouched_for(found, trial, pod))
-            write_atomic(folder / "attempts" / found["attempt"] / "attempt.json", record)
+            record = json.dumps(_vouched_for(result, trial, pod))
+            write_atomic(folder / "attempts" / result["attempt"] / "attempt.json", record)
             write_atomic(folder / "result.json", message)
             del wanted[trial.id]
             kept += 1
@@ -120,9 +120,9 @@ def _vouched_for(result: dict[str, Any], trial: Trial, pod: Object) -> dict[str,
     Pod's label, which the chart sets and nobody in the Pod can.
     """
     environment = result["environment"]
-    told = {name: result.get(name) for name in ("id", "attempt", "status", "started_at", "finished_at", "used_s")}
+    claims = {name: result.get(name) for name in ("id", "attempt", "status", "started_at", "finished_at", "used_s")}
     place = {name: environment.get(name) for name in ("engine", "node")} | {"pod": pod["metadata"]["name"]}
-    return {"schema_version": store.SCHEMA_VERSION, **told, **place, "exit_code": 0, "gpus": trial.gpus}
+    return {"schema_version": store.SCHEMA_VERSION, **claims, **place, "exit_code": 0, "gpus": trial.gpus}
 
 
 def _pass(cluster: Cluster, pod: Object) -> Iterator[dict[str, Any]]:
@@ -192,13 +192,13 @@ def keep(folder: Path, record: dict[str, Any]) -> None:
         there = Path(os.path.realpath(folder / log))
         if there.is_file() and there.is_relative_to(os.path.realpath(folder.parents[2])):  # no link out of the mirror
             shutil.copy2(folder / log, fresh / log)
-    for name, told in record["files"].items():
+    for name, file in record["files"].items():
         path = fresh / name
         with naming(path):
-            path.write_bytes(told["data"])
+            path.write_bytes(file["data"])
         if path.name in SIGNS:  # too large to have come whole, so none of ours: its size says it here too
-            os.truncate(path, told["size"])
-        os.utime(path, ns=(told["mtime_ns"], told["mtime_ns"]))
+            os.truncate(path, file["size"])
+        os.utime(path, ns=(file["mtime_ns"], file["mtime_ns"]))
     if os.path.lexists(folder):
         folder.rename(old)
     fresh.rename(folder)

@@ -54,12 +54,12 @@ def shard_lines(trials: Sequence[Trial], lines: Sequence[Mapping[str, Any]], sha
 
     Hyperparameters are taken from the rendered identity: helm has read those, and may read YAML in other ways.
     """
-    made: list[list[dict[str, Any]]] = [[] for _ in range(shards)]
+    parts: list[list[dict[str, Any]]] = [[] for _ in range(shards)]
     for trial, line in zip(trials, lines, strict=True):
         own = {key: value for key, value in line.items() if isinstance(value, Mapping)}  # resources, gpu
         seed = {"seed": trial.identity["seed"]} if "seed" in line else {}
-        made[shard_of(trial.id, shards)].append(trial.identity["hyperparameters"] | seed | own)
-    return made
+        parts[shard_of(trial.id, shards)].append(trial.identity["hyperparameters"] | seed | own)
+    return parts
 
 
 def write_shards(folder: Path, shards: Sequence[Sequence[Mapping[str, Any]]]) -> list[Path]:
@@ -77,8 +77,10 @@ def write_shards(folder: Path, shards: Sequence[Sequence[Mapping[str, Any]]]) ->
 def sizes(releases: Sequence[Release], chart: Path) -> list[int]:
     """About how many bytes of Secret each release takes."""
     return [
-        plan.release_bytes(one.rendered, chart, {path.name: yamlfile.read_text(path, str(path)) for path in one.values})
-        for one in releases
+        plan.release_bytes(
+            part.rendered, chart, {path.name: yamlfile.read_text(path, str(path)) for path in part.values}
+        )
+        for part in releases
     ]
 
 
@@ -98,20 +100,20 @@ def check_size(sweep: str, sizes: Sequence[int], shards: int) -> None:
 
 def provenances(cluster: Cluster, sweep: str) -> dict[str, dict[str, Any]]:
     """Release name -> what its provenance says, of all releases that the sweep has on the cluster."""
-    found = {}
-    for made in cluster.list("ConfigMap", f"{states.SWEEP_LABEL}={sweep}"):
-        if made.get("data") and "provenance.json" in made["data"]:
-            found[made["metadata"]["labels"]["app.kubernetes.io/instance"]] = json.loads(
-                made["data"]["provenance.json"]
+    records = {}
+    for item in cluster.list("ConfigMap", f"{states.SWEEP_LABEL}={sweep}"):
+        if item.get("data") and "provenance.json" in item["data"]:
+            records[item["metadata"]["labels"]["app.kubernetes.io/instance"]] = json.loads(
+                item["data"]["provenance.json"]
             )
-    return found
+    return records
 
 
 def pending(cluster: Cluster, release: str) -> Object | None:
     """Metadata of the Secret of a release that helm has begun and not finished."""
     wanted = f"owner=helm,name={release},status in (pending-install,pending-upgrade,pending-rollback,{UNINSTALLING})"
-    found = cluster.list("Secret", wanted, brief=True)
-    return found[-1] if found else None
+    secrets = cluster.list("Secret", wanted, brief=True)
+    return secrets[-1] if secrets else None
 
 
 def holder(secret: Object, now: float) -> str:
@@ -219,31 +221,31 @@ def _alive(pid: int) -> bool:
 def distinct(objects: Sequence[Object]) -> list[Object]:
     """Everything but Jobs, and one Job of each kind: Jobs differ in TRIAL and names alone, or else in kind."""
     kept: dict[str, Object] = {}
-    for made in objects:
-        text = json.dumps(made, sort_keys=True)
-        if made["kind"] == "Job":
-            (told,) = (one["value"] for one in container_of(made)["env"] if one["name"] == "TRIAL")
-            text = json.dumps(made["spec"], sort_keys=True).replace(json.dumps(told), "")
-            text = text.replace(made["metadata"]["labels"][states.TRIAL_LABEL], "")
-        kept.setdefault(text, made)
+    for item in objects:
+        text = json.dumps(item, sort_keys=True)
+        if item["kind"] == "Job":
+            (trial,) = (variable["value"] for variable in container_of(item)["env"] if variable["name"] == "TRIAL")
+            text = json.dumps(item["spec"], sort_keys=True).replace(json.dumps(trial), "")
+            text = text.replace(item["metadata"]["labels"][states.TRIAL_LABEL], "")
+        kept.setdefault(text, item)
     return list(kept.values())
 
 
 def try_out(cluster: Cluster, sweep: str, objects: Sequence[Object]) -> None:
     """Let the API judge one object of every kind without making it. Raises BadInput with its reason."""
-    for made in objects:
+    for item in objects:
         # Under a name of its own: a name that is taken would be all that the API has to say.
-        tried = made | {"metadata": made["metadata"] | {"name": f"{sweep}-dry-run"}}
+        tried = item | {"metadata": item["metadata"] | {"name": f"{sweep}-dry-run"}}
         try:
             cluster.create(tried, dry_run=True)
         except BadInput as error:
-            raise BadInput(f"{made['kind']} {made['metadata']['name']}: the API refuses it: {error}") from error
+            raise BadInput(f"{item['kind']} {item['metadata']['name']}: the API refuses it: {error}") from error
 
 
 def wait_gone(cluster: Cluster, sweep: str, say: Callable[[str], None], seconds: float = 600) -> None:
     """Wait until nothing of the sweep is being deleted: a Job that comes back under the name of a terminating one is
     never finished (kubernetes/kubernetes#142142). Raises BadInput when it takes longer than `seconds`."""
-    begun, told, patient = time.monotonic(), False, Patience(say)
+    begun, announced, patient = time.monotonic(), False, Patience(say)
     label = f"{states.SWEEP_LABEL}={sweep}"
     while True:
         left = [
@@ -258,7 +260,7 @@ def wait_gone(cluster: Cluster, sweep: str, say: Callable[[str], None], seconds:
                 f"{sweep}: {len(left)} objects are still being deleted after {seconds:.0f} s, the first {left[0]}; its "
                 "node may be gone: `kubectl get nodes`, then `kubectl delete pod --force` for Pods of a dead one"
             )
-        if not told:
+        if not announced:
             say(f"{sweep}: waiting for {len(left)} objects that are being deleted")
-            told = True
+            announced = True
         time.sleep(1)

@@ -40,11 +40,11 @@ REPRODUCTION = "-p"
 def read(jobs: Iterable[Object], pods: Iterable[Object], events: Iterable[Object], now: float) -> dict[str, JobState]:
     """Job name -> its state. `pods` and `events` may be those of other Jobs too; `now` is seconds of the epoch."""
     of_job: dict[str, list[Object]] = {}  # by uid: a Job that was deleted may have had the same name
-    for pod in sorted(pods, key=lambda made: made["metadata"]["creationTimestamp"]):
+    for pod in sorted(pods, key=lambda item: item["metadata"]["creationTimestamp"]):
         of_job.setdefault(pod["metadata"]["labels"].get("batch.kubernetes.io/controller-uid", ""), []).append(pod)
-    said = newest(events)
+    latest = newest(events)
     return {
-        job["metadata"]["name"]: _state(job, of_job.get(job["metadata"]["uid"], []), said, now)
+        job["metadata"]["name"]: _state(job, of_job.get(job["metadata"]["uid"], []), latest, now)
         for job in jobs
         if TRIAL_LABEL in job["metadata"].get("labels", {})
     }
@@ -67,9 +67,9 @@ def look(cluster: Cluster, sweep: str) -> dict[str, JobState]:
 
 def explained(cluster: Cluster, jobs: Sequence[Object], pods: Sequence[Object]) -> dict[str, JobState]:
     """The states of `jobs`; asks for events where these alone can say why a Job waits."""
-    made = read(jobs, pods, [], cluster.now())
-    if not any(state.cause in ("starting", "stuck", "retrying") for state in made.values()):
-        return made
+    states = read(jobs, pods, [], cluster.now())
+    if not any(state.cause in ("starting", "stuck", "retrying") for state in states.values()):
+        return states
     return read(jobs, pods, telling_events(cluster), cluster.now())
 
 
@@ -85,12 +85,12 @@ def telling_events(cluster: Cluster) -> list[Object]:
 
 def terminating(objects: Iterable[Object]) -> list[str]:
     """Names of the objects that are being deleted but are not gone yet."""
-    return [made["metadata"]["name"] for made in objects if "deletionTimestamp" in made["metadata"]]
+    return [item["metadata"]["name"] for item in objects if "deletionTimestamp" in item["metadata"]]
 
 
-def _state(job: Object, pods: Sequence[Object], said: Mapping[str, Object], now: float) -> JobState:
+def _state(job: Object, pods: Sequence[Object], latest: Mapping[str, Object], now: float) -> JobState:
     about, status = job["metadata"], job.get("status", {})
-    condition, cause, reason, since = _verdict(job, status, pods, said, now)
+    condition, cause, reason, since = _verdict(job, status, pods, latest, now)
     failure = next((pod for pod in reversed(pods) if _failed(pod)), None)
     return JobState(
         name=about["name"],
@@ -107,15 +107,15 @@ def _state(job: Object, pods: Sequence[Object], said: Mapping[str, Object], now:
         pods=tuple(pod["metadata"]["name"] for pod in pods),
         message=last_words(pods[-1]) if pods else "",
         node=pods[-1]["spec"].get("nodeName", "") if pods else "",
-        image_id=next((found for pod in reversed(pods) if (found := _trial_of(pod).get("imageID"))), ""),
+        image_id=next((image for pod in reversed(pods) if (image := _trial_of(pod).get("imageID"))), ""),
     )
 
 
 def _verdict(
-    job: Object, status: Object, pods: Sequence[Object], said: Mapping[str, Object], now: float
+    job: Object, status: Object, pods: Sequence[Object], latest: Mapping[str, Object], now: float
 ) -> tuple[str, str, str, float]:
     """(condition, cause, reason, since)."""
-    ended = {told["type"]: told for told in status.get("conditions", []) if told["status"] == "True"}
+    ended = {entry["type"]: entry for entry in status.get("conditions", []) if entry["status"] == "True"}
     if "Complete" in ended or "SuccessCriteriaMet" in ended:
         return "Complete", "", "", 0.0
     for kind in ("Failed", "FailureTarget"):
@@ -125,7 +125,7 @@ def _verdict(
         return "Suspended", "suspended", "", 0.0
     alive = [pod for pod in pods if pod["status"].get("phase") in ("Pending", "Running", "Unknown", None)]
     if not alive:
-        return _without_pod(job, pods, said, now)
+        return _without_pod(job, pods, latest, now)
     pod = alive[-1]
     if "deletionTimestamp" in pod["metadata"]:
         return "Pending", "ending", f"its Pod{_on(pod)} is being deleted", seconds(pod["metadata"]["deletionTimestamp"])
@@ -135,13 +135,13 @@ def _verdict(
     if state.get("terminated"):
         return "Pending", "ending", _BOOKING, seconds(state["terminated"].get("finishedAt"))
     since = seconds(pod["metadata"]["creationTimestamp"])
-    return "Pending", *waiting(pod, said), since
+    return "Pending", *waiting(pod, latest), since
 
 
 def _without_pod(
-    job: Object, pods: Sequence[Object], said: Mapping[str, Object], now: float
+    job: Object, pods: Sequence[Object], latest: Mapping[str, Object], now: float
 ) -> tuple[str, str, str, float]:
-    status, event = job.get("status", {}), said.get(job["metadata"]["name"], {})
+    status, event = job.get("status", {}), latest.get(job["metadata"]["name"], {})
     begun = seconds(status.get("startTime") or job["metadata"]["creationTimestamp"])
     newest = seconds(pods[-1]["metadata"]["creationTimestamp"]) if pods else begun
     if event.get("reason") == "FailedCreate" and _time_of_event(event) >= newest:
@@ -157,7 +157,7 @@ def _without_pod(
     return "Pending", "starting", "", begun
 
 
-def waiting(pod: Object, said: Mapping[str, Object]) -> tuple[str, str]:
+def waiting(pod: Object, latest: Mapping[str, Object]) -> tuple[str, str]:
     """(cause, reason) of a Pod whose containers do not run yet. `said`: the newest event by the name of its object."""
     scheduled = _condition(pod, "PodScheduled")
     if scheduled.get("status") != "True":
@@ -168,7 +168,7 @@ def waiting(pod: Object, said: Mapping[str, Object]) -> tuple[str, str]:
         state = container.get("state", {}).get("waiting") or {}
         if state and state.get("reason", "") not in _STARTING:
             return _container_waiting(state["reason"], state.get("message") or "")
-    event = said.get(pod["metadata"]["name"], {})
+    event = latest.get(pod["metadata"]["name"], {})
     if event.get("reason") in ("FailedMount", "FailedAttachVolume", "FailedMapVolume"):
         return "mount", _mount_failure(event.get("message", ""))
     if event.get("reason") == "FailedCreatePodSandBox":
@@ -263,8 +263,10 @@ def _last_line(ended: Object) -> str:
 
 def pod_end(pod: Object, container: str) -> str:
     """Why a Pod that is none of a trial has failed, in one line: its container's last words, or Kubernetes'."""
-    told: Object = next((one for one in pod["status"].get("containerStatuses", []) if one["name"] == container), {})
-    ended = told.get("state", {}).get("terminated") or {}
+    status: Object = next(
+        (entry for entry in pod["status"].get("containerStatuses", []) if entry["name"] == container), {}
+    )
+    ended = status.get("state", {}).get("terminated") or {}
     return _line(_last_line(ended) or pod["status"].get("message") or ended.get("reason") or "it failed")
 
 
@@ -280,17 +282,19 @@ def last_words(pod: Object) -> str:
 
 def _trial_of(pod: Object) -> Object:
     """Status of the container `trial`, {} before the kubelet has written one."""
-    found: Object = next((one for one in pod["status"].get("containerStatuses", []) if one["name"] == "trial"), {})
-    return found
+    status: Object = next(
+        (entry for entry in pod["status"].get("containerStatuses", []) if entry["name"] == "trial"), {}
+    )
+    return status
 
 
 def _queued(job: Object, pods: Sequence[Object]) -> float | None:
     starts = []
     for pod in pods:
         state = _trial_of(pod).get("state", {})
-        told = (state.get("running") or state.get("terminated") or {}).get("startedAt")
-        if told:
-            starts.append(seconds(told))
+        started = (state.get("running") or state.get("terminated") or {}).get("startedAt")
+        if started:
+            starts.append(seconds(started))
     return max(0.0, min(starts) - seconds(job["metadata"]["creationTimestamp"])) if starts else None
 
 

@@ -67,17 +67,17 @@ def of_trial(record: dict[str, Any]) -> dict[str, Any]:
 
     Raises ValueError, TypeError or KeyError.
     """
-    trial, listed, told = record["trial"], record["attempts"], record["files"]
+    trial, listed, files = record["trial"], record["attempts"], record["files"]
     _need(isinstance(trial, str) and store.ID.fullmatch(trial), "trial: no id")
     _need(isinstance(listed, list), "attempts: no list")
-    _need(isinstance(told, dict), "files: no map")
+    _need(isinstance(files, dict), "files: no map")
     names = sorted({name for name in listed if isinstance(name, str) and ATTEMPT.fullmatch(name)})
     paths = ["result.json", *(f"attempts/{name}/{file}" for name in names for file in FILES)]
-    return {"trial": trial, "attempts": names, "files": {path: _file(told[path]) for path in paths if path in told}}
+    return {"trial": trial, "attempts": names, "files": {path: _file(files[path]) for path in paths if path in files}}
 
 
-def _file(told: dict[str, Any]) -> dict[str, Any]:
-    data, size, mtime_ns = base64.b64decode(told["data"], validate=True), told["size"], told["mtime_ns"]
+def _file(entry: dict[str, Any]) -> dict[str, Any]:
+    data, size, mtime_ns = base64.b64decode(entry["data"], validate=True), entry["size"], entry["mtime_ns"]
     _need(type(size) is int and len(data) <= size < LARGEST_SIZE, "size: no size")
     _need(type(mtime_ns) is int and abs(mtime_ns) < 2**62, "mtime_ns: no time")
     return {"data": data, "size": size, "mtime_ns": mtime_ns}
@@ -87,7 +87,7 @@ def _last(record: dict[str, Any]) -> dict[str, Any]:
     _need(isinstance(record, dict), "no map")
     left, unread, now = record["left"], record["unread"], record["now"]
     _need(type(left) is int and left >= 0, "left: no number")
-    _need(isinstance(unread, list) and all(isinstance(one, str) for one in unread), "unread: no list of text")
+    _need(isinstance(unread, list) and all(isinstance(path, str) for path in unread), "unread: no list of text")
     _need(strict.is_number(now) and abs(now) <= LATEST, "now: no time")
     return {"left": left, "unread": unread, "now": now, "lines": record["lines"], "sha256": record["sha256"]}
 

@@ -40,7 +40,7 @@ def looks(
     while True:
         if len(known) < len(jobs) and all(state.finished for state in known.values()):
             # One that began and ended between two looks was in neither.
-            known |= {name: one for name, one in patient(lambda: states.look(cluster, sweep)).items() if name in jobs}
+            known |= {job: state for job, state in patient(lambda: states.look(cluster, sweep)).items() if job in jobs}
         yield known
         if all(state.finished for state in known.values()):
             return

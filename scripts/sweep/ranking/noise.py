@@ -70,9 +70,9 @@ def mean(values: Iterable[float]) -> float:
     return min(max(bounded(fmean(value / parts for value in listed) * parts), low), high)
 
 
-def difference(one: float, other: float) -> float:
+def difference(first: float, second: float) -> float:
     """`one` less `other`, the largest number in place of an infinite one."""
-    return bounded(one - other)
+    return bounded(first - second)
 
 
 def bounded(number: float) -> float:

@@ -44,8 +44,10 @@ def book(stored: Stored, *, over: bool = False, gpus: int = 0) -> list[Booked]:
         seconds = seconds_of(stored.result, stored.result.get("finished_at"))
         return [Booked("useful", round(seconds * 1000), round(seconds * gpus * 1000))]
     return [
-        Booked(_cause(one, standing), round(one.seconds * 1000), round(one.gpu_seconds * 1000), attempt=one)
-        for one in stored.attempts
+        Booked(
+            _cause(attempt, standing), round(attempt.seconds * 1000), round(attempt.gpu_seconds * 1000), attempt=attempt
+        )
+        for attempt in stored.attempts
     ]
 
 
@@ -55,8 +57,8 @@ def _standing(stored: Stored, over: bool) -> str:
     """
     if stored.result:
         return str(stored.result.get("attempt") or "")
-    alive = [one.name for one in stored.attempts if one.alive and not over]
-    lost = [one.name for one in stored.attempts if one.status in FINAL]
+    alive = [attempt.name for attempt in stored.attempts if attempt.alive and not over]
+    lost = [attempt.name for attempt in stored.attempts if attempt.status in FINAL]
     return (alive or lost or [""])[-1]
 
 
@@ -72,22 +74,22 @@ def _cause(attempt: Attempt, standing: str) -> str:
 def by_cause(booked: Iterable[Booked], of: Callable[[Booked], int]) -> dict[str, int]:
     """Cause -> sum of `of`, for all CAUSES."""
     spent = dict.fromkeys(CAUSES, 0)
-    for one in booked:
-        spent[one.cause] += of(one)
+    for entry in booked:
+        spent[entry.cause] += of(entry)
     return spent
 
 
 def provenance(record: Mapping[str, Any]) -> dict[str, Any]:
     """What an attempt.json, which the trial could write, says of its submission; what cannot be true is left out."""
-    told = record.get("provenance")
-    if not isinstance(told, dict):
+    given = record.get("provenance")
+    if not isinstance(given, dict):
         return {}
-    commit, author, number = told.get("commit"), told.get("author"), told.get("round")
-    made: dict[str, Any] = {"dirty": told.get("dirty") is True}
+    commit, author, number = given.get("commit"), given.get("author"), given.get("round")
+    checked: dict[str, Any] = {"dirty": given.get("dirty") is True}
     if isinstance(commit, str):
-        made["commit"] = commit if words.COMMIT.fullmatch(commit) else "unknown"
+        checked["commit"] = commit if words.COMMIT.fullmatch(commit) else "unknown"
     if isinstance(author, str):
-        made["author"] = words.line(author)[:LONGEST_AUTHOR]
+        checked["author"] = words.line(author)[:LONGEST_AUTHOR]
     if type(number) is int:
-        made["round"] = number
-    return made
+        checked["round"] = number
+    return checked

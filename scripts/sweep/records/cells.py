@@ -41,8 +41,8 @@ def value_of(cell: str) -> Any:
 
 def text(given: str) -> str:
     """Text of one line."""
-    made = words.line(given)
-    return f"'{made}" if FORMULA.match(made) else made
+    shown = words.line(given)
+    return f"'{shown}" if FORMULA.match(shown) else shown
 
 
 def text_of(cell: str) -> str:
@@ -61,7 +61,7 @@ def name_of(cell: str) -> str:
 
 def line(cells: Iterable[str]) -> str:
     """Cells as a line of CSV."""
-    made = io.StringIO()
+    page = io.StringIO()
     # Before Python 3.13 a carriage return is quoted only where it is part of the line's end.
-    csv.writer(made, lineterminator="\r\n").writerow(cells)
-    return made.getvalue().removesuffix("\r\n") + "\n"
+    csv.writer(page, lineterminator="\r\n").writerow(cells)
+    return page.getvalue().removesuffix("\r\n") + "\n"

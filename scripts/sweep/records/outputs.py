@@ -65,35 +65,35 @@ def history(store: Path, trial: str, attempt: str) -> list[dict[str, Any]]:
     try:
         with (
             Tree(store) as tree,
-            os.fdopen(tree.open(f"{path_of(trial)}/attempts/{attempt}/history.jsonl"), "rb") as told,
+            os.fdopen(tree.open(f"{path_of(trial)}/attempts/{attempt}/history.jsonl"), "rb") as file,
         ):
-            lines = _thinned_lines(_lines(told, os.fstat(told.fileno()).st_size))
+            lines = _thinned_lines(_lines(file, os.fstat(file.fileno()).st_size))
     except (OSError, ValueError):
         return []
-    made = []
+    rows = []
     for line in lines:
         with contextlib.suppress(ValueError, RecursionError):
             entry = _lenient.decode(line.decode())
             if isinstance(entry, dict):
-                made.append(
+                rows.append(
                     {name: value for name, value in list(entry.items())[:MOST_FIELDS] if len(name) <= LONGEST_NAME}
                 )
-    return made
+    return rows
 
 
 _lenient = json.JSONDecoder(parse_int=whole_number)
 
 
-def _lines(told: BinaryIO, size: int) -> Iterator[bytes]:
+def _lines(file: BinaryIO, size: int) -> Iterator[bytes]:
     """The lines of a file; of one that is too large whole lines of chunks from all of it."""
     chunk = HISTORY_BYTES // HISTORY_CHUNKS
     whole = size <= HISTORY_BYTES
     for number in range(1 if whole else HISTORY_CHUNKS):
         left = HISTORY_BYTES if whole else chunk
         if not whole:
-            told.seek(number * (size - chunk) // (HISTORY_CHUNKS - 1))
+            file.seek(number * (size - chunk) // (HISTORY_CHUNKS - 1))
         inside = bool(whole or number == 0)
-        while left > 0 and (line := told.readline(min(left, HISTORY_LINE))):
+        while left > 0 and (line := file.readline(min(left, HISTORY_LINE))):
             left -= len(line)
             ended = line.endswith(b"\n") or (left > 0 and len(line) < HISTORY_LINE)
             if inside and ended:

@@ -126,7 +126,7 @@ def newest_attempt(store: Path, trial: str) -> str | None:
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode  # made once: json.dumps makes one a call
 
 
-def flaw(found: dict[str, Any], trial: Trial | str) -> str:
+def flaw(result: dict[str, Any], trial: Trial | str) -> str:
     """Why `found` is no valid result of `trial`; "" if it is: schema, id and the whole identity agree.
 
     Of a trial of which no more than the id is known, the identity is believed.
@@ -134,25 +134,25 @@ def flaw(found: dict[str, Any], trial: Trial | str) -> str:
     The same rules as schemas/result.schema.json, which a test holds against this; jsonschema would take 50 times as
     long as reading the file.
     """
-    if found.get("schema_version") != SCHEMA_VERSION:
-        return f"schema_version {found.get('schema_version')!r}, this helm-sweep reads {SCHEMA_VERSION}"
-    if found.get("id") != _id(trial):
-        return f"is the result of another trial, {found.get('id')!r}"
-    if found.get("status") not in FINAL:
-        return f"status {found.get('status')!r} is none of {', '.join(FINAL)}"
+    if result.get("schema_version") != SCHEMA_VERSION:
+        return f"schema_version {result.get('schema_version')!r}, this helm-sweep reads {SCHEMA_VERSION}"
+    if result.get("id") != _id(trial):
+        return f"is the result of another trial, {result.get('id')!r}"
+    if result.get("status") not in FINAL:
+        return f"status {result.get('status')!r} is none of {', '.join(FINAL)}"
     # As text, since 1, 1.0 and True are equal in Python but not the same hyperparameter.
-    if not isinstance(trial, str) and _canonical(found.get("identity")) != _canonical(trial.identity):
+    if not isinstance(trial, str) and _canonical(result.get("identity")) != _canonical(trial.identity):
         return "its identity is not that of the trial with this id"
     for name in ("metrics", "durations"):
-        if not _are_numbers(found.get(name)):
+        if not _are_numbers(result.get(name)):
             return f"{name}: not an object of finite numbers and nulls"
-    if not isinstance(found.get("environment"), dict):
+    if not isinstance(result.get("environment"), dict):
         return "environment: not an object"
-    return "" if isinstance(found.get("attempt"), str) else "attempt: not the name of an attempt"
+    return "" if isinstance(result.get("attempt"), str) else "attempt: not the name of an attempt"
 
 
 def _are_numbers(value: Any) -> bool:
-    return isinstance(value, dict) and all(one is None or is_number(one) for one in value.values())
+    return isinstance(value, dict) and all(number is None or is_number(number) for number in value.values())
 
 
 def read(store: Path, trials: Iterable[Trial | str], cache: Path | None = None) -> Snapshot:
@@ -263,14 +263,14 @@ class _Reader:
             self.cache[key] = [*stamp, record]
         return record
 
-    def _result(self, key: str, found: dict[str, Any], trial: Trial | str) -> dict[str, Any]:
+    def _result(self, key: str, result: dict[str, Any], trial: Trial | str) -> dict[str, Any]:
         """What is kept of a valid result: not the identity, whose hash the id is."""
-        objective = found.get("objective") if isinstance(trial, str) else trial.objective
-        metrics = thinned(found["metrics"], objective)
-        if len(metrics) < len(found["metrics"]):
-            told = f"{len(found['metrics'])} metrics, of which {len(metrics)} are read"
-            self.problems.append(Problem(key, told))
-        return slim(found, RESULT) | {"metrics": metrics}
+        objective = result.get("objective") if isinstance(trial, str) else trial.objective
+        metrics = thinned(result["metrics"], objective)
+        if len(metrics) < len(result["metrics"]):
+            what = f"{len(result['metrics'])} metrics, of which {len(metrics)} are read"
+            self.problems.append(Problem(key, what))
+        return slim(result, RESULT) | {"metrics": metrics}
 
     def _aside(self, key: str, error: Exception) -> None:
         what = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)

@@ -36,24 +36,24 @@ def value(text: str) -> Any:
 def parse_object(data: bytes) -> dict[str, Any]:
     """Strict JSON to an object. Raises ValueError with the reason."""
     try:
-        made = value(data.decode())
+        parsed = value(data.decode())
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     except json.JSONDecodeError as error:
         raise ValueError(f"not JSON: {error}" if data.strip(b"\0 \n") else "empty") from error
-    if not isinstance(made, dict):
+    if not isinstance(parsed, dict):
         raise ValueError("not a JSON object")  # noqa: TRY004 - one kind of error for all that is wrong with a file
-    if data.count(b"{") + data.count(b"[") > DEEPEST and _is_deep(made):
+    if data.count(b"{") + data.count(b"[") > DEEPEST and _is_deep(parsed):
         raise ValueError("nested too deeply")
-    return made
+    return parsed
 
 
 def _is_deep(value: Any) -> bool:
     """Whether there are lists or objects below more than DEEPEST others: whatever walks them would fail later."""
     level = [value]
     for _ in range(DEEPEST):
-        inner = [one for some in level for one in (some.values() if isinstance(some, dict) else some)]
-        level = [one for one in inner if isinstance(one, dict | list)]
+        inner = [inside for some in level for inside in (some.values() if isinstance(some, dict) else some)]
+        level = [inside for inside in inner if isinstance(inside, dict | list)]
     return bool(level)
 
 
@@ -80,7 +80,9 @@ def thinned(metrics: dict[str, Any], wanted: Any) -> dict[str, Any]:
     if len(metrics) <= MOST_METRICS and all(len(name) <= LONGEST_NAME for name in metrics):
         return metrics
     listed = wanted if isinstance(wanted, list) else [wanted]
-    first = {one.get("metric") for one in listed if isinstance(one, dict) and isinstance(one.get("metric"), str)}
+    first = {
+        entry.get("metric") for entry in listed if isinstance(entry, dict) and isinstance(entry.get("metric"), str)
+    }
     names = sorted(metrics, key=lambda name: name not in first)
     kept = set([name for name in names if len(name) <= LONGEST_NAME or name in first][:MOST_METRICS])
     return {name: value for name, value in metrics.items() if name in kept}

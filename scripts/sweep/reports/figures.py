@@ -28,10 +28,10 @@ def importance(choice: Choice, names: Sequence[str]) -> dict[str, Any] | None:
     Of a sweep whose trials differ in their budget: among those of one budget, the one that most points have.
     """
     everyone = [*choice.points, *choice.outgrown]
-    sizes = Counter(one.budget for one in everyone)
+    sizes = Counter(point.budget for point in everyone)
     common = max(sizes, key=lambda budget: (sizes[budget], budget), default=None)
-    points = [one for one in everyone if one.budget == common]
-    learnt = forest.importance([one.hyperparameters for one in points], [one.adjusted for one in points], names)
+    points = [point for point in everyone if point.budget == common]
+    learnt = forest.importance([point.hyperparameters for point in points], [point.adjusted for point in points], names)
     if not learnt:
         return None
     shares = [[name, *_digits(share)] for name, share in learnt.shares.items()]
@@ -43,14 +43,14 @@ def _digits(share: Share) -> list[float]:
     return [round(value, 4) for value in (share.mean, share.low, share.high)]
 
 
-def front(choice: Choice, found: Front | None) -> dict[str, Any] | None:
+def front(choice: Choice, shown: Front | None) -> dict[str, Any] | None:
     """{metrics, values: a list a point or null, on: places of the front's points}; None with a single objective."""
-    if not found or not found.points:
+    if not shown or not shown.points:
         return None
-    known = {best.point.trial.id: [*best.values] for best in (*found.points, *found.beaten)}
-    members = {best.point.trial.id for best in found.points}
+    known = {best.point.trial.id: [*best.values] for best in (*shown.points, *shown.beaten)}
+    members = {best.point.trial.id for best in shown.points}
     return {
-        "metrics": [{"metric": one.metric, "sign": one.sign} for one in found.objectives],
+        "metrics": [{"metric": objective.metric, "sign": objective.sign} for objective in shown.objectives],
         "values": [known.get(point.trial.id) for point in choice.points],
         "on": [place for place, point in enumerate(choice.points) if point.trial.id in members],
     }

@@ -56,20 +56,20 @@ def importance(points: Sequence[dict[str, Any]], values: Sequence[float], names:
     columns = [[point.get(name) for point in points] for name in names]
     words = [_words(column) for column in columns]
     draw = np.random.default_rng(0)  # the same results give the same report
-    found = [once for _ in range(BOOTSTRAPS) if (once := _bootstrap(columns, words, target, draw)) is not None]
-    if not found:
+    samples = [once for _ in range(BOOTSTRAPS) if (once := _bootstrap(columns, words, target, draw)) is not None]
+    if not samples:
         return None
-    explained, shares = np.array([one[0] for one in found]), np.array([one[1] for one in found])
-    made = {name: _share(shares[:, place]) for place, name in enumerate(names)}
-    ordered = dict(sorted(made.items(), key=lambda item: (-item[1].mean, item[0])))
+    explained, shares = np.array([sample[0] for sample in samples]), np.array([sample[1] for sample in samples])
+    by_name = {name: _share(shares[:, place]) for place, name in enumerate(names)}
+    ordered = dict(sorted(by_name.items(), key=lambda item: (-item[1].mean, item[0])))
     return Importance(len(points), _share(explained), ordered)
 
 
 def _ranks(values: Sequence[float]) -> Floats:
     """From 0 to 1; equal values share the mean of theirs. (scipy.stats has this, and takes two seconds to import.)"""
     _, place, counts = np.unique(np.array(values, float), return_inverse=True, return_counts=True)
-    made: Floats = (np.cumsum(counts) - (counts + 1) / 2)[place] / (len(values) - 1)
-    return made
+    ranks: Floats = (np.cumsum(counts) - (counts + 1) / 2)[place] / (len(values) - 1)
+    return ranks
 
 
 def _share(drawn: Floats) -> Share:
@@ -86,15 +86,15 @@ def _words(column: Sequence[Any]) -> list[str] | None:
 
 def _encoded(columns: Sequence[Sequence[Any]], words: Sequence[list[str] | None], draw: np.random.Generator) -> Floats:
     """(points, hyperparameters): numbers by rank, what is missing below all; words in a new random order every time."""
-    made = []
+    encoded = []
     for column, known in zip(columns, words, strict=True):
         if known is None:
             numbers = np.array([-np.inf if value is None else float(value) for value in column])
-            made.append(np.unique(numbers, return_inverse=True)[1].astype(float))
+            encoded.append(np.unique(numbers, return_inverse=True)[1].astype(float))
         else:
             place = dict(zip(known, draw.permutation(len(known)), strict=True))
-            made.append(np.array([float(place[plain(value)]) for value in column]))
-    return np.column_stack(made)
+            encoded.append(np.array([float(place[plain(value)]) for value in column]))
+    return np.column_stack(encoded)
 
 
 def _bootstrap(

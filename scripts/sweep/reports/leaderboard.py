@@ -42,11 +42,11 @@ def text(
     engine = choice.points[0].trial.engine if choice.points else None
     ranked = [row for row in rows if engine in (None, row.engine)]
     names = verdict.varied(ranked)
-    said = verdict.sentences(choice, names)
+    sentences = verdict.sentences(choice, names)
     if len(ranked) < len(rows):
         others = len(rows) - len(ranked)
-        said.append(f"{others} trials of the other engine are not ranked with these; results.csv has them.")
-    said.append(f"{verdict.status_line(ranked)}. Spent: {spent}.")
+        sentences.append(f"{others} trials of the other engine are not ranked with these; results.csv has them.")
+    sentences.append(f"{verdict.status_line(ranked)}. Spent: {spent}.")
     out = io.StringIO()
     console = Console(file=out, width=width, color_system=None, force_terminal=False)
     if front and front.points:
@@ -56,14 +56,14 @@ def text(
         table, notes = _table(choice, names, top, width)
         console.print(table)
         console.print(*map(Text, notes), "", sep="\n")
-    for sentence in said:
+    for sentence in sentences:
         console.print(Text(sentence))
     text = "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
     return f"{text}More seeds for the best, which `make sweep` then runs:\n  {command}\n" if command else text
 
 
 def _caption(front: Front) -> str:
-    named = ", ".join(f"{plain(one.metric)} ({one.direction})" for one in front.objectives)
+    named = ", ".join(f"{plain(objective.metric)} ({objective.direction})" for objective in front.objectives)
     count = f"{len(front.points)} point{'s are' if len(front.points) != 1 else ' is'}"
     return f"Pareto front of {named}: {count} beaten by no other in all of them."
 
@@ -72,8 +72,8 @@ def _front(front: Front, names: Sequence[str], width: int) -> Table:
     """A row a point of the front, by the first objective; hyperparameters as far as there is room."""
     points = [best.point for best in front.points]
     columns = [
-        (plain(one.metric), [f"{best.values[place]:.6g}" for best in front.points])
-        for place, one in enumerate(front.objectives)
+        (plain(objective.metric), [f"{best.values[place]:.6g}" for best in front.points])
+        for place, objective in enumerate(front.objectives)
     ]
     columns.append(("trial", [point.trial.id for point in points]))
     return _grid(_with_hyperparameters(columns, points, names, width)[0])

@@ -35,17 +35,17 @@ def svgs(data: dict[str, Any], charts: Path) -> dict[str, str]:
         script, input=json.dumps(given), capture_output=True, encoding="utf-8", errors="replace", check=False
     )
     if done.returncode:
-        said = re.search(r"^\w*Error\b.*", done.stderr, re.MULTILINE)
+        error = re.search(r"^\w*Error\b.*", done.stderr, re.MULTILINE)
         raise Unreachable(
-            f"node: {said[0] if said else f'ended with {done.returncode}'}; the report has the same charts"
+            f"node: {error[0] if error else f'ended with {done.returncode}'}; the report has the same charts"
         )
     return {name: NOT_XML.sub("\ufffd", svg) for name, svg in json.loads(done.stdout).items()}
 
 
-def write(folder: Path, made: dict[str, str]) -> None:
+def write(folder: Path, drawn: dict[str, str]) -> None:
     """Every plot as <name>.svg, and none that was drawn of an earlier state."""
     for old in folder.glob("*.svg"):
-        if OWN.fullmatch(old.stem) and old.stem not in made:
+        if OWN.fullmatch(old.stem) and old.stem not in drawn:
             old.unlink()
-    for name, svg in made.items():
+    for name, svg in drawn.items():
         write_atomic(folder / f"{name}.svg", svg + "\n")

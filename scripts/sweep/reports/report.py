@@ -67,9 +67,9 @@ class Material:
 
 def spent(rows: Sequence[Row], snapshot: Snapshot) -> verdict.Spent:
     """Over all attempts; a trial whose attempts are gone counts with what its row remembers."""
-    found = _booked(rows, snapshot)
+    booked = _booked(rows, snapshot)
     return verdict.Spent(
-        sum(one.milliseconds for one in found) / 1000, sum(one.gpu_milliseconds for one in found) / 1000
+        sum(entry.milliseconds for entry in booked) / 1000, sum(entry.gpu_milliseconds for entry in booked) / 1000
     )
 
 
@@ -77,7 +77,7 @@ def _booked(rows: Sequence[Row], snapshot: Snapshot) -> list[Booked]:
     """What all trials took: those in the table, and those that have begun since."""
     known = {row.id: row for row in rows}
     ids = dict.fromkeys([*known, *snapshot.trials])
-    return [one for id in ids for one in results.booked(known.get(id), snapshot.trials.get(id, Stored()))]
+    return [entry for id in ids for entry in results.booked(known.get(id), snapshot.trials.get(id, Stored()))]
 
 
 def html(material: Material, charts: str = "", data: dict[str, Any] | None = None) -> str:
@@ -255,12 +255,12 @@ def _failures(material: Material) -> Iterator[dict[str, Any]]:
     for trial, attempt in _attempts(material):
         if attempt.status == "failed":
             classes.setdefault(failure_class(attempt), []).append((trial, attempt))
-    for name, found in sorted(classes.items(), key=lambda item: (-len(item[1]), item[0])):
+    for name, attempts in sorted(classes.items(), key=lambda item: (-len(item[1]), item[0])):
         yield {
             "name": name,
-            "attempts": len(found),
-            "trials": len({trial for trial, _ in found}),
-            "hours": words.hours(sum(attempt.seconds for _, attempt in found)),
+            "attempts": len(attempts),
+            "trials": len({trial for trial, _ in attempts}),
+            "hours": words.hours(sum(attempt.seconds for _, attempt in attempts)),
             "examples": [
                 {
                     "trial": trial,
@@ -271,7 +271,7 @@ def _failures(material: Material) -> Iterator[dict[str, Any]]:
                         for line in outputs.log_tail(material.store, trial, attempt.name, LOG_LINES)
                     ],
                 }
-                for trial, attempt in found[-EXAMPLES:]
+                for trial, attempt in attempts[-EXAMPLES:]
             ],
         }
 
@@ -288,10 +288,10 @@ def failure_class(attempt: Attempt) -> str:
 
 def hours_by_cause(rows: Sequence[Row], snapshot: Snapshot) -> Iterator[dict[str, Any]]:
     """Where the time went: attempts, trial-hours and GPU-hours by cause."""
-    found = _booked(rows, snapshot)
-    attempts = booking.by_cause(found, lambda one: one.attempts)
-    spent = booking.by_cause(found, lambda one: one.milliseconds)
-    gpus = booking.by_cause(found, lambda one: one.gpu_milliseconds)
+    booked = _booked(rows, snapshot)
+    attempts = booking.by_cause(booked, lambda entry: entry.attempts)
+    spent = booking.by_cause(booked, lambda entry: entry.milliseconds)
+    gpus = booking.by_cause(booked, lambda entry: entry.gpu_milliseconds)
     for cause in booking.CAUSES:
         if attempts[cause] or gpus[cause]:
             yield {
@@ -306,7 +306,11 @@ def hours_by_cause(rows: Sequence[Row], snapshot: Snapshot) -> Iterator[dict[str
 def _provenance(rows: Sequence[Row]) -> list[tuple[str, list[tuple[str, int]]]]:
     """Everything the results rest on, each value with its number of trials."""
     fields = {"Commit": "commit", "Code": "code", "Image": "image", "Data": "data", "Engine": "engine", "Node": "node"}
-    made = [
+    counters = [
         (title, Counter(getattr(row, name) for row in rows)) for title, name in (*fields.items(), ("Device", "gpu"))
     ]
-    return [(title, [(value, n) for value, n in found.most_common() if value]) for title, found in made if any(found)]
+    return [
+        (title, [(value, n) for value, n in counter.most_common() if value])
+        for title, counter in counters
+        if any(counter)
+    ]

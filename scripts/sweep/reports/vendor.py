@@ -40,8 +40,8 @@ def _kept(folder: Path, names: Sequence[str], package: str, wanted: Path, build:
     pinned = json.loads(sources["package.json"])
     version = (pinned.get("dependencies", {}) | pinned.get("devDependencies", {}))[package]
     digest = hashlib.sha256(b"\0".join(sources.values())).hexdigest()[:8]
-    made = cache_dir() / "tools" / f"{package}-{version}-{digest}" / wanted.name
-    if not made.exists():
+    path = cache_dir() / "tools" / f"{package}-{version}-{digest}" / wanted.name
+    if not path.exists():
         npm = shutil.which("npm")
         if not npm:
             raise Unreachable("npm: not found, and the report's charts need it once; install Node.js with npm")
@@ -51,15 +51,15 @@ def _kept(folder: Path, names: Sequence[str], package: str, wanted: Path, build:
             _run(temporary, npm, "ci", "--ignore-scripts")
             if build:
                 _run(temporary, npm, *build)
-            write_atomic(made, (Path(temporary) / wanted).read_bytes())
-    return made
+            write_atomic(path, (Path(temporary) / wanted).read_bytes())
+    return path
 
 
 def _run(folder: str, *words: str) -> None:
     done = subprocess.run(words, cwd=folder, capture_output=True, encoding="utf-8", errors="replace", check=False)
     if done.returncode:
-        said = [line for line in (done.stderr + done.stdout).splitlines() if "error" in line.lower()]
-        reason = said[0].strip() if said else f"ended with {done.returncode}"
+        errors = [line for line in (done.stderr + done.stdout).splitlines() if "error" in line.lower()]
+        reason = errors[0].strip() if errors else f"ended with {done.returncode}"
         raise Unreachable(
             f"npm {words[1]}: {reason}; is the npm registry reachable? The rest of the report needs it not"
         )

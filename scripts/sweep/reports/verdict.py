@@ -66,8 +66,10 @@ def is_adjusted(choice: Choice, points: Sequence[Point]) -> bool:
 def value(choice: Choice, point: Point) -> str:
     """`0.9421 ± 0.0012`, or the bare mean."""
     shown, half = places(choice), half_width(choice, point)
-    told = half and half > RESOLUTION * abs(point.mean)  # the noise of other points says nothing of one that exploded
-    return number(point.mean, shown) + (f" ± {number(half or 0.0, shown)}" if told else "")
+    is_known = half and half > RESOLUTION * abs(
+        point.mean
+    )  # the noise of other points says nothing of one that exploded
+    return number(point.mean, shown) + (f" ± {number(half or 0.0, shown)}" if is_known else "")
 
 
 def chance(probability: float) -> str:
@@ -95,25 +97,27 @@ def sentences(choice: Choice, names: Sequence[str]) -> list[str]:
     where = ", ".join(f"{name} {plain(best.hyperparameters[name])}" for name in names if name in best.hyperparameters)
     seeds = f"mean of {best.n} seeds" if best.n > 1 else "one seed"
     interval = ", 95 % interval" if choice.noise else ""
-    said = [f"Best {metric}: {value(choice, best)} ({seeds}{interval}){where and f' at {where}'}."]
-    said += _how_sure(choice, best)
+    lines = [f"Best {metric}: {value(choice, best)} ({seeds}{interval}){where and f' at {where}'}."]
+    lines += _how_sure(choice, best)
     if choice.budget:
-        said.append(_rung(choice))
+        lines.append(_rung(choice))
     if is_adjusted(choice, choice.competitors):
-        said.append(
+        lines.append(
             "Points ran with different seeds: they are compared by their means less what a seed does to all alike."
         )
     if best.diverged:
-        said.append(f"It diverged with {best.diverged} of its seeds.")
+        lines.append(f"It diverged with {best.diverged} of its seeds.")
     if is_test_metric(choice.objective.metric):
-        said.append(f"{metric} was measured on the test set and chose the winner, so it is no estimate of its quality.")
+        lines.append(
+            f"{metric} was measured on the test set and chose the winner, so it is no estimate of its quality."
+        )
     else:
         for name, measured in test_metrics(best).items():
-            said.append(
+            lines.append(
                 f"{plain(name)} of the winner, which took no part in the choice: {number(measured, places(choice))} "
                 f"({'mean of ' if best.n > 1 else ''}{best.n} seed{'s' if best.n > 1 else ''})."
             )
-    return said
+    return lines
 
 
 def _how_sure(choice: Choice, best: Point) -> list[str]:
@@ -132,22 +136,27 @@ def _how_sure(choice: Choice, best: Point) -> list[str]:
         return [f"Seeds made no difference at all; it leads by {gap:.2g}."]
     shown = decimals(noise.sd)
     lead = f"leads the second by {number(gap, shown)}" if gap >= 0 else "has more seeds than the second"
-    said = [
+    lines = [
         f"It is the best of the {count} points with a probability of {chance(choice.p_best[0])}; it {lead}, "
         f"where seeds alone spread by {number(noise.sd, shown)} (standard deviation, {noise.df} degrees of freedom).",
         f"As the winner of {count} it was lucky too (winner's curse): "
         f"expect about {number(choice.expected or 0.0, places(choice))} with fresh seeds.",
     ]
     if best.n == 1:
-        said.insert(1, "The winner itself ran with one seed; its interval is borrowed from replicates of other points.")
+        lines.insert(
+            1, "The winner itself ran with one seed; its interval is borrowed from replicates of other points."
+        )
     if choice.p_best[0] >= SETTLED:
-        return said
+        return lines
     if choice.more is None or choice.more > TOO_MANY:
-        return [*said, f"To tell the best two apart, each would need more than {TOO_MANY} seeds: take the cheaper one."]
+        return [
+            *lines,
+            f"To tell the best two apart, each would need more than {TOO_MANY} seeds: take the cheaper one.",
+        ]
     if not choice.more:
-        return [*said, "The best two can be told apart; the doubt that is left comes from the points behind them."]
+        return [*lines, "The best two can be told apart; the doubt that is left comes from the points behind them."]
     seeds = f"{choice.more} more seed{'s' if choice.more > 1 else ''}"
-    return [*said, f"If that lead is real, {seeds} for each of the best two points would show it (power 0.8)."]
+    return [*lines, f"If that lead is real, {seeds} for each of the best two points would show it (power 0.8)."]
 
 
 def _rung(choice: Choice) -> str:
@@ -201,5 +210,5 @@ def flow_trial(hyperparameters: Mapping[str, Any], seed: int) -> str:
 
 def status_line(rows: Sequence[Row]) -> str:
     """`16 trials: 14 succeeded, 2 failed`."""
-    told = ", ".join(f"{count} {status}" for status, count in counts(rows).items())
-    return f"{len(rows)} trial{'' if len(rows) == 1 else 's'}: {told}"
+    listed = ", ".join(f"{count} {status}" for status, count in counts(rows).items())
+    return f"{len(rows)} trial{'' if len(rows) == 1 else 's'}: {listed}"

@@ -85,7 +85,7 @@ class Block:
         A digest can be made by anybody, and JSON is not YAML: of `{"a": 1, "a": 2}`, `1e5`, `NaN` or a U+2028 Helm and
         json may make different things. What expand writes all readers take alike.
         """
-        made = []
+        lines = []
         for number, line in enumerate(self.lines, self.first + 2):
             text = line.strip(" \t\r")
             if text.startswith("- "):
@@ -95,10 +95,10 @@ class Block:
                         return None
                 except (ValueError, RecursionError):
                     return None
-                made.append((number, trial))
+                lines.append((number, trial))
             elif (text and not text.startswith("# ")) or yamlfile.UNSAFE.search(text):
                 return None
-        return made
+        return lines
 
     @cached_property
     def sections(self) -> list[Section]:
@@ -124,7 +124,7 @@ class Block:
     @property
     def rounds(self) -> int:
         """How many rounds of an adaptive search it holds."""
-        return max((int(found[1]) for title in self.titles if (found := ROUND.fullmatch(title.what))), default=0)
+        return max((int(match[1]) for title in self.titles if (match := ROUND.fullmatch(title.what))), default=0)
 
 
 def _trial(value: Any) -> dict[str, Any]:
@@ -135,15 +135,15 @@ def _trial(value: Any) -> dict[str, Any]:
 
 def sections(lines: Iterable[str]) -> list[Section]:
     """Read the lines of a block, comments after a trial left out; raises ValueError for a trial that is no JSON."""
-    made: list[tuple[list[str], list[dict[str, Any]]]] = []
+    parts: list[tuple[list[str], list[dict[str, Any]]]] = []
     for line in (line.strip() for line in lines):
         if title := TITLE.fullmatch(line):
-            made.append(([part or "" for part in title.groups()], []))
+            parts.append(([part or "" for part in title.groups()], []))
         elif line.startswith("- "):
-            if not made:
-                made.append((["", "", "", ""], []))
-            made[-1][1].append(_trial(READER.raw_decode(line[2:])[0]))
-    return [Section(what, tuple(trials), *rest) for (what, *rest), trials in made]
+            if not parts:
+                parts.append((["", "", "", ""], []))
+            parts[-1][1].append(_trial(READER.raw_decode(line[2:])[0]))
+    return [Section(what, tuple(trials), *rest) for (what, *rest), trials in parts]
 
 
 def find(lines: Sequence[str], shown: str) -> Block | None:
@@ -167,9 +167,9 @@ def digest(lines: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(line.strip() for line in lines).encode()).hexdigest()[:16]
 
 
-def render(space: str, made: Iterable[Section], indent: str, ending: str) -> list[str]:
+def render(space: str, sections: Iterable[Section], indent: str, ending: str) -> list[str]:
     """The lines of a block, markers and all; `space` is the digest of the space."""
-    lines = [line for section in made for line in section.lines]
+    lines = [line for section in sections for line in section.lines]
     count = sum(line.startswith("- ") for line in lines)
     begin = f"# expanded from space.yaml sha256:{space} ({counted(count, 'trial')}, sha256:{digest(lines)})"
     return [f"{indent}{line}{ending}" for line in (begin, *lines, "# end")]

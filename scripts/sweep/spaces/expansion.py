@@ -170,8 +170,8 @@ def evidence(files: SweepFiles, space: Space | None, final: ValuesFile, before: 
     if space and block and block.space == space.digest:
         for index, section in enumerate(block.titles):
             if section.blob and section.title not in before:
-                made = source.at(files, section.blob, section.engine)
-                lines += search.evidence(space, section.what, block.sections[:index], made)
+                read = source.at(files, section.blob, section.engine)
+                lines += search.evidence(space, section.what, block.sections[:index], read)
     return lines
 
 

@@ -47,27 +47,30 @@ def read(space: Space, rows: Iterable[Row], engine: str, compared: bool = True) 
         point = space.fit(values) if row.engine == engine else None
         if point is not None:
             pooled.setdefault((settings(point), budget), (point, budget, []))[2].append(row)
-    told = []
+    observations = []
     values_of: dict[tuple[str, int | None], list[list[Row]]] = {}
     for point, budget, group in pooled.values():
         state, good = _state(space, group)
-        told.append(Told(point, state, budget=budget))
+        observations.append(Told(point, state, budget=budget))
         values_of.setdefault((state, budget), []).append(good)
     columns = {key: iter(_values(space, groups, compared)) for key, groups in values_of.items()}
-    return [replace(one, values=next(columns[one.state, one.budget])) for one in told]
+    return [
+        replace(observation, values=next(columns[observation.state, observation.budget]))
+        for observation in observations
+    ]
 
 
 def _state(space: Space, rows: Sequence[Row]) -> tuple[str, list[Row]]:
     """How a point went, and the rows that tell its values."""
-    metrics = [one["metric"] for one in space.objectives]
-    found = {row.status for row in rows}
-    if "diverged" in found:
+    metrics = [objective["metric"] for objective in space.objectives]
+    statuses = {row.status for row in rows}
+    if "diverged" in statuses:
         return "diverged", []
     for status in ("succeeded", "pruned"):
         good = [row for row in rows if row.status == status and all(metric in row.metrics for metric in metrics)]
         if good:
             return status, good
-    return ("failed" if found <= set(ENDED) else "running"), []
+    return ("failed" if statuses <= set(ENDED) else "running"), []
 
 
 def _values(space: Space, groups: Sequence[Sequence[Row]], compared: bool) -> Iterator[tuple[float, ...]]:
@@ -76,7 +79,7 @@ def _values(space: Space, groups: Sequence[Sequence[Row]], compared: bool) -> It
 
     known = [rows for rows in groups if rows]
     columns = []
-    for metric in (one["metric"] for one in space.objectives):
+    for metric in (objective["metric"] for objective in space.objectives):
         if compared:
             columns.append(noise.adjusted([{row.seed: row.metrics[metric] for row in rows} for rows in known]))
         else:

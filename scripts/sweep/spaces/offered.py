@@ -42,19 +42,19 @@ class Option:
 
 def of_help(text: str) -> list[Option]:
     """The options that a --help lists, in the layout of argparse, click and their like."""
-    found = []
+    options = []
     for entry in re.split(r"\n(?=\s{1,8}-)", f"\n{text}")[1:]:
         flags, about = (" ".join(part.split()) for part in [*re.split(r"\s{2,}|\n", entry.strip(), maxsplit=1), ""][:2])
         named = re.findall(r"--(?!no-)([A-Za-z][\w.-]*)", flags)
         if not named or named[0] in ("help", "version"):
             continue
-        told = re.search(r"[(\[]default:? ([^)\]]*)[)\]]", about)
+        match = re.search(r"[(\[]default:? ([^)\]]*)[)\]]", about)
         listed = re.search(r"\{([^}]*)\}", flags)
         choices = tuple(map(value_of, listed[1].split(","))) if listed else ()
         switch = not re.search(r"[ =][A-Z{<\[]", flags)
-        default = value_of(told[1]) if told else False if switch else None
-        found.append(Option(named[0].replace("-", "_"), default, choices, re.sub(r"\s*[(\[]default.*", "", about)))
-    return found
+        default = value_of(match[1]) if match else False if switch else None
+        options.append(Option(named[0].replace("-", "_"), default, choices, re.sub(r"\s*[(\[]default.*", "", about)))
+    return options
 
 
 def of_source(text: str) -> list[Option]:
@@ -100,14 +100,14 @@ def _literal(node: ast.expr) -> Any:
 
 def of_config(data: Mapping[str, Any], above: str = "") -> list[Option]:
     """The scalars of a configuration file, nested keys with dots."""
-    found = []
+    options = []
     for key, value in data.items():
         name = f"{above}{key}"
         if isinstance(value, Mapping):
-            found += of_config(value, f"{name}.")
+            options += of_config(value, f"{name}.")
         elif isinstance(value, bool | int | float | str) and re.fullmatch(r"[A-Za-z_][\w.-]{0,62}", name):
-            found.append(Option(name, value))
-    return found
+            options.append(Option(name, value))
+    return options
 
 
 def value_of(text: str) -> Any:
@@ -126,27 +126,27 @@ def value_of(text: str) -> Any:
 
 def merged(*sources: Iterable[Option]) -> list[Option]:
     """Options by name, in the order they were first seen in; what one source does not know a later one tells."""
-    found: dict[str, Option] = {}
-    for option in (one for source in sources for one in source):
-        before = found.get(option.name)
-        found[option.name] = option if before is None else replace(
+    options: dict[str, Option] = {}
+    for option in (item for source in sources for item in source):
+        before = options.get(option.name)
+        options[option.name] = option if before is None else replace(
             before,
             default=option.default if before.default is None or isinstance(option.default, float) else before.default,
             choices=before.choices or option.choices,
             help=before.help or option.help,
         )  # fmt: skip
-    return list(found.values())
+    return list(options.values())
 
 
 def placeholders(command: Sequence[str]) -> dict[str, str]:
     """Hyperparameter that a word of the command asks for -> the option that it is given to, as far as that is seen."""
-    found = {}
+    flags = {}
     for before, word in zip(["", *command], command, strict=False):
         for match in PLACEHOLDER.finditer(word):
             flag = word[: match.start()].rstrip("=") or (before if before.startswith("-") else "")
             if match[1] not in GIVEN | {ALL}:
-                found[match[1]] = flag.lstrip("-+").replace("-", "_")
-    return found
+                flags[match[1]] = flag.lstrip("-+").replace("-", "_")
+    return flags
 
 
 def asking_help(command: Sequence[str]) -> list[str]:

@@ -105,9 +105,9 @@ def contest(
         if not racing:
             contenders = list(choice.competitors[:count])
         else:
-            contenders = [one for one in choice.competitors if same.settings(one.hyperparameters) in racing]
+            contenders = [point for point in choice.competitors if same.settings(point.hyperparameters) in racing]
         left, out = judge(choice, contenders)
-        racing = {same.settings(one.hyperparameters) for one in left}
+        racing = {same.settings(point.hyperparameters) for point in left}
     return left, out
 
 

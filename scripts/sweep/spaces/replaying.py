@@ -34,20 +34,20 @@ def replay(files: SweepFiles) -> list[Again]:
         raise BadInput(f"{values.shown}: nothing was expanded yet; `make expand` does it")
     space = _space(files, values.block.space)
     sections = values.block.sections
-    made = []
+    replayed = []
     for index, section in enumerate(sections):
         rows = source.at(files, section.blob, section.engine).rows if section.blob else ()
         trials = search.derive(space, section.what, sections[:index], rows, section.engine, search.rules(section))
-        kept = search.without(space, trials, [one for one in sections[1:] if not index])
+        kept = search.without(space, trials, [later for later in sections[1:] if not index])
         given, again = ([f"- {yamlfile.flow(trial)}" for trial in part] for part in (section.trials, kept))
         changes = [
             line for line in difflib.unified_diff(given, again, lineterm="", n=0) if line[:3] not in ("---", "+++")
         ]
         here = search.versions(space, section.what)
-        told = f", from results.csv {section.blob[:12]} on {section.engine}" if section.blob else ""
+        evidence = f", from results.csv {section.blob[:12]} on {section.engine}" if section.blob else ""
         differ = (section.versions, here) if section.versions != here else None
-        made.append(Again(section.what or space.sampled, len(section.trials), told, tuple(changes), differ))
-    return made
+        replayed.append(Again(section.what or space.sampled, len(section.trials), evidence, tuple(changes), differ))
+    return replayed
 
 
 def _space(files: SweepFiles, digest: str) -> Space:

@@ -36,7 +36,7 @@ class Option:
 
 class Ask(Protocol):
     def __call__(
-        self, space: Space, told: Sequence[Told] = (), number: int = 1, listed: Sequence[Point] = (), /
+        self, space: Space, observations: Sequence[Told] = (), number: int = 1, listed: Sequence[Point] = (), /
     ) -> Iterable[Point]:
         """Distinct, allowed points of `space`, without an end where it has none.
 
@@ -47,7 +47,9 @@ class Ask(Protocol):
 
 
 class Evidence(Protocol):
-    def __call__(self, space: Space, told: Sequence[Told], number: int, listed: Sequence[Point], /) -> list[str]:
+    def __call__(
+        self, space: Space, observations: Sequence[Told], number: int, listed: Sequence[Point], /
+    ) -> list[str]:
         """What round `number` was made from, in lines for people: who went on, what was learnt from."""
 
 

@@ -66,9 +66,9 @@ def expand(space: Space) -> list[dict[str, Any]]:
     n = space.options.get("n")
     most = MAX_TRIALS // space.replicates + 1 if n is None else n
     points = [*space.points, *itertools.islice(sampler(space).ask(space), most)]
-    found = len(points) - len(space.points)
-    if n is not None and found < n:
-        different = f"only {found} different ones were found" if found else "none was found"
+    drawn = len(points) - len(space.points)
+    if n is not None and drawn < n:
+        different = f"only {drawn} different ones were found" if drawn else "none was found"
         problem = f"{n} points are due, {different}{sampling.why_few(space)}; widen the space"
         raise space.doc.bad(("sampler", "n"), problem)
     if not points:
@@ -87,7 +87,7 @@ def following(space: Space, sections: Sequence[Section]) -> str:
 
 def next_round(space: Space, sections: Sequence[Section]) -> str:
     """The next round, whatever was added between; "" after the last."""
-    done = max((int(found[1]) for one in sections if (found := ROUND.fullmatch(one.what))), default=0)
+    done = max((int(match[1]) for section in sections if (match := ROUND.fullmatch(section.what))), default=0)
     return f"round {done + 1} of {rounds(space)}" if done < rounds(space) else ""
 
 
@@ -100,7 +100,7 @@ def added(block: Block | None) -> list[Section]:
     """The sections of a block that stand beside what the space says."""
     if block is None or not any(map(is_added, block.titles)):
         return []  # at once, whatever the number of trials
-    return [one for one in block.sections if is_added(one)]
+    return [section for section in block.sections if is_added(section)]
 
 
 def make(space: Space, what: str, before: Sequence[Section], source: Source) -> Section | None:
@@ -123,8 +123,8 @@ def versions(space: Space, what: str) -> str:
 
 def rules(section: Section) -> int:
     """By which rules it was made."""
-    found = re.search(r"\bsearch ([0-9]+)$", section.versions)
-    return int(found[1]) if found else 1
+    match = re.search(r"\bsearch ([0-9]+)$", section.versions)
+    return int(match[1]) if match else 1
 
 
 def without(space: Space, trials: Sequence[dict[str, Any]], others: Sequence[Section]) -> tuple[dict[str, Any], ...]:
@@ -148,16 +148,16 @@ def derive(
         return tuple(expand(space))
     if rules < 2:
         space = replace(space, parameters=tuple(map(domain.of_rules_1, space.parameters)))
-    if found := ROUND.fullmatch(what):
-        number, told = int(found[1]), history.read(space, rows, engine, compared=rules > 1)
-        points = sampler(space).ask(space, told, number, _listed(before) if rules > 1 else ())
+    if match := ROUND.fullmatch(what):
+        number, observations = int(match[1]), history.read(space, rows, engine, compared=rules > 1)
+        points = sampler(space).ask(space, observations, number, _listed(before) if rules > 1 else ())
         return tuple(sampling.replicated(points, space.replicates))
     from sweep.spaces import refine  # scipy and numpy take half a second to import
 
-    if found := AROUND.fullmatch(what):
-        return tuple(refine.around(space, rows, engine, found[1], float(found[2]), int(found[3])))
-    if found := TOP.fullmatch(what):
-        return tuple(refine.top(space, rows, engine, int(found[1]), int(found[2])))
+    if match := AROUND.fullmatch(what):
+        return tuple(refine.around(space, rows, engine, match[1], float(match[2]), int(match[3])))
+    if match := TOP.fullmatch(what):
+        return tuple(refine.top(space, rows, engine, int(match[1]), int(match[2])))
     if RACE.fullmatch(what):
         step, count, most = _numbers(what)
         return tuple(refine.race(space, rows, engine, step, count, most, _steps(before, step)))
@@ -201,7 +201,8 @@ def waiting(
         return f"{lost} of {len(trials)} trials are not in results.csv; `make sweep` runs them"
     due = trials if quorum == 1 else latest
     left = sum(
-        row is None or row.status not in history.ENDED for row in (rows.get(_identity(space, one)) for one in due)
+        row is None or row.status not in history.ENDED
+        for row in (rows.get(_identity(space, pending)) for pending in due)
     )
     needed = math.ceil(quorum * len(due))
     if len(due) - left < needed:
@@ -222,12 +223,12 @@ def quorum_of(sections: Sequence[Section], fixed: Mapping[str, Any], quorum: flo
 
 def evidence(space: Space, what: str, before: Sequence[Section], source: Source) -> list[str]:
     """What a section was made from, in lines for people: who was eliminated, who went on, what the sampler was told."""
-    told = history.read(space, source.rows, source.engine)
+    observations = history.read(space, source.rows, source.engine)
     lines = [f"{what}: from results.csv {source.blob[:12]} on {source.engine}"]
     number = ROUND.fullmatch(what)
     explain = sampler(space).evidence
     if number and explain:
-        return lines + explain(space, told, int(number[1]), _listed(before))
+        return lines + explain(space, observations, int(number[1]), _listed(before))
     if RACE.fullmatch(what):
         from sweep.spaces import refine
 

@@ -116,8 +116,8 @@ class Space:
         """`: of 12 points 9 break `a * b <= 512``, over some points as they come, allowed or not."""
         tried = list(islice(drawn, TRIED))
         broken = Counter(filter(None, map(self.objection, tried))).most_common(3)
-        told = ", ".join(f"{count:,} break `{text}`" for text, count in broken)
-        return f": of {len(tried):,} points tried {told}" if told else ""
+        reasons = ", ".join(f"{count:,} break `{text}`" for text, count in broken)
+        return f": of {len(tried):,} points tried {reasons}" if reasons else ""
 
     @cached_property
     def _decided(self) -> list[list[Rule]]:

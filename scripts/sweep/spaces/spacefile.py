@@ -96,7 +96,7 @@ def _check_metrics(doc: Document) -> None:
 
 
 def _when(doc: Document, name: str, raw: dict[str, Any], above: Mapping[str, Parameter]) -> domain.When:
-    made = []
+    conditions = []
     for other, given in raw.items():
         path = ("space", name, "when", other)
         if other not in above:
@@ -107,8 +107,8 @@ def _when(doc: Document, name: str, raw: dict[str, Any], above: Mapping[str, Par
         values = [above[other].fit(value) for value in (given if isinstance(given, list) else [given])]
         if None in values:
             raise doc.bad(path, f"{other} is never {yamlfile.plain(given)}; write one of its values")
-        made.append((other, tuple(values)))
-    return tuple(made)
+        conditions.append((other, tuple(values)))
+    return tuple(conditions)
 
 
 def _options(doc: Document, sampler: Sampler) -> dict[str, Any]:
@@ -133,10 +133,10 @@ def _value(given: Any) -> Any:
 def _constraints(doc: Document, known: dict[str, Any]) -> Iterator[Rule]:
     for index, text in enumerate(doc.data.get("constraints", [])):
         try:
-            made = parse_constraint(text, known)
+            constraint = parse_constraint(text, known)
         except Unclear as error:
             raise doc.bad(("constraints", index), str(error)) from None
-        yield Rule(made.text, made.names, _breaks(doc, index, made))
+        yield Rule(constraint.text, constraint.names, _breaks(doc, index, constraint))
 
 
 def _breaks(doc: Document, index: int, constraint: Constraint) -> Callable[[Mapping[str, Any]], bool]:

@@ -30,14 +30,14 @@ class ValuesFile:
 
     def trials(self) -> list[tuple[int, dict[str, Any]]]:
         """All trials with their 1-based lines, expanded and hand-written. Raises BadInput where they are no maps."""
-        made = self.block.trials if self.block and not self.block.edited else []
+        written = self.block.trials if self.block and not self.block.edited else []
         own = self.head.said("trials") or []
         if not isinstance(own, list):
             raise self.head.bad(("trials",), f"{describe(own)}, a list is due")
         for index, trial in enumerate(own):
             if not isinstance(trial, dict):
                 raise self.head.bad(("trials", index), f"{describe(trial)}, a map is due")
-        return made + [(self.head.line("trials", index), trial) for index, trial in enumerate(own)]
+        return written + [(self.head.line("trials", index), trial) for index, trial in enumerate(own)]
 
 
 def base(clone: Clone) -> Document:
@@ -80,14 +80,14 @@ def with_sections(values: ValuesFile, space: Space, sections: Sequence[Section])
     """The text with `sections` as its block; all other bytes as they were. BadInput if there is no block for them."""
     lines, ending = values.text.split("\n"), "\r" if "\r\n" in values.text else ""
     if values.block:
-        made = blocks.render(space.digest, sections, values.block.indent, ending)
-        lines[values.block.first : values.block.last + 1] = made
+        block = blocks.render(space.digest, sections, values.block.indent, ending)
+        lines[values.block.first : values.block.last + 1] = block
         return "\n".join(lines)
     if "trials" in values.head.data:
         raise values.head.bad(("trials",), f"written by hand, with no block for expand; {ADVICE}, or remove space.yaml")
     gap = "" if values.text.endswith("\n") else ending + "\n"
-    made = blocks.render(space.digest, sections, "  ", ending)
-    return values.text + gap + "\n".join([f"trials:{ending}", *made, ""])
+    block = blocks.render(space.digest, sections, "  ", ending)
+    return values.text + gap + "\n".join([f"trials:{ending}", *block, ""])
 
 
 def with_section_added(values: ValuesFile, space: Space, section: Section) -> str:
@@ -166,13 +166,13 @@ def edits(old: ValuesFile, new: ValuesFile) -> list[str]:
 
 def check_head(values: ValuesFile, space: Space) -> None:
     """Raise BadInput where the head of values.yaml, which is the person's, says something else than space.yaml."""
-    data, told = values.head.data, {"objective": space.objective, "hyperparameters": space.hyperparameters}
+    data, derived = values.head.data, {"objective": space.objective, "hyperparameters": space.hyperparameters}
     whole = {"budget": space.budget} if space.budget else {}
     if isinstance(space.objective, list):
-        whole["objective"] = told.pop("objective")
+        whole["objective"] = derived.pop("objective")
     for key, wanted in whole.items():
         _check_equal(values, space, (key,), data.get(key), wanted)
-    for key, wanted in told.items():
+    for key, wanted in derived.items():
         there = data.get(key)
         there = there if isinstance(there, dict) else {}  # a list of objectives has nothing to do with the space's one
         for name in [*wanted, *(name for name in there if name not in wanted)]:

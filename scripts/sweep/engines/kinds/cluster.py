@@ -73,13 +73,13 @@ class ClusterEngine(Engine):
 
     def submit(self, sweep: Sweep, options: Options, person: Person) -> Mapping[str, JobState]:
         """Keep what is there, then install."""
-        found = Patience(person.say)(self.states)
-        ending = installing.to_stop(sweep.rendered, found)
+        states = Patience(person.say)(self.states)
+        ending = installing.to_stop(sweep.rendered, states)
         if ending:
             more = " …" if len(ending) > 5 else ""
             them = counted(len(ending), "running trial")
             person.confirm(f"{sweep.name}: this ends the Pods of {them}: {' '.join(ending[:5])}{more}")
-        if any(state.condition == "Failed" for state in found.values()):
+        if any(state.condition == "Failed" for state in states.values()):
             self.fetch(sweep, person.say)  # before the Pods of failed Jobs go, and what they can tell with them
         installing.install(self.cluster, sweep.name, sweep.releases, self.files.clone, person.say)
         return {}
@@ -143,14 +143,14 @@ class ClusterEngine(Engine):
                 )
             )
             say(f"{sweep.name}: {brought.changed} trials have changed in the result store")
-            for told in brought.unread:
-                say(f"{sweep.name}: cannot be read in the cluster, and is left as it was: {told}")
+            for problem in brought.unread:
+                say(f"{sweep.name}: cannot be read in the cluster, and is left as it was: {problem}")
         except reader.NoReader as error:
             pods = patient(lambda: cluster.list("Pod", states.trials_of(sweep.name)))
-            found = reader.from_messages(pods, mirror, trials)
+            count = reader.from_messages(pods, mirror, trials)
             say(
                 f"{sweep.name}: the result store cannot be read through the cluster ({error}); "
-                f"{found} results came from the Pods' last words instead, without histories or failures"
+                f"{count} results came from the Pods' last words instead, without histories or failures"
             )
 
     @contextmanager
@@ -160,8 +160,8 @@ class ClusterEngine(Engine):
             yield Here(self.store_folder)
             return
         say(f"{sweep.name}: reaching the result store in the cluster, through a Pod")
-        (made,) = read_manifest(sweep.manifest("reader", {"serve": "write" if write else "read"}))
-        with reader.running(self.cluster, made) as name, self.cluster.talk(name, reader.CONTAINER) as (send, line):
+        (pod,) = read_manifest(sweep.manifest("reader", {"serve": "write" if write else "read"}))
+        with reader.running(self.cluster, pod) as name, self.cluster.talk(name, reader.CONTAINER) as (send, line):
             yield serving.Channel(send, line)
 
     def log(self, trial: Trial, say: Say) -> Iterator[bytes] | None:
@@ -203,13 +203,17 @@ class ClusterEngine(Engine):
     @classmethod
     def busy(cls, clone: Clone, opened: Sequence[ClusterEngine]) -> set[str]:
         """On the clusters whose store is mounted here: of the others nothing here can be garbage."""
-        found = set()
-        for cluster in {one.cluster: None for one in opened if one.has_store_here}:
+        trials = set()
+        for cluster in {engine.cluster: None for engine in opened if engine.has_store_here}:
             for job in cluster.list("Job", states.TRIAL_LABEL):
-                ended = {told["type"] for told in job["status"].get("conditions", []) if told["status"] == "True"}
+                ended = {
+                    condition["type"]
+                    for condition in job["status"].get("conditions", [])
+                    if condition["status"] == "True"
+                }
                 if not ended & {"Complete", "Failed"}:
-                    found.add(job["metadata"]["labels"][states.TRIAL_LABEL])
-        return found
+                    trials.add(job["metadata"]["labels"][states.TRIAL_LABEL])
+        return trials
 
 
 ENGINE = ClusterEngine

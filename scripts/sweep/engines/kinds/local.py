@@ -120,8 +120,8 @@ class LocalEngine(Engine):
         path = self.path()
         with holding.only_one(self.files.jobs, sweep.name, person.say):
             watcher = person.watcher()
-            found = store.read(folder, rendered.trials, self.files.store_cache).trials
-            done = {trial for trial, stored in found.items() if stored.result}
+            trials = store.read(folder, rendered.trials, self.files.store_cache).trials
+            done = {trial for trial, stored in trials.items() if stored.result}
             gpus = max((trial.gpus for trial in rendered.trials if trial.id not in done), default=0)
             places = slots_for(gpus, options.slots)
             run = LocalRun(
@@ -210,14 +210,14 @@ class LocalEngine(Engine):
 
     @classmethod
     def busy(cls, clone: Clone, opened: Sequence[LocalEngine]) -> set[str]:  # others may be running too
-        found = set()
+        trials = set()
         for jobs in clone.out.glob("*/jobs"):
             try:
                 with holding.only_one(jobs, jobs.parent.name):
                     pass
             except BadInput:  # held by a process of this machine
-                found |= {state.trial for state in jobfiles.read(jobs).values() if not state.finished}
-        return found
+                trials |= {state.trial for state in jobfiles.read(jobs).values() if not state.finished}
+        return trials
 
 
 ENGINE = LocalEngine

@@ -26,10 +26,10 @@ LISTED = 30
 def budgets(space: Space) -> list[int]:
     """The budget of every round: max, max / eta, max / eta^2 … down to min, whole numbers, the smallest first."""
     least, most, eta = (space.options[key] for key in ("min", "max", "eta"))
-    made = [most]
-    while made[0] // eta >= least:
-        made.insert(0, made[0] // eta)
-    return made
+    rungs = [most]
+    while rungs[0] // eta >= least:
+        rungs.insert(0, rungs[0] // eta)
+    return rungs
 
 
 def sizes(space: Space) -> list[int]:
@@ -38,7 +38,7 @@ def sizes(space: Space) -> list[int]:
     return [max(1, first // eta**rung) for rung in range(len(budgets(space)))]
 
 
-def ask(space: Space, told: Sequence[Told] = (), number: int = 1, listed: Sequence[Point] = ()) -> list[Point]:
+def ask(space: Space, observations: Sequence[Told] = (), number: int = 1, listed: Sequence[Point] = ()) -> list[Point]:
     """The points of round `number` (from 1), budget and all. Raises TrialsFailed if nobody survived.
 
     `listed` are the trials so far, in the order of values.yaml, which decides between equals.
@@ -46,14 +46,17 @@ def ask(space: Space, told: Sequence[Told] = (), number: int = 1, listed: Sequen
     if number == 1:
         points = [*space.points, *itertools.islice(sobol.ask(space), space.options["n"])]
     else:
-        points = [one.point for one in ranking(space, told, number - 1, listed)[: sizes(space)[number - 1]]]
+        points = [
+            observation.point
+            for observation in ranking(space, observations, number - 1, listed)[: sizes(space)[number - 1]]
+        ]
         if not points:
             metric = space.objectives[0]["metric"]
             raise TrialsFailed(f"no trial of round {number - 1} has a value of {metric}, so none goes on")
     return [{**point, space.budget: budgets(space)[number - 1]} for point in points]
 
 
-def ranking(space: Space, told: Sequence[Told], number: int, listed: Sequence[Point] = ()) -> list[Told]:
+def ranking(space: Space, observations: Sequence[Told], number: int, listed: Sequence[Point] = ()) -> list[Told]:
     """Who may go on from round `number`, the best first; what failed, diverged or has not ended may not.
 
     Of equals who stands above in `listed`; who does not stand there comes last, smaller hyperparameters first.
@@ -63,32 +66,35 @@ def ranking(space: Space, told: Sequence[Told], number: int, listed: Sequence[Po
     place: dict[str, int] = {}
     for trial in listed:
         place.setdefault(settings({name: trial[name] for name in names if name in trial}), len(place))
-    good = [one for one in rung(space, told, number) if one.state == "succeeded"]
+    good = [observation for observation in rung(space, observations, number) if observation.state == "succeeded"]
 
-    def merit(one: Told) -> tuple[Any, ...]:
-        above = place.get(settings(one.point), len(place))
-        return sign * one.values[0], above, [(name, *size(value)) for name, value in one.point.items()]
+    def merit(observation: Told) -> tuple[Any, ...]:
+        above = place.get(settings(observation.point), len(place))
+        return sign * observation.values[0], above, [(name, *size(value)) for name, value in observation.point.items()]
 
     return sorted(good, key=merit)
 
 
-def rung(space: Space, told: Sequence[Told], number: int) -> list[Told]:
+def rung(space: Space, observations: Sequence[Told], number: int) -> list[Told]:
     """All points with the budget of round `number`."""
-    return [one for one in told if one.budget == budgets(space)[number - 1]]
+    return [observation for observation in observations if observation.budget == budgets(space)[number - 1]]
 
 
-def evidence(space: Space, told: Sequence[Told], number: int, listed: Sequence[Point]) -> list[str]:
+def evidence(space: Space, observations: Sequence[Told], number: int, listed: Sequence[Point]) -> list[str]:
     """Who goes on to round `number` and who does not, with the values that say so."""
-    entered = rung(space, told, number - 1)
-    ranked = ranking(space, told, number - 1, listed)
+    entered = rung(space, observations, number - 1)
+    ranked = ranking(space, observations, number - 1, listed)
     count = min(sizes(space)[number - 1], len(ranked))
     kept, beaten = ranked[:count], ranked[count:]
-    lost = [one for one in entered if one not in ranked]
+    lost = [observation for observation in entered if observation not in ranked]
     metric = f"{space.objectives[0]['metric']} at {space.budget} {budgets(space)[number - 2]}"
     lines = [f"{len(kept)} of {len(entered)} points go on, by {metric}:"]
-    lines += [f"+ {flow(one.values[0])} {flow(one.point)}" for one in kept[:LISTED]]
-    lines += ["eliminated:", *(f"- {flow(one.values[0])} {flow(one.point)}" for one in beaten[:LISTED])]
-    lines += [f"- {one.state} {json.dumps(one.point)}" for one in lost[:LISTED]]
+    lines += [f"+ {flow(observation.values[0])} {flow(observation.point)}" for observation in kept[:LISTED]]
+    lines += [
+        "eliminated:",
+        *(f"- {flow(observation.values[0])} {flow(observation.point)}" for observation in beaten[:LISTED]),
+    ]
+    lines += [f"- {observation.state} {json.dumps(observation.point)}" for observation in lost[:LISTED]]
     left_out = sum(max(0, len(group) - LISTED) for group in (kept, beaten, lost))
     return lines + ([f"({left_out} more)"] if left_out else [])
 

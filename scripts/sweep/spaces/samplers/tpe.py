@@ -29,17 +29,17 @@ TRIES = 50
 """Suggestions that are thrown away, because they are forbidden or known, before a point is drawn at random."""
 
 
-def ask(space: Space, told: Sequence[Told] = (), number: int = 1, _listed: Sequence[Point] = ()) -> list[Point]:
+def ask(space: Space, observations: Sequence[Told] = (), number: int = 1, _listed: Sequence[Point] = ()) -> list[Point]:
     """The points of round `number` (from 1), fewer than `per_round` if the space has no more."""
     due = space.options["per_round"]
-    seen = {key(one.point) for one in told}
+    seen = {key(observation.point) for observation in observations}
     fresh = list(space.points) if number == 1 else []
     seen |= {key(point) for point in fresh}
-    known = any(one.state in ("succeeded", "pruned") for one in told)
-    first = min(due, max(0, STARTUP - len(told))) if known else due
+    known = any(observation.state in ("succeeded", "pruned") for observation in observations)
+    first = min(due, max(0, STARTUP - len(observations))) if known else due
     fresh += itertools.islice(_new(sobol.ask(space), seen), first)
     if first < due:
-        fresh += itertools.islice(_suggest(space, told, fresh, seen, number), due - first)
+        fresh += itertools.islice(_suggest(space, observations, fresh, seen, number), due - first)
     return fresh
 
 
@@ -52,7 +52,7 @@ def _new(points: Iterator[Point], seen: set[str]) -> Iterator[Point]:
 
 
 def _suggest(
-    space: Space, told: Sequence[Told], asked: Sequence[Point], seen: set[str], number: int
+    space: Space, observations: Sequence[Told], asked: Sequence[Point], seen: set[str], number: int
 ) -> Iterator[Point]:
     """Optuna's suggestions; those just `asked` and those before count as running (constant liar)."""
     import optuna
@@ -63,10 +63,10 @@ def _suggest(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # `group` is called experimental
         study = optuna.create_study(
-            directions=[StudyDirection[one["direction"].upper()] for one in space.objectives],
+            directions=[StudyDirection[objective["direction"].upper()] for objective in space.objectives],
             sampler=_sampler(space, number),
         )
-        study.add_trials([_trial(space, one, worst(space, told)) for one in told])
+        study.add_trials([_trial(space, observation, worst(space, observations)) for observation in observations])
         study.add_trials([_running(space, point) for point in asked])
     spare = _new(random.ask(space), seen)
     while True:
@@ -102,25 +102,25 @@ def _sampler(space: Space, number: int) -> optuna.samplers.TPESampler:
     )
 
 
-def worst(space: Space, told: Sequence[Told]) -> tuple[float, ...]:
+def worst(space: Space, observations: Sequence[Told]) -> tuple[float, ...]:
     """The worst value of each objective so far, which stands for a divergence: finite, and so no outlier to TPE."""
-    known = [one.values for one in told if one.state == "succeeded"]
-    sides = [max if one["direction"] == "minimize" else min for one in space.objectives]
+    known = [observation.values for observation in observations if observation.state == "succeeded"]
+    sides = [max if objective["direction"] == "minimize" else min for objective in space.objectives]
     return tuple(side(column) for side, column in zip(sides, zip(*known, strict=True), strict=True)) if known else ()
 
 
-def _trial(space: Space, one: Told, worst: tuple[float, ...]) -> optuna.trial.FrozenTrial:
+def _trial(space: Space, observation: Told, worst: tuple[float, ...]) -> optuna.trial.FrozenTrial:
     """What Optuna is told: failed as FAIL, diverged as complete with the worst value, pruned as PRUNED."""
     from optuna.trial import TrialState, create_trial
 
-    params, distributions = _encoded(space, one.point)
-    if one.state == "running":
-        return _running(space, one.point)
-    values = {"succeeded": one.values, "diverged": worst}.get(one.state, ())
+    params, distributions = _encoded(space, observation.point)
+    if observation.state == "running":
+        return _running(space, observation.point)
+    values = {"succeeded": observation.values, "diverged": worst}.get(observation.state, ())
     if values:
         return create_trial(values=list(values), params=params, distributions=distributions)
-    if one.state == "pruned" and len(one.values) == 1:
-        kept = {0: one.values[0]}
+    if observation.state == "pruned" and len(observation.values) == 1:
+        kept = {0: observation.values[0]}
         return create_trial(
             state=TrialState.PRUNED, params=params, distributions=distributions, intermediate_values=kept
         )
@@ -182,19 +182,19 @@ def sizes(space: Space) -> list[int]:
     return [rounds[0] + len(space.points), *rounds[1:]]
 
 
-def evidence(space: Space, told: Sequence[Told], _number: int, _listed: Sequence[Point]) -> list[str]:
+def evidence(space: Space, observations: Sequence[Told], _number: int, _listed: Sequence[Point]) -> list[str]:
     """How many points TPE was told, how they went, and the best so far."""
-    states = [one.state for one in told]
+    states = [observation.state for observation in observations]
     counted = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
-    lowest = worst(space, told)
+    lowest = worst(space, observations)
     note = f" (told as the worst value so far, {flow(list(lowest))})" if "diverged" in states and lowest else ""
-    return [f"TPE was told {len(told)} points: {counted}{note}", *_best(space, told)]
+    return [f"TPE was told {len(observations)} points: {counted}{note}", *_best(space, observations)]
 
 
-def _best(space: Space, told: Sequence[Told]) -> list[str]:
+def _best(space: Space, observations: Sequence[Told]) -> list[str]:
     sign = -1 if space.objectives[0]["direction"] == "maximize" else 1
-    good = [one for one in told if one.state == "succeeded"]
-    best = min(good, key=lambda one: sign * one.values[0], default=None)
+    good = [observation for observation in observations if observation.state == "succeeded"]
+    best = min(good, key=lambda observation: sign * observation.values[0], default=None)
     return [f"best so far: {flow(best.values[0])} at {flow(best.point)}"] if best else []
 
 
