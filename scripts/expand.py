@@ -20,7 +20,7 @@ from sweep.files import write_atomic
 from sweep.layout import Clone, SweepFiles
 from sweep.session import choose_engine
 from sweep.settings import Settings
-from sweep.spaces import expansion, search, spacefile, valuesfile
+from sweep.spaces import expansion, search, spacefile, strangers, valuesfile
 from sweep.spaces.valuesfile import ValuesFile
 
 
@@ -105,6 +105,7 @@ def draft(files: SweepFiles, options: Options) -> expansion.Draft:
     trials = valuesfile.check(values, sweep, schema) if values is not before else len(values.trials())
     if not trials:
         raise values.head.bad(("trials",), "no trials; write one below `trials:`, or a space.yaml to expand")
+    strangers.notes(values, domain, read_settings(clone, values))
     unsaved = options.allow_dirty or options.dry_run or not options.commit
     code, code_note = freezing.text(files, values, options.code, repin=options.repin, dirty_allowed=unsaved)
     pending = ({files.values: text} if values is not before else {}) | ({files.code: code} if code is not None else {})

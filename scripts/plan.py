@@ -73,9 +73,10 @@ def show(session: Session, planned: plan.Plan) -> None:
 
 def run(session: Session, *, read_store: bool = False, trial: str | None = None, json: bool = False) -> int:
     """Show the plan of an opened sweep, and how a trial starts. Raises BadInput above its budget."""
-    planned, start = make_plan(session, read_store), passed(session, trial)
+    new = session.check_names()  # knows lines, and more of names than the chart does
     trials = session.rendered.trials
-    notes = [*passing.notes_of(trials), *reading.notes_of(trials)]
+    planned, start = make_plan(session, read_store), passed(session, trial)
+    notes = [*new, *passing.notes_of(trials), *reading.notes_of(trials)]
     if json:
         more = {"engine": session.engine.NAME, "why": session.why, "passed": dataclasses.asdict(start), "notes": notes}
         cli.put(dataclasses.asdict(planned) | more)

@@ -46,6 +46,7 @@ def run(
 
     Raises BadInput with nothing changed, Unreachable, and TrialsFailed where trials have ended by then.
     """
+    session.check_names()
     submission.check_provenance(session, provenance)
     if not dry_run:
         publish(session, push)

@@ -64,6 +64,12 @@ def passed(trial: Trial) -> Passed:
     return Passed(trial.id, argv, environment, path or "", file.get("merge", ""), text)
 
 
+def asked_for(command: Sequence[str]) -> set[str]:
+    """The names in the placeholders of a command."""
+    module = runner_module()
+    return {name for word in command for name, _ in module.placeholders(word)}
+
+
 def notes(command: Sequence[str], settings: Mapping[str, Any] | None, names: Collection[str]) -> list[str]:
     """What a person may not have meant, a line each. `settings` is the value `passing`, `names` are hyperparameters."""
     module = runner_module()

@@ -21,7 +21,7 @@ from sweep.layout import Clone, SweepFiles
 from sweep.records import results, store
 from sweep.render import Release, Rendered, Trial
 from sweep.settings import Settings
-from sweep.spaces import valuesfile
+from sweep.spaces import spacefile, strangers, valuesfile
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,12 @@ class Session:
             return render.render(clone.chart, name, values, self.engine.namespace, clone.root)
         except BadInput as error:
             raise BadInput(locate(str(error), self.files)) from error
+
+    def check_names(self) -> list[str]:
+        """What is new in trials by hand, a line each. Raises BadInput for a hyperparameter that looks misspelt."""
+        files = self.files
+        space = spacefile.load(files) if files.clone.has(files.space) else None
+        return strangers.notes(valuesfile.load(files), space, self.settings)
 
     def trial(self, beginning: str) -> Trial:
         """The one whose id begins so. Raises BadInput."""

@@ -86,6 +86,7 @@ class Settings:
 
     sweep: str = ""
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
+    more_hyperparameters: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     passing: Mapping[str, Any] | None = None
     env: Mapping[str, Any] = field(default_factory=dict)
@@ -129,7 +130,8 @@ def of(values: Mapping[str, Any]) -> Settings:
         if "prepare" in part:
             part["prepare"] = tuple(part["prepare"] or ())
         parts[name] = _filled(kind, part)
-    parts["command"] = tuple(values.get("command") or ())
+    for name in ("command", "more_hyperparameters"):
+        parts[name] = tuple(values.get(name) or ())
     return _filled(Settings, parts)
 
 
