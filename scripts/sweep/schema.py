@@ -164,7 +164,7 @@ def _wrong_kind(refusal: _Refusal) -> str:
 
 
 def _not_in_list(refusal: _Refusal) -> str:
-    value, words = str(refusal.value), [str(item) for item in refusal.wanted]
+    value, words = str(refusal.value), [item if isinstance(item, str) else plain(item) for item in refusal.wanted]
     near = [word for word in OTHER_VALUES.get(value, ()) if word.partition(",")[0] in words]
     near = near or difflib.get_close_matches(value, words, 1)
     hint = f"did you mean {near[0]}?" if near else "write one of them"

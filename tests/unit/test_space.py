@@ -9,23 +9,10 @@ import pytest
 
 from sweep import yamlfile
 from sweep.errors import BadInput
-from sweep.layout import Clone, Kit
+from sweep.layout import Clone
 from sweep.spaces import space, spacefile
-from sweep.spaces.domain import BITS, Choice, Parameter, Range
-
-SCHEMA = json.loads((Kit.here().schemas / "space.schema.json").read_text())
-LAST = 2**BITS - 1
-
-
-def read(parameters: str, sampler: str = "{name: random, n: 1}", fixed: str = "{}", more: str = "") -> space.Space:
-    objective = "" if "objective:" in more else "objective: {metric: m, direction: minimize}\n"
-    text = f"{objective}sampler: {sampler}\nhyperparameters: {fixed}\nspace: {parameters}\n{more}"
-    return spacefile.read(yamlfile.parse(text, "space.yaml", helm=False), SCHEMA)
-
-
-def only(domain: str) -> Parameter:
-    (parameter,) = read(f"{{p: {domain}}}").parameters
-    return parameter
+from sweep.spaces.domain import BITS, Choice, Range
+from tests.unit.spaces import LAST, SCHEMA, only, read
 
 
 def test_a_space_holds_what_the_file_says() -> None:

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any
 
 from sweep.errors import BadInput
-from sweep.spaces.domain import Parameter
+from sweep.spaces.domain import OUTSIDE, Parameter
 from sweep.yamlfile import Document
 
 Point = dict[str, Any]
@@ -84,8 +84,8 @@ class Space:
         point: Point = {}
         for parameter in self.parameters:
             if is_active(parameter, point):
-                value = parameter.fit(values[parameter.name]) if parameter.name in values else None
-                if value is None:
+                value = parameter.fit(values[parameter.name]) if parameter.name in values else OUTSIDE
+                if value is OUTSIDE:
                     return None
                 point[parameter.name] = value
         return None if len(point) < len(values) or self.objection(point) else point

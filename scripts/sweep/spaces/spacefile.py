@@ -12,10 +12,10 @@ from sweep import secrets, yamlfile
 from sweep.layout import Kit, SweepFiles
 from sweep.records.same import settings
 from sweep.schema import check
-from sweep.spaces import domain
+from sweep.spaces import declared, domain
 from sweep.spaces.constraint import Constraint, Unclear
 from sweep.spaces.constraint import parse as parse_constraint
-from sweep.spaces.domain import Parameter
+from sweep.spaces.domain import OUTSIDE, Parameter
 from sweep.spaces.sampler import Sampler
 from sweep.spaces.samplers import SAMPLERS
 from sweep.spaces.space import MAX_TRIALS, Point, Rule, Space, is_active, is_among, too_many
@@ -48,7 +48,9 @@ def read(doc: Document, schema: dict[str, Any]) -> Space:
     _check_metrics(doc)
     parameters: dict[str, Parameter] = {}
     for name, raw in searched.items():
-        parameters[name] = domain.read(doc, name, raw, _when(doc, name, raw.get("when", {}), parameters))
+        parameters[name] = declared.read(
+            doc, ("space", name), name, raw, _when(doc, name, raw.get("when", {}), parameters)
+        )
     meaning = {**data, "sampler": {key: value for key, value in data["sampler"].items() if key != "rounds"}}
     digest = hashlib.sha256(json.dumps(meaning, separators=(",", ":")).encode()).hexdigest()[:16]
     rules = (*_constraints(doc, {**fixed, **parameters}), *_exclusions(doc, parameters))
@@ -105,7 +107,7 @@ def _when(doc: Document, name: str, raw: dict[str, Any], above: Mapping[str, Par
         if above[other].size is None:
             raise doc.bad(path, f"{other} is continuous, and so never exactly that; give it choices or a step")
         values = [above[other].fit(value) for value in (given if isinstance(given, list) else [given])]
-        if None in values:
+        if OUTSIDE in values:
             raise doc.bad(path, f"{other} is never {yamlfile.plain(given)}; write one of its values")
         conditions.append((other, tuple(values)))
     return tuple(conditions)
@@ -157,9 +159,9 @@ def _exclusions(doc: Document, parameters: Mapping[str, Parameter]) -> Iterator[
             if name not in parameters:
                 raise doc.bad(path, f"it is no hyperparameter of the space; known here: {', '.join(parameters)}")
             # A list means any of its values, unless it is itself a value.
-            several = isinstance(given, list) and parameters[name].fit(given) is None
+            several = isinstance(given, list) and parameters[name].fit(given) is OUTSIDE
             values = [parameters[name].fit(value) for value in (given if several else [given])]
-            if None in values:
+            if OUTSIDE in values:
                 raise doc.bad(path, f"{name} is never {yamlfile.plain(given)}; write values that it has")
             parts[name] = tuple(values)
         yield Rule(f"exclude {yamlfile.plain(raw)}", frozenset(parts), _excludes(parts))
@@ -192,7 +194,7 @@ def _no_point(space: Space, raw: Mapping[str, Any]) -> str:
             if parameter.name not in raw:
                 return f"{parameter.name} is missing; a point sets every hyperparameter that is active in it"
             value = parameter.fit(raw[parameter.name])
-            if value is None:
+            if value is OUTSIDE:
                 return f"{parameter.name} {yamlfile.plain(raw[parameter.name])} is not in its domain; widen it"
             point[parameter.name] = value
     extra = [name for name in raw if name not in point]

@@ -19,7 +19,11 @@ def ask(space: Space, *_: Any) -> Iterator[Point]:
 def _check(space: Space) -> None:
     endless = next((parameter.name for parameter in space.parameters if parameter.size is None), None)
     if endless is not None:
-        raise space.doc.bad(("space", endless), "a grid needs a finite list; write `choices: […]` or a step")
+        raise space.doc.bad(("space", endless), "a grid needs a finite list; write `choices: […]`, a step or a count")
+    for parameter in space.parameters:
+        if parameter.uneven:
+            path = ("space", parameter.name, parameter.uneven)
+            raise space.doc.bad(path, "a grid takes every value once; remove it, or take `random`")
 
 
 SAMPLER = Sampler(

@@ -9,10 +9,9 @@ import hashlib
 import itertools
 import warnings
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
-from sweep.spaces.domain import Choice, Parameter
+from sweep.spaces.domain import Choice, Parameter, Range
 from sweep.spaces.history import Told
 from sweep.spaces.sampler import SEED, Option, Sampler
 from sweep.spaces.samplers import random, sobol
@@ -141,13 +140,13 @@ def _encoded(space: Space, point: Point) -> tuple[dict[str, Any], dict[str, Any]
     for parameter in space.parameters:
         if parameter.name in point:
             value = point[parameter.name]
-            params[parameter.name] = value if _is_continuous(parameter) else parameter.index(value)
+            params[parameter.name] = parameter.learnt(value) if _is_continuous(parameter) else parameter.index(value)
             distributions[parameter.name] = _distribution(parameter)
     return params, distributions
 
 
-def _is_continuous(parameter: Parameter) -> bool:
-    return not isinstance(parameter, Choice) and (parameter.log or parameter.size is None)
+def _is_continuous(parameter: Parameter) -> TypeGuard[Range]:
+    return isinstance(parameter, Range) and (parameter.log or parameter.size is None)
 
 
 def _distribution(parameter: Parameter) -> Any:
@@ -158,9 +157,19 @@ def _distribution(parameter: Parameter) -> Any:
         return IntDistribution(0, size - 1) if parameter.ordered else CategoricalDistribution(list(range(size)))
     if not _is_continuous(parameter):
         return IntDistribution(0, (parameter.size or 1) - 1)
-    if parameter.whole:
+    if _is_whole(parameter):
         return IntDistribution(int(parameter.low), int(parameter.high), log=parameter.log)
-    return FloatDistribution(float(parameter.low), float(parameter.high), log=parameter.log)
+    low, high = _bounds(parameter)
+    return FloatDistribution(low, high, log=parameter.log)
+
+
+def _is_whole(parameter: Range) -> bool:
+    """Whether it takes every whole number, and so has an Optuna's distribution of its own."""
+    return parameter.whole and parameter.step == 1 and not parameter.mirrored
+
+
+def _bounds(parameter: Range) -> list[float]:
+    return sorted(parameter.learnt(float(bound)) for bound in (parameter.low, parameter.high))
 
 
 def _decoded(parameter: Parameter, trial: optuna.trial.Trial) -> Any:
@@ -170,10 +179,9 @@ def _decoded(parameter: Parameter, trial: optuna.trial.Trial) -> Any:
         return parameter.value(trial.suggest_categorical(name, list(range(size))))
     if isinstance(parameter, Choice) or not _is_continuous(parameter):
         return parameter.value(trial.suggest_int(name, 0, size - 1))
-    if parameter.whole:
+    if _is_whole(parameter):
         return trial.suggest_int(name, int(parameter.low), int(parameter.high), log=parameter.log)
-    suggested = trial.suggest_float(name, float(parameter.low), float(parameter.high), log=parameter.log)
-    return parameter.near(Decimal(str(suggested)))
+    return parameter.suggested(trial.suggest_float(name, *_bounds(parameter), log=parameter.log))
 
 
 def sizes(space: Space) -> list[int]:
