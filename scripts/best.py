@@ -65,7 +65,9 @@ def describe(session: Session, choice: stats.Choice, rows: list[results.Row], ch
     sentences = verdict.sentences(choice, verdict.varied(rows)) if chosen[0] == choice.points[0].trial else []
     stored = store.read(session.engine.store_folder, [row.id for row in chosen]).trials
     left = [trial for trial, kept in stored.items() if artifacts.named(trial, kept.result)]
-    return best.values(valuesfile.load(session.files).head.data, chosen, sentences, left)
+    pairs = zip(session.rendered.trials, session.lines, strict=True)
+    nulls = {trial.id: [name for name, value in line.items() if value is None] for trial, line in pairs}
+    return best.values(valuesfile.load(session.files).head.data, chosen, sentences, left, nulls)
 
 
 def run(

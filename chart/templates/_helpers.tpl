@@ -146,9 +146,10 @@ read (NUL: no process can be given it). Hyperparameters have the schema for it. 
 {{- if not (or .image.digest .image.tag) }}{{ fail "image.tag: give a tag, or better image.digest" }}{{ end -}}
 {{- if and .strict (not .image.digest) }}{{ fail "image.digest: is missing, and strict is true; write the digest of the image, sha256:…, or `strict: false`" }}{{ end -}}
 {{- if not .objective }}{{ fail "objective: name the metric that ranks trials, as in `objective: {metric: val_accuracy, direction: maximize}`" }}{{ end -}}
-{{- if hasKey (.hyperparameters | default dict) "seed" }}{{ fail "hyperparameters.seed: a seed belongs to a trial; write it into the trials" }}{{ end -}}
+{{- $shared := include "helm-sweep.hyperparameters" $ | fromJson -}}
+{{- if hasKey $shared "seed" }}{{ fail "hyperparameters.seed: a seed belongs to a trial; write it into the trials" }}{{ end -}}
 {{- range $name := list "resources" "gpu" -}}
-  {{- if hasKey ($.Values.hyperparameters | default dict) $name }}{{ fail (printf "hyperparameters.%s: this name is no hyperparameter's; set `%s` beside hyperparameters, or rename it" $name $name) }}{{ end -}}
+  {{- if hasKey $shared $name }}{{ fail (printf "hyperparameters.%s: this name is no hyperparameter's; set `%s` beside hyperparameters, or rename it" $name $name) }}{{ end -}}
 {{- end -}}
 {{- if and .code.files (ne .code.source "bundle") }}{{ fail "code.files: only read with code.source: bundle" }}{{ end -}}
 {{- if and (eq .code.source "bundle") (not .code.files) }}{{ fail "code.files: a bundle without files; `make sweep` (expand --repin) writes them" }}{{ end -}}
@@ -198,6 +199,11 @@ read (NUL: no process can be given it). Hyperparameters have the schema for it. 
 {{- end }}
 
 {{/* ---- the Job ---- */}}
+
+{{/* Those that all trials share. One that is null is none, here as in a trial. JSON. */}}
+{{- define "helm-sweep.hyperparameters" -}}
+{{- include "helm-sweep.laid" (dict "lower" dict "upper" (.Values.hyperparameters | default dict)) -}}
+{{- end }}
 
 {{/* `upper` over `lower` as helm merges values: maps key by key, null takes away. JSON. */}}
 {{- define "helm-sweep.laid" -}}

@@ -55,12 +55,13 @@ a word without a placeholder. Takes the word. JSON. */}}
 {{- $others := list "seed" "trial" "data_dir" "checkpoint_dir" "output_dir" "file" -}}
 {{- $always := include "helm-sweep.passing.always" . -}}
 {{- $settings := include "helm-sweep.passing.settings" . | fromJson -}}
+{{- $shared := include "helm-sweep.hyperparameters" . | fromJson -}}
 {{- $listed := list -}}
 {{- $without := list -}}
 {{- $used := $always -}}
 {{- if or $always $placeholders -}}
 {{- range $index, $trial := .Values.trials -}}
-  {{- $names := concat (keys (omit $trial "seed" "resources" "gpu")) (keys ($.Values.hyperparameters | default dict)) | uniq -}}
+  {{- $names := concat (keys (omit $trial "seed" "resources" "gpu")) (keys $shared) | uniq -}}
   {{- $listed = append $listed $names -}}
   {{- if $always -}}
   {{- else if include "helm-sweep.passing.named" (dict "placeholders" $placeholders "names" $names) }}{{ $used = "true" -}}

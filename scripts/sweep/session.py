@@ -76,8 +76,7 @@ class Session:
         """What helm is to install; those of several that have a trial. Their Jobs' names are their own."""
         if self.engine.shards == 1:
             return [Release(self.name, tuple(self.values_files), self._whole)]
-        lines = [line for _, line in sorted(valuesfile.load(self.files).trials(), key=lambda numbered: numbered[0])]
-        shares = release.shard_lines(self._whole.trials, lines, self.engine.shards)
+        shares = release.shard_lines(self._whole.trials, self.lines, self.engine.shards)
         paths = release.write_shards(self.files.shards, shares)
         parts = []
         for name, path, share in zip(release.names(self.name, self.engine.shards), paths, shares, strict=True):
@@ -88,6 +87,11 @@ class Session:
         if placed != {trial.id for trial in self._whole.trials}:
             raise BadInput(f"{self.name}: its shards do not render the same trials; please report this")
         return parts
+
+    @cached_property
+    def lines(self) -> list[dict[str, Any]]:
+        """The trials as values.yaml lists them, in the order of `rendered.trials`."""
+        return [trial for _, trial in sorted(valuesfile.load(self.files).trials(), key=lambda pair: pair[0])]
 
     @cached_property
     def _whole(self) -> Rendered:

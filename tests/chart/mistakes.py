@@ -61,6 +61,8 @@ def without(values: dict[str, Any], path: Path_) -> dict[str, Any]:
         made.pop(str(path[0]), None)
     elif isinstance(made.get(str(path[0])), dict):
         made[str(path[0])] = without(made[str(path[0])], path[1:])
+    elif len(path) > 2 and path[1] == 0 and made.get(str(path[0])):
+        made[str(path[0])] = [without(made[str(path[0])][0], path[2:])]
     return made
 
 
@@ -80,7 +82,8 @@ def template(helm: str, files: Sequence[Path]) -> subprocess.CompletedProcess[st
 def same_as_absent(helm: str, folder: Path, base: dict[str, Any], path: Path_) -> bool:
     """Whether helm renders with null at `path`, over `base`; if so, it must be as if `base` had nothing there."""
     files = [folder / name for name in ("base.yaml", "null.yaml", "absent.yaml")]
-    documents = [base, put({}, path, None), without(base, path)]
+    upper = put(base if 0 in path else {}, path, None)  # a list is replaced as a whole
+    documents = [base, upper, without(base, path)]
     for file, document in zip(files, documents, strict=True):
         file.write_text(json.dumps(document))
     given = template(helm, files[:2])

@@ -722,8 +722,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "string for a boolean": ({"suspend": "off"}, "suspend"),
     "number for a string": ({"env": {"A": 1}}, "env.A"),
     "map as hyperparameter": ({"trials": [{"a": {"b": 1}}]}, "trials.0.a"),
-    "null as hyperparameter": ({"trials": [{"a": None}]}, "trials.0.a"),
-    "null in the sweep's hyperparameters": ({"hyperparameters": {"a": [None]}}, "hyperparameters.a.0"),
+    "null that is no difference": (
+        {"hyperparameters": {"a": None}, "trials": [{"b": 1}, {"b": 1, "a": None}]},
+        "trials[1] repeats trials[0]; remove one",
+    ),
+    "null in a list": ({"hyperparameters": {"a": [None]}}, "hyperparameters.a.0"),
     "name no variable could have": ({"trials": [{"a b": 1}]}, "a b"),
     "number beyond 2^53": ({"trials": [{"a": 2**53 + 2}]}, "trials.0.a"),
     "negative seed": ({"trials": [{"seed": -1}]}, "trials.0.seed"),

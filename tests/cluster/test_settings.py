@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.chart import mistakes
+import pytest
+
+from tests.chart import mistakes, test_null
 from tests.chart.test_settings import BASE
 from tests.cluster.tools import helm_program
 
@@ -18,3 +20,8 @@ def test_null_is_the_same_to_helm_3_and_helm_4(tmp_path: Path) -> None:
     for path in mistakes.PLACES:
         same = [mistakes.same_as_absent(helm, tmp_path, BASE, path) for helm in (three, four)]
         assert same[0] == same[1], path
+
+
+def test_both_helms_take_null_for_no_hyperparameter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HELM", str(helm_program("helm4")))
+    test_null.check_nulls(tmp_path)

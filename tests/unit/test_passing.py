@@ -37,13 +37,13 @@ names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_-]{0,8}", fullmatch=True)
 
 
 def identity(command: list[str] | None = None, seed: int = 3, **given: Any) -> dict[str, Any]:
-    """Keywords that `passing` knows are its settings, the others hyperparameters."""
+    """Keywords that `passing` knows are its settings, the others hyperparameters; None is one that is null."""
     known = {"style", "booleans", "dashes", "lists", "floats", "environment", "file", "seed_name"}
     settings = {key.replace("seed_name", "seed"): value for key, value in given.items() if key in known}
     points = given.get("points") or {key: value for key, value in given.items() if key not in known}
     return {
         "command": command or [ALL],
-        "hyperparameters": points,
+        "hyperparameters": {name: value for name, value in points.items() if value is not None},  # as the chart does
         "seed": seed,
         "env": {"TAKEN": "x"},
         "passing": settings,
@@ -51,8 +51,9 @@ def identity(command: list[str] | None = None, seed: int = 3, **given: Any) -> d
 
 
 def words(command: list[str] | None = None, **given: Any) -> list[str]:
-    made: list[str] = passing.argv(identity(command, **given), PLACES)
-    return made
+    """Those after the program."""
+    made: list[str] = passing.argv(identity(["p", *(command or [ALL])], **given), PLACES)
+    return made[1:]
 
 
 # ---- numbers ----
@@ -180,7 +181,6 @@ def test_placeholders(command: list[str], expected: list[str]) -> None:
 @pytest.mark.parametrize(
     ("word", "reason"),
     [
-        ("{lrr}", "{lrr} in '{lrr}' names no hyperparameter; {{lrr}} is a literal brace"),
         ("{print {lr}}", "'{print {lr}}' has a single brace; double it, as in {{ and }}"),
         ("--x={hyperparameters}", "{hyperparameters} in '--x={hyperparameters}': must be a word of its own"),
         ("{data_dir}", "{data_dir} in '{data_dir}': this sweep has none"),
@@ -442,7 +442,7 @@ def merging(path: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("command", "settings", "reason"),
     [
-        (["{nope}"], {}, "{nope} in '{nope}' names no hyperparameter; {{nope}} is a literal brace"),
+        (["{x}"], {}, "no word of `command` is left, for what they stand for has no value; begin it with a program"),
         (["x"], merging("no.json"), "{}/no.json: No such file or directory (ENOENT)"),
         (["x"], merging("p.json"), "p.json: lr is a map there, and a value here"),
     ],

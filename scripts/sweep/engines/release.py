@@ -52,13 +52,15 @@ def shard_of(trial: str, shards: int) -> int:
 def shard_lines(trials: Sequence[Trial], lines: Sequence[Mapping[str, Any]], shards: int) -> list[list[dict[str, Any]]]:
     """Per shard the `trials` that its release gets; `lines` as in values.yaml, in the order of `trials`.
 
-    Hyperparameters are taken from the rendered identity: helm has read those, and may read YAML in other ways.
+    Hyperparameters are taken from the rendered identity: helm has read those, and may read YAML in other ways. What is
+    null in a line is no more in there.
     """
     parts: list[list[dict[str, Any]]] = [[] for _ in range(shards)]
     for trial, line in zip(trials, lines, strict=True):
         own = {key: value for key, value in line.items() if isinstance(value, Mapping)}  # resources, gpu
+        nulls = {key: None for key, value in line.items() if value is None}
         seed = {"seed": trial.identity["seed"]} if "seed" in line else {}
-        parts[shard_of(trial.id, shards)].append(trial.identity["hyperparameters"] | seed | own)
+        parts[shard_of(trial.id, shards)].append(nulls | trial.identity["hyperparameters"] | seed | own)
     return parts
 
 

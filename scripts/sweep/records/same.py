@@ -47,9 +47,12 @@ def says(hyperparameters: Mapping[str, Any], name: str, value: Any) -> bool:
 
 
 def settings(hyperparameters: Mapping[str, Any], without: str = "") -> str:
-    """The hyperparameters in whatever order; `without` one, such as the budget, what its values have in common."""
-    names = sorted(hyperparameters.keys() - {without})
-    return ",".join(f"{name}={as_helm_sees(hyperparameters[name])}" for name in names)
+    """The hyperparameters in whatever order; `without` one, such as the budget, what its values have in common.
+
+    One that is None is left out, as the chart leaves it out of an identity.
+    """
+    given = sorted((name, value) for name, value in hyperparameters.items() if value is not None and name != without)
+    return ",".join(f"{name}={as_helm_sees(value)}" for name, value in given)
 
 
 def trial(hyperparameters: Mapping[str, Any], seed: int) -> str:
