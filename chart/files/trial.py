@@ -39,6 +39,7 @@ SCHEMA_VERSION = 1
 FINAL = ("succeeded", "diverged", "pruned")
 BAD_INPUT, TIME_LIMIT, GPU_MEMORY, INTERNAL, TRY_AGAIN, TERMINATED = 64, 66, 67, 70, 75, 143
 USAGE = 2  # of the command: it was called in a way that it does not take
+NOT_STARTED = {126: "cannot be executed", 127: "not found"}  # what exec, and every shell of a program, ends with
 HEARTBEAT_SECONDS = 10
 ALIVE_SECONDS = 60  # without a heartbeat for this long an attempt is dead
 LIMIT_PATIENCE_SECONDS = 5  # between SIGTERM and SIGKILL at the time limit
@@ -988,7 +989,7 @@ class Command:
             code = 127 if isinstance(error, FileNotFoundError) else 126
             where = "" if "/" in words[0] else f" in PATH {env.get('PATH', os.defpath)}"
             reason = f"command {words[0]}: {error.strerror}{where}; mend `command` or the image"
-            raise Stop(code, reason, ended=code) from None
+            raise Stop(BAD_INPUT, reason, ended=code) from None
         except ValueError as error:
             raise Stop(BAD_INPUT, f"command: {error}; mend `command`") from None
         assert self.child.stdout
@@ -1142,6 +1143,9 @@ def judge(command: Command, code: int, options: argparse.Namespace, trial: dict[
             if re.search(rf"{dashed}(?![\w-])".encode(), command.tail):
                 cure = f"it has {dashed}: set `passing: {{dashes: true}}`"
         raise Stop(BAD_INPUT, f"usage: {said}; {cure}", ended=code)
+    if code in NOT_STARTED:  # by a shell or a wrapper of the command: there is no such program the next time either
+        reason = f"exit {code} ({NOT_STARTED[code]}): {command.last_line()}; mend `command`, the code or the image"
+        raise Stop(BAD_INPUT, reason, ended=code)
     if code:
         said = "killed (out of memory?)" if shown == 128 + signal.SIGKILL else command.last_line()
         raise Stop(shown, f"signal {-code}: {said}" if code < 0 else f"exit {code}: {said}", ended=shown)

@@ -727,6 +727,14 @@ def test_what_a_result_cannot_hold_is_left_out_and_said(bench: Bench) -> None:
             2,
             "usage: Error: No such option: --lrr; mend `command` or the hyperparameters",
         ),
+        (
+            "echo started; no-such-program 2>/dev/null || { set -- $?; echo no-such-program: not found; exit $1; }",
+            {},
+            64,
+            127,
+            "exit 127 (not found): no-such-program: not found; mend `command`, the code or the image",
+        ),
+        ("/ 2>/dev/null", {}, 64, 126, "exit 126 (cannot be executed): no output; mend `command`, the code or the image"),
         ("echo 'disk usage: 3'; echo gone; exit 2", {}, 2, 2, "exit 2: gone"),
         ("echo 'usage: train.py'; echo gone; exit 1", {}, 1, 1, "exit 1: gone"),
         ("echo oh; kill -11 $$", {}, 139, 139, "signal 11: oh"),
@@ -754,11 +762,11 @@ def test_a_long_last_line_is_cut(bench: Bench) -> None:
 def test_a_command_that_is_not_there_is_said(bench: Bench, tmp_path: Path) -> None:
     trial = make_trial(["no-such-program"])
     ended = bench.run(trial)
-    assert (ended.code, bench.attempt(trial)["exit_code"]) == (127, 127)
+    assert (ended.code, bench.attempt(trial)["exit_code"]) == (64, 127)
     assert "command no-such-program: No such file or directory in PATH " in ended.said
     assert bench.run(make_trial(["a\0b"])).code == 64
     (tmp_path / "text").write_text("no program")
-    assert bench.run(make_trial([str(tmp_path / "text")])).code == 126
+    assert bench.run(make_trial([str(tmp_path / "text")])).code == 64
     check_files(bench, trial)
 
 
