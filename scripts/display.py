@@ -59,7 +59,7 @@ class Watcher:
         self.varying = varying
         self.objective = objective
         self.console = Console(stderr=True)
-        self.told: set[str] | None = None
+        self.announced: set[str] | None = None
         """Jobs whose end was shown; those that had ended before the first look are not news."""
         self.waits: tuple[list[str], float] = ([], 0.0)
         """Causes that were told last, and when."""
@@ -97,11 +97,11 @@ class Watcher:
     def _tell_ends(self, known: Mapping[str, JobState]) -> None:
         """A line for each trial that has ended since the last time."""
         finished = [state for state in known.values() if state.finished]
-        if self.told is None:
-            self.told = {state.name for state in finished}
+        if self.announced is None:
+            self.announced = {state.name for state in finished}
         for state in finished:
-            if state.name not in self.told:
-                self.told.add(state.name)
+            if state.name not in self.announced:
+                self.announced.add(state.name)
                 self.say(f"{len(finished)}/{len(known)}  {state.trial}  {self._outcome(state)}")
 
     def _picture(self, known: Mapping[str, JobState], waits: Sequence[tuple[str, int, str]]) -> Group:

@@ -157,7 +157,7 @@ def run(files: SweepFiles, options: Options) -> int:
             {
                 "sweep": sweep,
                 "trials": new.trials,
-                "sampler": new.made,
+                "sampler": new.origin,
                 "written": [clone.relative(path) for path in new.pending],
                 "by_hand": new.by_hand,
                 "note": new.note,

@@ -38,7 +38,7 @@ class Bundle:
     source = "bundle"
 
     @property
-    def told(self) -> str:
+    def label(self) -> str:
         return f"frozen from {self.path} ({counted(len(self.files), 'file')})"
 
 
@@ -53,7 +53,7 @@ class Pin:
     source = "git"
 
     @property
-    def told(self) -> str:
+    def label(self) -> str:
         return f"pinned at {self.path} of commit {self.commit[:12]} of {self.url}"
 
 

@@ -95,7 +95,7 @@ def _frozen(files: SweepFiles) -> Bundle | Pin | None:
 
 def origin_of(files: SweepFiles, values: ValuesFile, folder: str | None) -> Origin:
     """By the person's `folder`, then values.yaml, then what is frozen."""
-    clone, frozen, setting = files.clone, _frozen(files), values.head.said
+    clone, frozen, setting = files.clone, _frozen(files), values.head.value
     source = str(setting("code", "source") or (frozen.source if frozen else "bundle"))
     if folder:
         path = _spelled(clone, source, folder)
@@ -140,11 +140,11 @@ def _renewed(
     if frozen and frozen.path == taken.path and not code.differences(frozen, taken):
         return None, ""
     if isinstance(taken, Pin):
-        return code.dump(taken), f"code {taken.told}{_behind(clone, taken)}"
+        return code.dump(taken), f"code {taken.label}{_behind(clone, taken)}"
     dirty = code.changed(clone.root, taken.path)
     if dirty and not dirty_allowed:
         raise BadInput(f"{dirty[0]}: has uncommitted changes; commit them, or record them as such by --allow-dirty")
-    return code.dump(taken), f"code {taken.told}"
+    return code.dump(taken), f"code {taken.label}"
 
 
 def _behind(clone: Clone, pin: Pin) -> str:

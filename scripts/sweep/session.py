@@ -57,7 +57,7 @@ class Session:
         clone, code = self.files.clone, self.files.code
         path, shown = self.settings.code.path, clone.relative(code)
         if not path and clone.has(code):
-            path = yamlfile.parse(yamlfile.read_text(code, shown, clone.values), shown).said("code", "path")
+            path = yamlfile.parse(yamlfile.read_text(code, shown, clone.values), shown).value("code", "path")
         return clone.root / str(path or clone.code)
 
     @cached_property

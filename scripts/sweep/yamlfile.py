@@ -59,7 +59,7 @@ class Document:
                 break
         return key, value
 
-    def said(self, *path: str) -> Any:
+    def value(self, *path: str) -> Any:
         """The value at `path`; None where there is none, or null."""
         value = self.data
         for key in path:

@@ -162,7 +162,49 @@ def empty_chains(tree: ast.AST, keys: set[str]) -> Iterator[str]:
 
 @pytest.mark.parametrize("module", [*NOUNS, *sorted((ROOT / "scripts").glob("*.py"))], ids=lambda path: path.stem)
 def test_what_an_absent_value_means_is_known_in_one_place(module: Path) -> None:
-    """sweep/settings.py; of the head alone, Document.said is asked."""
+    """sweep/settings.py; of the head alone, Document.value is asked."""
     schema = json.loads((ROOT / "chart" / "values.schema.json").read_text())
     found = {key for key in empty_chains(ast.parse(module.read_text()), set(schema["properties"])) if key}
     assert not found or module.stem == "settings"
+
+
+SAYS_NOTHING = {"told", "made", "one", "found", "said"}
+NAMED_FOLDERS = ("scripts", "helm_sweep", "tools", "bench", "trainer")
+NAMING = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.ExceptHandler, ast.MatchAs, ast.MatchStar)
+
+
+def bound_names(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Every name that a module or its functions bind, parameters and patterns too, and its line.
+
+    A record's own fields are not among them: what `--json` prints is named by them, and stays.
+    """
+    fields = {
+        id(field.target)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+        for field in node.body
+        if isinstance(field, ast.AnnAssign)
+    }
+    for node in ast.walk(tree):
+        if id(node) in fields:
+            continue
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.lineno, node.id
+        elif isinstance(node, ast.arg):
+            yield node.lineno, node.arg
+        elif isinstance(node, ast.alias):
+            yield node.lineno, node.asname or node.name
+        elif isinstance(node, NAMING) and node.name:
+            yield node.lineno, node.name
+
+
+@pytest.mark.parametrize("folder", NAMED_FOLDERS)
+def test_a_name_says_what_the_thing_is(folder: str) -> None:
+    """These five say where a value came from: say `record`, `trial`, `message`, `rows`, `path` instead."""
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line}: {name}"
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        for line, name in bound_names(ast.parse(path.read_text()))
+        if name in SAYS_NOTHING
+    ]
+    assert wrong == []

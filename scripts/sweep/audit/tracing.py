@@ -304,4 +304,4 @@ def _code(clone: Clone, hash: str, source: Source | None) -> Code | None:
         return Code(hash, "" if hash else "in the image")
     commit = frozen.commit.removesuffix("-dirty")
     same = frozen.tree and git.tree(clone.root, frozen.path, commit) == frozen.tree
-    return Code(hash, frozen.told, frozen.path, commit if same else "")
+    return Code(hash, frozen.label, frozen.path, commit if same else "")

@@ -62,7 +62,7 @@ class Cluster:
 
     context: str
     namespace: str
-    _told: list[tuple[float, float]] = field(default_factory=list, repr=False, compare=False)
+    _clock: list[tuple[float, float]] = field(default_factory=list, repr=False, compare=False)
     """The API's clock in its last answer, and ours (monotonic) then; empty before the first."""
 
     @cached_property
@@ -83,7 +83,7 @@ class Cluster:
     def now(self) -> float:
         """Seconds of the epoch by the API's clock, which stamps its objects: this machine's may be hours away. Before
         the first answer, and where no answer tells, by this machine's."""
-        clock, when = self._told[0] if self._told else (time.time(), time.monotonic())
+        clock, when = self._clock[0] if self._clock else (time.time(), time.monotonic())
         return clock + time.monotonic() - when
 
     def version(self) -> str:
@@ -229,7 +229,7 @@ class Cluster:
             raise Unreachable(f"cluster: {_short(error)}; check CONTEXT= and your kubeconfig") from error
         with suppress(TypeError, ValueError):
             clock = parsedate_to_datetime(response.headers.get("Date")).timestamp()
-            self._told[:] = [(clock, time.monotonic())]
+            self._clock[:] = [(clock, time.monotonic())]
         if response.status < 300:
             return response
         with response:

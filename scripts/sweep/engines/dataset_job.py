@@ -47,7 +47,7 @@ class _Filling:
     """What it is still to be sent."""
     say: Callable[[str], None]
     patient: Patience
-    told: str = ""
+    announced: str = ""
     """What was last said to be waited for."""
 
     def create(self, each: Object) -> None:
@@ -98,8 +98,8 @@ class _Filling:
         events = states.newest(self.patient(lambda: states.telling_events(self.cluster)))
         cause, reason = states.waiting(pod, events)
         wait = f"dataset: {cause}{': ' if reason else ''}{' '.join(reason.split())}"
-        if wait != self.told:
-            self.told = wait
+        if wait != self.announced:
+            self.announced = wait
             self.say(wait)
 
 

@@ -109,7 +109,7 @@ class LocalRun:
         self.free = list(range(len(slots)))
         self.running: dict[int, Attempt] = {}
         """By their pidfd."""
-        self.told: set[str] = set()
+        self.announced: set[str] = set()
         """Trials of which was said that others hold them."""
         self.refusal: OSError | None = None
         """What this machine refused: nothing starts any more, and what runs ends by itself."""
@@ -168,8 +168,8 @@ class LocalRun:
                 self._refused(error)
         self.waiting.extendleft(reversed(held))
         trials = {self.states[job["metadata"]["name"]].trial for job in held}
-        if trials - self.told and not self.refusal:
-            self.told |= trials
+        if trials - self.announced and not self.refusal:
+            self.announced |= trials
             named = " ".join(sorted(trials))
             self.say(f"{counted(len(trials), 'trial')} waiting, since another launcher runs the same now: {named}")
 

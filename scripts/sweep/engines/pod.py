@@ -134,10 +134,10 @@ def _variables(
 def expand(text: str, variables: Mapping[str, str]) -> str:
     """Kubernetes' expansion of env values, command and args: `$(NAME)` if known, `$$` to `$`, all else as it stands."""
 
-    def one(match: re.Match[str]) -> str:
+    def replaced(match: re.Match[str]) -> str:
         return "$" if match[0] == "$$" else variables.get(match[1], match[0])
 
-    return _REFERENCE.sub(one, text)
+    return _REFERENCE.sub(replaced, text)
 
 
 def remap(word: str, mounts: Mapping[str, str]) -> str:

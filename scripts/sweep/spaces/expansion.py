@@ -45,9 +45,9 @@ class Draft:
     """The new text of the files that change."""
 
     @property
-    def made(self) -> str:
+    def origin(self) -> str:
         """How the trials came about: `random, n=8, seed=0; 1 by hand`."""
-        own, block = len(self.values.head.said("trials") or []), self.values.block
+        own, block = len(self.values.head.value("trials") or []), self.values.block
         done, rounds = block.rounds if block else 0, search.rounds(self.domain) if self.domain else 0
         added = search.added(block)
         parts = [
@@ -61,7 +61,7 @@ class Draft:
 
     @property
     def summary(self) -> str:
-        return f"{words.counted(self.trials, 'trial')} ({self.made})"
+        return f"{words.counted(self.trials, 'trial')} ({self.origin})"
 
     @property
     def message(self) -> str:

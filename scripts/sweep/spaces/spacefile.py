@@ -39,8 +39,8 @@ def read(doc: Document, schema: dict[str, Any]) -> Space:
     """The space in `doc`, checked by the schema and by the rules that a schema cannot say."""
     check(doc, schema)
     data = doc.data
-    fixed: dict[str, Any] = doc.said("hyperparameters") or {}
-    searched: dict[str, Any] = doc.said("space") or {}
+    fixed: dict[str, Any] = doc.value("hyperparameters") or {}
+    searched: dict[str, Any] = doc.value("space") or {}
     sampler = SAMPLERS[data["sampler"]["name"]]
     if "space" not in data and sampler.takes_space:
         raise doc.bad((), "space is missing; write `space: {lr: {type: float, low: 0.01, high: 1.0, log: true}}`")

@@ -31,7 +31,7 @@ class ValuesFile:
     def trials(self) -> list[tuple[int, dict[str, Any]]]:
         """All trials with their 1-based lines, expanded and hand-written. Raises BadInput where they are no maps."""
         written = self.block.trials if self.block and not self.block.edited else []
-        own = self.head.said("trials") or []
+        own = self.head.value("trials") or []
         if not isinstance(own, list):
             raise self.head.bad(("trials",), f"{describe(own)}, a list is due")
         for index, trial in enumerate(own):
@@ -126,7 +126,7 @@ def check(values: ValuesFile, sweep: str, schema: dict[str, Any]) -> int:
     Raises BadInput with the line, also for a trial that repeats another. The chart checks all of it again, for those
     who use plain helm, but knows no lines.
     """
-    head, fixed = values.head, values.head.said("hyperparameters") or {}
+    head, fixed = values.head, values.head.value("hyperparameters") or {}
     check_secrets(values)
     schema_check(head, schema, partial=True)
     if head.data.get("sweep") != sweep:
@@ -190,7 +190,7 @@ def _check_equal(values: ValuesFile, space: Space, path: tuple[str, ...], given:
 
 def retries(values: ValuesFile) -> dict[str, int]:
     """Trial id -> how often it was retried."""
-    return dict(values.head.said("retries") or {})
+    return dict(values.head.value("retries") or {})
 
 
 def with_retries(values: ValuesFile, changes: dict[str, int]) -> str:
