@@ -80,15 +80,15 @@ def _range(doc: Document, path: tuple[Key, ...], name: str, raw: dict[str, Any],
         return _powers(doc, path, name, raw, when)
     stride = Decimal(str(step)) if step is not None else Decimal(1) if kind == "int" else None
     mirrored, whole = log == "reverse", kind == "int"
-    made = Range(name, whole, Decimal(0), Decimal(1) / 2, bool(log), stride, when, mirrored)
-    low, high, bell = _ends(doc, path, raw, made)
-    made = Range(name, whole, low, high, bool(log), stride, when, mirrored, bell)
-    _check_ends(doc, path, raw, made)
+    drawn = Range(name, whole, Decimal(0), Decimal(1) / 2, bool(log), stride, when, mirrored)
+    low, high, bell = _ends(doc, path, raw, drawn)
+    drawn = Range(name, whole, low, high, bool(log), stride, when, mirrored, bell)
+    _check_ends(doc, path, raw, drawn)
     if "count" in raw:
-        return Choice(name, _spaced(doc, path, raw["count"], made), ordered=True, when=when)
+        return Choice(name, _spaced(doc, path, raw["count"], drawn), ordered=True, when=when)
     if stride is not None and stride > high - low:
         raise doc.bad((*path, "step"), f"step {step} leaves one value; write at most high - low")
-    return made
+    return drawn
 
 
 def _check_range(doc: Document, path: tuple[Key, ...], raw: dict[str, Any]) -> None:
@@ -140,18 +140,18 @@ def _cut(doc: Document, path: tuple[Key, ...], scale: Range, place: Decimal) -> 
     return exact if scale.step else Decimal(str(float(f"{exact:.6g}")))
 
 
-def _check_ends(doc: Document, path: tuple[Key, ...], raw: dict[str, Any], made: Range) -> None:
+def _check_ends(doc: Document, path: tuple[Key, ...], raw: dict[str, Any], drawn: Range) -> None:
     """Raise BadInput where there is nothing between them, or nothing that is ever drawn."""
-    low, high = (raw.get(key, bound) for key, bound in (("low", made.low), ("high", made.high)))
+    low, high = (raw.get(key, bound) for key, bound in (("low", drawn.low), ("high", drawn.high)))
     if low >= high:
         raise doc.bad((*path, "low"), f"low {low} is not below high {high}; swap or change them")
-    if made.mirrored and high >= 1:
+    if drawn.mirrored and high >= 1:
         raise doc.bad((*path, "high"), f"{high} is no distance below 1; write a number below 1, or `log: true`")
-    if made.log and not made.mirrored and low <= 0:
+    if drawn.log and not drawn.mirrored and low <= 0:
         raise doc.bad((*path, "low"), f"a log scale has no {low}; write a number above 0, or remove `log`")
-    if made.bell:
-        mean, deviation = made.bell
-        if any(side * (end - mean) > TAILS * deviation for side, end in zip((1, -1), made.ends, strict=True)):
+    if drawn.bell:
+        mean, deviation = drawn.bell
+        if any(side * (end - mean) > TAILS * deviation for side, end in zip((1, -1), drawn.ends, strict=True)):
             raise doc.bad((*path, "normal"), f"nothing of it lies between {low} and {high}; change the mean, or these")
 
 

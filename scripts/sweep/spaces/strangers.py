@@ -35,8 +35,8 @@ class Stranger:
 
 def notes(values: ValuesFile, space: Space | None, settings: Settings) -> list[str]:
     """What is new in trials by hand, a line each. Raises BadInput with the place of a name that looks misspelt."""
-    found = list(strangers(values, space, settings))
-    for stranger in found:
+    unknown = list(strangers(values, space, settings))
+    for stranger in unknown:
         if stranger.meant:
             raise BadInput(
                 f"{values.shown}:{stranger.line}: trials: {stranger.name} is no hyperparameter of this sweep; did you "
@@ -44,7 +44,7 @@ def notes(values: ValuesFile, space: Space | None, settings: Settings) -> list[s
                 f"[{stranger.name}]`"
             )
     lines: dict[str, list[int]] = {}
-    for stranger in found:
+    for stranger in unknown:
         lines.setdefault(stranger.name, []).append(stranger.line)
     return [
         f"{values.shown}:{at[0]}: {name} is set by {counted(len(at), 'trial')} by hand, by nothing else of the sweep"
