@@ -52,16 +52,16 @@ def need(good: object, what: str) -> None:
 def given(identity: dict[str, Any]) -> dict[str, Any]:
     """All that the trial has; the seed is among it where it is passed under a name."""
     floats = identity["passing"].get("floats", ())
-    found = {name: as_float(value) if name in floats else value for name, value in identity["hyperparameters"].items()}
+    values = {name: as_float(value) if name in floats else value for name, value in identity["hyperparameters"].items()}
     seed = identity["passing"].get("seed")
     need(seed not in identity["hyperparameters"], f"passing.seed: {seed} is a hyperparameter too; rename one")
-    return {**found, seed: identity["seed"]} if seed else found
+    return {**values, seed: identity["seed"]} if seed else values
 
 
 def as_float(value: Any) -> Any:
     """JSON, and so the identity, has one kind of number: 1.0 comes as 1, which some readers of floats refuse."""
     if isinstance(value, list):
-        return [as_float(one) for one in value]
+        return [as_float(item) for item in value]
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
@@ -79,7 +79,7 @@ def spelled(value: Any, settings: dict[str, Any]) -> str:
         if settings.get("lists") == "commas":
             return ",".join(parts_of(value, settings))
         parts = (
-            json.dumps(one, ensure_ascii=False) if isinstance(one, str) else spelled(one, settings) for one in value
+            json.dumps(item, ensure_ascii=False) if isinstance(item, str) else spelled(item, settings) for item in value
         )
         return "[" + ",".join(parts) + "]"
     if isinstance(value, float) and value < 0 and "e" in repr(value):
@@ -92,7 +92,7 @@ def spelled(value: Any, settings: dict[str, Any]) -> str:
 
 def parts_of(value: list[Any], settings: dict[str, Any]) -> list[str]:
     """The words of a list that is passed in another way than JSON."""
-    words = [spelled(one, settings) for one in value]
+    words = [spelled(item, settings) for item in value]
     need(words, "an empty list can be passed as JSON alone; set `lists: json` in passing")
     comma = next((word for word in words if "," in word and settings.get("lists") == "commas"), "")
     need(not comma, f"{comma!r} holds a comma itself; set `lists: json` in passing")
@@ -109,8 +109,8 @@ def is_template(word: str) -> bool:
 
 def placeholders(word: str) -> list[tuple[str, bool]]:
     """(name, whether it may be absent) of every placeholder of a word."""
-    found = TOKEN.finditer(word) if is_template(word) else ()
-    return [(one[1], bool(one[2])) for one in found if one[1]]
+    tokens = TOKEN.finditer(word) if is_template(word) else ()
+    return [(token[1], bool(token[2])) for token in tokens if token[1]]
 
 
 def argv(identity: dict[str, Any], places: dict[str, str | None]) -> list[str]:
@@ -216,21 +216,21 @@ def variable(name: str) -> str:
 
 def variables(values: dict[str, Any], settings: dict[str, Any], prefix: str) -> dict[str, str]:
     """Name of a variable -> value. Raises Refused where two hyperparameters come to one name."""
-    made: dict[str, str] = {}
+    named: dict[str, str] = {}
     for name, value in values.items():
         key = prefix + variable(name)
-        need(key not in made, f"{name}: another hyperparameter is the variable {key} already; rename one")
-        made[key] = spelled(value, settings)
-    return made
+        need(key not in named, f"{name}: another hyperparameter is the variable {key} already; rename one")
+        named[key] = spelled(value, settings)
+    return named
 
 
 def environment(identity: dict[str, Any]) -> dict[str, str]:
     """The variables that the program gets beside the usual ones. Raises Refused."""
     prefix = identity["passing"].get("environment")
-    made = variables(given(identity), identity["passing"], prefix) if prefix is not None else {}
-    taken = next((name for name in made if name in identity.get("env", {}) or OURS.fullmatch(name)), "")
+    named = variables(given(identity), identity["passing"], prefix) if prefix is not None else {}
+    taken = next((name for name in named if name in identity.get("env", {}) or OURS.fullmatch(name)), "")
     need(not taken, f"the variable {taken} means something else; set another prefix in passing.environment")
-    return made
+    return named
 
 
 def nested(values: dict[str, Any]) -> dict[str, Any]:
@@ -266,20 +266,20 @@ def file_text(identity: dict[str, Any], theirs: str | None = None) -> str:
 def merged(theirs: Any, ours: dict[str, Any], above: str = "") -> dict[str, Any]:
     """Ours over theirs, map by map. Raises Refused where a map would take the place of a value, or a value of a map."""
     need(theirs is None or isinstance(theirs, dict), f"{above or 'the file'} is no map there, and has keys here")
-    made: dict[str, Any] = dict(theirs or {})
+    both: dict[str, Any] = dict(theirs or {})
     for key, value in ours.items():
         path = f"{above}.{key}".lstrip(".")
         if isinstance(value, dict):
-            value = merged(made.get(key), value, path)
-        need(isinstance(value, dict) or not isinstance(made.get(key), dict), f"{path} is a map there, and a value here")
-        made[key] = value
-    return made
+            value = merged(both.get(key), value, path)
+        need(isinstance(value, dict) or not isinstance(both.get(key), dict), f"{path} is a map there, and a value here")
+        both[key] = value
+    return both
 
 
 def dotenv_text(values: dict[str, str], theirs: str) -> str:
     """Lines of NAME=value, which replace those of theirs. Raises Refused for what its readers do not agree on."""
     own = re.compile(r"\s*(?:export\s+)?([A-Za-z0-9_.-]+)\s*=")
-    lines = [line for line in theirs.splitlines() if not ((found := own.match(line)) and found[1] in values)]
+    lines = [line for line in theirs.splitlines() if not ((match := own.match(line)) and match[1] in values)]
     for name, value in values.items():
         # Some read escapes in quotes and some do not; some expand $ in single quotes, and a line break ends the value.
         need(not re.search(r"['\\$\x00-\x1f]", value), f"{name}: {value!r} cannot be said in .env; take another format")
@@ -304,7 +304,7 @@ def yaml_scalar(value: Any) -> str:
     if not isinstance(value, str):
         return number(value) if isinstance(value, float) else json.dumps(value)
     text = json.dumps(value, ensure_ascii=False)
-    return re.sub("[\x7f-\xa0\u2028\u2029\ufeff\ufffe\uffff]", lambda one: f"\\u{ord(one[0]):04x}", text)
+    return re.sub("[\x7f-\xa0\u2028\u2029\ufeff\ufffe\uffff]", lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def toml_text(tree: dict[str, Any]) -> str:
@@ -331,7 +331,7 @@ def toml_value(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(map(toml_value, value)) + "]"
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{toml_key(key)} = {toml_value(one)}" for key, one in value.items()) + "}"
+        return "{" + ", ".join(f"{toml_key(key)} = {toml_value(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, (bool, str)):
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     return number(value) if isinstance(value, (int, float)) else str(value.isoformat())  # dates, of theirs
@@ -356,32 +356,32 @@ def pass_on(identity: dict[str, Any], trial: str, env: dict[str, str], folder: s
 
 def file_path(identity: dict[str, Any], folder: str, scratch: str) -> str | None:
     """Of the file of passing.file; None where it is not asked for."""
-    told = identity["passing"].get("file")
-    if not told:
+    file = identity["passing"].get("file")
+    if not file:
         return None
-    return os.path.join(folder, told["path"]) if told.get("path") else f"{scratch}/passing.{told['format']}"
+    return os.path.join(folder, file["path"]) if file.get("path") else f"{scratch}/passing.{file['format']}"
 
 
 def merged_text(identity: dict[str, Any], folder: str, env: dict[str, str]) -> str:
     """The text of the file, merged into that of theirs where the settings name one. Raises Refused, OSError."""
-    told = identity["passing"]["file"]
-    if not told.get("merge"):
+    file = identity["passing"]["file"]
+    if not file.get("merge"):
         return file_text(identity)
-    path = os.path.join(folder, told["merge"])
+    path = os.path.join(folder, file["merge"])
     with open(path, encoding="utf-8") as opened:
         theirs = opened.read()
     try:
-        if told["format"] in ("json", "env"):
+        if file["format"] in ("json", "env"):
             return file_text(identity, theirs)
         from subprocess import run
 
         # The packages of the user's Python, which this process was started without.
-        words = [sys.executable, "-B", os.path.abspath(__file__), told["format"], path]
+        words = [sys.executable, "-B", os.path.abspath(__file__), file["format"], path]
         done = run(words, input=file_text(identity).encode(), capture_output=True, env=env)
         need(done.returncode == 0, done.stderr.decode(errors="replace").strip()[-500:])
         return done.stdout.decode()
     except ValueError as error:
-        raise Refused(f"{told['merge']}: {error}") from None
+        raise Refused(f"{file['merge']}: {error}") from None
 
 
 # ---- as a program: into a file of theirs, by their Python's packages -------------------------------------------------
@@ -403,8 +403,8 @@ def merged_yaml(theirs: str, ours: str) -> str:
     try:
         import yaml
 
-        made = laid(yaml.compose(theirs, yaml.SafeLoader), yaml.compose(ours, yaml.SafeLoader))
-        return str(yaml.serialize(made, allow_unicode=True))
+        both = laid(yaml.compose(theirs, yaml.SafeLoader), yaml.compose(ours, yaml.SafeLoader))
+        return str(yaml.serialize(both, allow_unicode=True))
     except ImportError:
         pass
     try:

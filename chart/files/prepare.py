@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # python -I leaves it out
 sys.dont_write_bytecode = True  # the folder is a chart, or cannot be written
-import trial  # noqa: E402
+from arguments import Parser
+from ending import TRY_AGAIN, Stop, in_words, say
+from environment import usual_environment
+from folders import remove
+from placing import unpack
 
 BAD_DATA = 65
 BLOCK = 1 << 20
@@ -30,7 +34,7 @@ def receive(stream: BinaryIO, folder: str) -> int:
     import shutil
     import tarfile
 
-    trial.remove(folder)
+    remove(folder)
     os.makedirs(folder)
     count = 0
     try:
@@ -39,9 +43,7 @@ def receive(stream: BinaryIO, folder: str) -> int:
                 archive.members = []  # type: ignore[attr-defined]  # else it keeps every one in memory
                 parts = member.name.rstrip("/").split("/")
                 if {"", ".."} & set(parts) or not (member.isreg() or member.isdir()):
-                    raise trial.Stop(
-                        BAD_DATA, f"upload: {member.name!r}: leads elsewhere or is no file; send plain files"
-                    )
+                    raise Stop(BAD_DATA, f"upload: {member.name!r}: leads elsewhere or is no file; send plain files")
                 path = os.path.join(folder, *parts)
                 os.makedirs(path if member.isdir() else os.path.dirname(path), exist_ok=True)
                 content = archive.extractfile(member)
@@ -52,15 +54,15 @@ def receive(stream: BinaryIO, folder: str) -> int:
     except (tarfile.ReadError, EOFError) as error:
         cut = count or "unexpected end" in str(error)
         reason = "was cut off" if cut else "is no tar"
-        raise trial.Stop(trial.TRY_AGAIN if cut else BAD_DATA, f"upload: {reason} ({error}); send it again") from None
+        raise Stop(TRY_AGAIN if cut else BAD_DATA, f"upload: {reason} ({error}); send it again") from None
     if not count:
-        raise trial.Stop(BAD_DATA, "upload: holds no file; send the folder of the data set")
+        raise Stop(BAD_DATA, "upload: holds no file; send the folder of the data set")
     return count
 
 
 def arguments(words: list[str] | None) -> argparse.Namespace:
     """Raises Stop."""
-    parser = trial.Parser(description="Fill the data volume.", allow_abbrev=False)
+    parser = Parser(description="Fill the data volume.", allow_abbrev=False)
     add = parser.add_argument
     add("--data", required=True, metavar="DIR", help="the data volume")
     add("--scratch", required=True, metavar="DIR", help="a writable folder")
@@ -77,12 +79,12 @@ def main(words: list[str] | None = None) -> int:
         options = arguments(words)
         scratch, command = os.path.abspath(options.scratch), options.command
         if options.code:
-            trial.unpack(options.code, f"{scratch}/code")
+            unpack(options.code, f"{scratch}/code")
         if options.upload:
             count = receive(sys.stdin.buffer, f"{scratch}/upload")
-            trial.say(f"upload: {count} files")
+            say(f"upload: {count} files")
             command = [*command, "--source", "folder", f"{scratch}/upload"]
-        usual = trial.usual_environment(scratch)
+        usual = usual_environment(scratch)
         usual = {name: value for name, value in usual.items() if name not in options.given}
         env = {**os.environ, **usual, "DATA_DIR": os.path.abspath(options.data)}
         if options.code:
@@ -91,10 +93,10 @@ def main(words: list[str] | None = None) -> int:
             os.execvpe(command[0], command, env)
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
-            raise trial.Stop(127, f"data.prepare: {command[0]}: {reason}; mend it, or the image") from None
-    except (trial.Stop, OSError) as error:
-        stop = error if isinstance(error, trial.Stop) else trial.Stop(trial.TRY_AGAIN, trial.in_words(error))
-    trial.say(stop.message)
+            raise Stop(127, f"data.prepare: {command[0]}: {reason}; mend it, or the image") from None
+    except (Stop, OSError) as error:
+        stop = error if isinstance(error, Stop) else Stop(TRY_AGAIN, in_words(error))
+    say(stop.message)
     return stop.code
 
 

@@ -109,8 +109,8 @@ def names(folder: int, name: str) -> list[str]:
     handle = enter(folder, name)
     try:
         with os.scandir(handle) as entries:
-            found = (entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
-            return sorted(heapq.nlargest(MOST_ATTEMPTS, filter(ATTEMPT_NAME.fullmatch, found)))
+            folders = (entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+            return sorted(heapq.nlargest(MOST_ATTEMPTS, filter(ATTEMPT_NAME.fullmatch, folders)))
     finally:
         os.close(handle)
 
@@ -119,36 +119,36 @@ def attempts(trial: int | None) -> list[str]:
     return there(names, trial, "attempts") or []
 
 
-def plain(found: os.stat_result) -> os.stat_result:
+def plain(status: os.stat_result) -> os.stat_result:
     """The stat of a plain file. Raises OSError for that of anything else."""
-    if not stat.S_ISREG(found.st_mode):
-        raise OSError(errno.EINVAL, f"is no file but a {stat.filemode(found.st_mode)}; remove it")
-    return found
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, f"is no file but a {stat.filemode(status.st_mode)}; remove it")
+    return status
 
 
 def sign(folder: int, name: str) -> str:
     """Size and time of a file, in words."""
-    found = plain(os.stat(name, dir_fd=folder, follow_symlinks=False))
-    return f"{found.st_size} {found.st_mtime_ns}"
+    status = plain(os.stat(name, dir_fd=folder, follow_symlinks=False))
+    return f"{status.st_size} {status.st_mtime_ns}"
 
 
 def fingerprint(store: str, trial: str) -> str:
     """12 hex digits over the names, sizes and times of a trial's result and attempts: what changes when they do."""
     with opened(store, trial) as folder:
         paths = ["result.json", *(f"attempts/{name}/attempt.json" for name in attempts(folder))]
-        told = [f"{path} {there(sign, folder, path) or '-'}" for path in paths]
-    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:12]
+        signs = [f"{path} {there(sign, folder, path) or '-'}" for path in paths]
+    return hashlib.sha256("\n".join(signs).encode()).hexdigest()[:12]
 
 
 def read(folder: int, name: str, most: int, whole: bool = False) -> dict[str, Any]:
     """A file as the record of it. Of one that is larger than `most` the data is the end, or with `whole` nothing."""
     plain(os.stat(name, dir_fd=folder, follow_symlinks=False))  # what else there is is not even opened
     with open(os.open(name, FILE, dir_fd=folder), "rb") as file:
-        found = plain(os.fstat(file.fileno()))
-        size = 0 if whole and found.st_size > most else min(most, found.st_size)
-        file.seek(found.st_size - size)
+        status = plain(os.fstat(file.fileno()))
+        size = 0 if whole and status.st_size > most else min(most, status.st_size)
+        file.seek(status.st_size - size)
         data = file.read(size)
-    return {"mtime_ns": found.st_mtime_ns, "size": found.st_size, "data": base64.b64encode(data).decode()}
+    return {"mtime_ns": status.st_mtime_ns, "size": status.st_size, "data": base64.b64encode(data).decode()}
 
 
 def read_output(folder: int, name: str, most: int) -> dict[str, Any] | None:
@@ -170,27 +170,27 @@ def record(store: str, trial: str) -> dict[str, Any]:
     """
     with opened(store, trial) as folder:
         files = {"result.json": there(read, folder, "result.json", RECORD_BYTES, True)}
-        found = attempts(folder)
+        listed = attempts(folder)
         left = TRIAL_BYTES - weight(files["result.json"])
-        for name in reversed(found):
+        for name in reversed(listed):
             path = f"attempts/{name}/attempt.json"
             files[path] = there(read, folder, path, RECORD_BYTES, True)
             left -= weight(files[path])
             if left < 0:
                 what = f"its result.json and attempt.json have more than {TRIAL_BYTES} bytes; remove what is no record"
                 raise OSError(errno.EFBIG, what)
-        outputs = [(f"attempts/{name}/output.log", LOG_BYTES) for name in found[-1:]]
-        outputs += [(f"attempts/{name}/history.jsonl", HISTORY_BYTES) for name in reversed(found)]
+        outputs = [(f"attempts/{name}/output.log", LOG_BYTES) for name in listed[-1:]]
+        outputs += [(f"attempts/{name}/history.jsonl", HISTORY_BYTES) for name in reversed(listed)]
         for path, most in outputs:
             if left > 0:
                 files[path] = there(read_output, folder, path, min(most, left))
                 left -= weight(files[path])
-    return {"trial": trial, "attempts": found, "files": {path: told for path, told in files.items() if told}}
+    return {"trial": trial, "attempts": listed, "files": {path: content for path, content in files.items() if content}}
 
 
-def weight(told: dict[str, Any] | None) -> int:
+def weight(content: dict[str, Any] | None) -> int:
     """Bytes of the data of a file's record."""
-    return len(told["data"]) * 3 // 4 if told else 0
+    return len(content["data"]) * 3 // 4 if content else 0
 
 
 def main(store: str, most: str, known: list[str]) -> None:
@@ -198,16 +198,16 @@ def main(store: str, most: str, known: list[str]) -> None:
         sys.exit(f"reader: {store}: no such folder; the volume is not mounted")
     now, printed, lines, digest = time.time(), 0, 0, hashlib.sha256()
     unread: list[str] = []
-    for at, told in enumerate(known):
-        trial, _, before = told.partition(":")
+    for at, listed in enumerate(known):
+        trial, _, before = listed.partition(":")
         try:
             if fingerprint(store, trial) == before:
                 continue
-            found = record(store, trial)
+            answer = record(store, trial)
         except OSError as error:
             unread.append(f"{error.filename or trial}: {error.strerror}")
             continue
-        line = base64.b64encode(zlib.compress(json.dumps(found).encode())) + b"\n"
+        line = base64.b64encode(zlib.compress(json.dumps(answer).encode())) + b"\n"
         sys.stdout.buffer.write(line)
         digest.update(line)
         printed, lines = printed + len(line), lines + 1

@@ -36,9 +36,13 @@ helm-sweep/sweep: {{ toJson .Values.sweep }}
 passwd entry. JSON: file name -> text. */}}
 {{- define "helm-sweep.runner.files" -}}
 {{- $files := dict -}}
-{{- $reading := empty .Values.metrics | ternary list (list "reading.py") -}}
-{{- $passing := or (include "helm-sweep.passing.always" . | empty | not) (include "helm-sweep.passing.placeholders" . | ne "{}") | ternary (list "passing.py") list -}}
-{{- range $name := concat (list "trial.py" "outputs.py") $passing $reading }}{{ $_ := set $files $name ($.Files.Get (printf "files/%s" $name)) }}{{ end -}}
+{{- $reading := empty .Values.metrics | ternary list (list "reading" "rows" "printed" "written") -}}
+{{- range $source := .Values.metrics }}
+  {{- with get (dict "tensorboard" "events" "mlflow" "mlruns") (toString $source.from) }}{{ $reading = append $reading . | uniq }}{{ end -}}
+{{ end -}}
+{{- $passing := or (include "helm-sweep.passing.always" . | empty | not) (include "helm-sweep.passing.placeholders" . | ne "{}") | ternary (list "passing") list -}}
+{{- $always := list "trial" "arguments" "attempts" "checks" "command" "ending" "environment" "folders" "identity" "keeping" "lineage" "metrics" "outputs" "placing" "processes" "results" -}}
+{{- range $module := concat $always $passing $reading }}{{ $name := printf "%s.py" $module }}{{ $_ := set $files $name ($.Files.Get (printf "files/%s" $name)) }}{{ end -}}
 {{- if eq .Values.code.source "git" -}}
   {{- $_ := set $files "clone.sh" (.Files.Get "files/clone.sh") -}}
   {{- $_ := set $files "passwd" (printf "trial:x:%d:%d::/tmp:/bin/sh\n" (int .Values.security.runAsUser) (int .Values.security.runAsGroup)) -}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from pathlib import Path
 from typing import Any
@@ -67,10 +68,43 @@ def test_what_changes_the_curve_alone_or_nothing_is_none(tmp_path: Path) -> None
     assert told(tmp_path, OUTPUT, CSV | {"step": "Round"})["steps"] == [None, "Round"]
 
 
-def test_the_program_that_reads_is_shipped_to_the_letter(tmp_path: Path) -> None:
-    maps = rendered(tmp_path, metrics=[OUTPUT]).config_maps
-    (files,) = (files for files in maps.values() if "trial.py" in files)
-    assert files["reading.py"] == (CHART / "files" / "reading.py").read_text()
+def runner_files(folder: Path, **changes: Any) -> dict[str, str]:
+    """The ConfigMap of the runner."""
+    (files,) = (dict(files) for files in rendered(folder, **changes).config_maps.values() if "trial.py" in files)
+    return files
+
+
+def siblings(text: str) -> set[str]:
+    """Files of the chart that a program of the runner imports."""
+    nodes = list(ast.walk(ast.parse(text)))
+    modules = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    modules |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
+    return {f"{name}.py" for name in modules if (CHART / "files" / f"{name}.py").exists()}
+
+
+READERS = {"reading.py", "rows.py", "printed.py", "written.py"}
+ON_DEMAND = {"passing.py", "events.py", "mlruns.py", *READERS}
+"""What is imported only where the values ask for it."""
+
+
+@pytest.mark.parametrize(
+    ("changes", "asked"),
+    [
+        ({}, set()),
+        ({"metrics": [OUTPUT, CSV]}, READERS),
+        ({"metrics": [{"from": "tensorboard", "path": "a"}]}, {*READERS, "events.py"}),
+        ({"metrics": [OUTPUT, {"from": "mlflow", "path": "a"}]}, {*READERS, "mlruns.py"}),
+    ],
+    ids=["none", "output and file", "tensorboard", "mlflow"],
+)
+def test_the_runner_is_shipped_to_the_letter_with_all_that_it_imports(
+    tmp_path: Path, changes: dict[str, Any], asked: set[str]
+) -> None:
+    files = runner_files(tmp_path, **changes)
+    assert files == {name: (CHART / "files" / name).read_text() for name in files}
+    assert files.keys() & ON_DEMAND == asked
+    imported = set().union(*map(siblings, files.values()))
+    assert imported - ON_DEMAND | asked | {"trial.py"} == files.keys()
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ def test_what_the_runner_sets_nobody_can_write_over(tmp_path: Path) -> None:
     ended = bench.run(make_trial(["env", "-0"]), data=tmp_path, env={"SWEEP_ENGINE": "x"})
     seen = {entry.partition("=")[0] for entry in ended.out.split("\0") if entry}
     assert len(seen) > 15
-    usual = load().usual_environment(str(tmp_path)).keys()  # what a sweep sets itself wins
+    usual = load("environment").usual_environment(str(tmp_path)).keys()  # what a sweep sets itself wins
     for name in sorted(seen - usual - {"PATH", "LC_CTYPE"} | {"REPRODUCTION"}):
         check(tmp_path, "env", name)
 

@@ -42,7 +42,8 @@ def load(path: Path) -> ModuleType:
     return module
 
 
-RUNNER = load(CHART / "files" / "trial.py")
+sys.path.append(str(CHART / "files"))  # what a program of the runner imports stands beside it
+ENVIRONMENT = load(CHART / "files" / "environment.py")
 
 
 def through_the_chart(folder: Path, points: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -72,7 +73,7 @@ def as_yaml_sees_it(point: dict[str, Any]) -> str:
 @example(points=[NASTY])
 def test_every_reader_sees_the_value_that_was_written(tmp_path: Path, points: list[dict[str, Any]]) -> None:
     for point, arrived in zip(points, through_the_chart(tmp_path, points), strict=True):
-        text = RUNNER.hyperparameters_text(arrived)
+        text = ENVIRONMENT.hyperparameters_text(arrived)
         for read in (json.loads, yaml.safe_load, YAML(typ="safe", pure=True).load):
             assert typed(read(text)) == typed(point)
 
@@ -83,7 +84,7 @@ def test_the_trainers_own_loader_sees_it(tmp_path: Path, monkeypatch: Any) -> No
     point = {"max_learning_rate": 1e-07, "batch_norm": False, "data_aug_cutout_size": 0, "momentum": 0, "epochs": 1}
     (arrived,) = through_the_chart(tmp_path, [point])
     path = tmp_path / "hyperparameters.yaml"
-    path.write_text(RUNNER.hyperparameters_text(arrived))
+    path.write_text(ENVIRONMENT.hyperparameters_text(arrived))
     read = train.knobs.read(path, train.Hyperparameters)
     assert {name: getattr(read, name) for name in point} == point
     assert read.batch_norm is False

@@ -32,7 +32,7 @@ Reader = Callable[[bytes, Path], str]
 """(document, an empty folder) -> what was read, spelled. Raises SweepError for what it refuses."""
 TRIAL = trial({"lr": 0.1, "name": "a"})
 ATTEMPT = "20260102T030405Z-pod"
-RUNNER, RUNNERS_READING = load(), load("reading")
+FOLDERS, RUNNERS_READING = load("folders"), load("reading")
 SCHEMA = json.loads((Kit.here().schemas / "space.schema.json").read_text())
 
 
@@ -133,14 +133,14 @@ def metrics(data: bytes, folder: Path) -> str:
     sources += [{"from": "output", "pattern": r"epoch (?P<epoch>\d+).*loss (?P<loss>\S+)", "take": {"min": "loss"}}]
     sources += [{"from": "tensorboard", "path": "*", "take": {"min": "loss"}}]
     sources += [{"from": "mlflow", "path": path, "take": "first"} for path in ("f", "mlruns")]
-    made = RUNNERS_READING.Reading(sources, [], RUNNER.Folder(str(folder), "."))
+    made = RUNNERS_READING.Reading(sources, [], FOLDERS.Folder(str(folder), "."))
     for path in ("f", "f.tfevents.1", "mlruns/0/1/meta.yaml", "mlruns/0/1/metrics/loss"):
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(data)
     for part in (data, b""):
         made.hear(part)
     made.look()
-    return repr((made.metrics(), made.history(), made.told(), made.lacks()))
+    return repr((made.metrics(), made.history(), made.summary(), made.lacks()))
 
 
 READERS: dict[str, Reader] = {

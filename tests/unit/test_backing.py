@@ -12,7 +12,7 @@ from sweep.records import store
 from tests.unit.stores import folder, put_attempt, put_result, result, trial
 from tests.unit.trial_support import load
 
-RUNNER = load()
+RESULTS, FOLDERS = load("results"), load("folders")
 ONE = trial()
 NAME = "20260102T030405Z-pod"
 
@@ -64,8 +64,8 @@ def put(where: Path, record: Record, changes: dict[str, Any]) -> None:
 
 def by_the_runner(where: Path) -> dict[str, Any] | None:
     of = {"id": ONE.id, "identity": ONE.identity}
-    found: dict[str, Any] | None = RUNNER.standing_result(
-        RUNNER.Folder(str(where), f"trials/{ONE.id[:2]}/{ONE.id}"), of
+    found: dict[str, Any] | None = RESULTS.standing_result(
+        FOLDERS.Folder(str(where), f"trials/{ONE.id[:2]}/{ONE.id}"), of
     )
     return found
 

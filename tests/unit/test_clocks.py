@@ -26,8 +26,8 @@ HOUR = 3600
 READER = chartfiles.module(REPOSITORY / "chart" / "files" / "reader.py")
 SHIFTED = """
 wall = time.time
-trial.time.time = lambda: wall() + float(open("shift").read())
-trial.HEARTBEAT_SECONDS = 0.01
+time.time = lambda: wall() + float(open("shift").read())
+attempts.HEARTBEAT_SECONDS = 0.01
 """
 JUMPS = {
     "ahead": (0, 8 * HOUR),
@@ -115,7 +115,7 @@ def test_a_trial_that_finishes_across_a_jump_is_booked_with_what_it_took(
 def test_the_limit_is_enforced_whatever_the_clock_says(bench: Bench, fifo: Callable[[str], Fifo]) -> None:
     """Also one that is set back again and again."""
     trial = make_trial(f"echo $$ > /dev/null; exec cat {fifo('hang')}", limit_seconds=0.5)
-    back = "import itertools\nback = itertools.count()\ntrial.time.time = lambda: wall() - 3600 * next(back)\n"
+    back = "import itertools\nback = itertools.count()\ntime.time = lambda: wall() - 3600 * next(back)\n"
     assert bench.run(trial, patch=SHIFTED + back).code == 66
     assert bench.attempt(trial)["reason"] == "limit"
     assert 0.5 <= bench.attempt(trial)["used_s"] < 30
@@ -251,19 +251,19 @@ ALLOWED = {
     "chart/files/reader.py main time.time": "told to the one who asks: when the store was looked at",
     "chart/files/reader.py sign st_mtime_ns": "equal or not",
     "chart/files/reader.py read st_mtime_ns": "carried to the mirror",
-    "chart/files/reading.py __init__ st_mtime_ns": "equal or not; which was written last, by the clock that gave it",
-    "chart/files/trial.py sign st_mtime_ns": "equal or not",
-    "chart/files/trial.py read_file st_mtime": "a sign of life, compared with the clock that gave it",
-    "chart/files/trial.py now st_mtime": "that clock",
-    "chart/files/trial.py now time.time": "where there is no better one",
-    "chart/files/trial.py utc datetime.fromtimestamp": "spells a stamp",
-    "chart/files/trial.py __init__ time.time": "a stamp",
-    "chart/files/trial.py __init__ time.strftime": "a stamp in a name",
-    "chart/files/trial.py __init__ time.gmtime": "a stamp in a name",
-    "chart/files/trial.py finish time.time": "a stamp",
+    "chart/files/written.py __init__ st_mtime_ns": "equal or not; which was written last, by the clock that gave it",
+    "chart/files/attempts.py sign st_mtime_ns": "equal or not",
+    "chart/files/folders.py read_file st_mtime": "a sign of life, compared with the clock that gave it",
+    "chart/files/folders.py now st_mtime": "that clock",
+    "chart/files/folders.py now time.time": "where there is no better one",
+    "chart/files/attempts.py utc datetime.fromtimestamp": "spells a stamp",
+    "chart/files/attempts.py __init__ time.time": "a stamp",
+    "chart/files/attempts.py __init__ time.strftime": "a stamp in a name",
+    "chart/files/attempts.py __init__ time.gmtime": "a stamp in a name",
+    "chart/files/attempts.py finish time.time": "a stamp",
     "chart/files/trial.py train time.time": "a stamp",
-    "chart/files/trial.py standing_result time.strftime": "a stamp in a name, with random digits",
-    "chart/files/trial.py standing_result time.gmtime": "a stamp in a name, with random digits",
+    "chart/files/results.py standing_result time.strftime": "a stamp in a name, with random digits",
+    "chart/files/results.py standing_result time.gmtime": "a stamp in a name, with random digits",
     "scripts/guard.py keep_traceback time.strftime": "a stamp in a name",
     "scripts/guard.py keep_traceback time.gmtime": "a stamp in a name",
     "scripts/sweep/audit/garbage.py _piece st_mtime": "its age, by the clock that gave it",

@@ -20,7 +20,7 @@ import pytest
 from tests.faults import Faults, points
 from tests.unit.trial_support import WRITE_METRICS, Bench, load, make_trial
 
-TRIAL = load()
+TRIAL, RESULTS = load(), load("results")
 BUNDLE = {"train.sh": {"text": "exit 0\n", "executable": True}, "sub/words.txt": "words\n"}
 METRIC = "accuracy"
 NONE = "{}"
@@ -105,7 +105,7 @@ def stands(root: Path) -> bool:
     path = root / "results" / "trials" / trial["id"][:2] / trial["id"] / "result.json"
     if not path.exists() or path.read_text() == NONE:
         return False
-    TRIAL.valid_result(TRIAL.Folder(str(path.parent.parent), path.parent.name), path.name, trial)
+    RESULTS.valid_result(TRIAL.Folder(str(path.parent.parent), path.parent.name), path.name, trial)
     return True
 
 

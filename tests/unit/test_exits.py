@@ -44,7 +44,7 @@ def constants(path: Path) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("path", "least"),
     [
-        (RUNNER, 5),
+        (RUNNER.with_name("ending.py"), 5),
         (ROOT / "chart/files/prepare.py", 1),
         (ROOT / "trainer/train.py", 3),
         (ROOT / "trainer/knobs.py", 1),

@@ -666,9 +666,9 @@ def test_last_words_are_kept_where_they_are_a_valid_result(tmp_path: Path) -> No
 
 def test_the_runner_the_reader_and_collect_have_the_same_bounds() -> None:
     """Each of the three travels without the others, so what they agree on stands in each."""
-    runner = load()
-    assert (runner.DEEPEST, runner.MOST_DIGITS) == (strict.DEEPEST, strict.MOST_DIGITS)
-    assert (runner.MOST_METRICS, runner.LONGEST_NAME) == (strict.MOST_METRICS, strict.LONGEST_NAME)
-    assert runner.LARGEST_RECORD_BYTES == PROGRAM.RECORD_BYTES == store.LARGEST_BYTES
+    attempts, checks, folders, metrics = map(load, ("attempts", "checks", "folders", "metrics"))
+    assert (checks.DEEPEST, checks.MOST_DIGITS) == (strict.DEEPEST, strict.MOST_DIGITS)
+    assert (metrics.MOST_METRICS, metrics.LONGEST_NAME) == (strict.MOST_METRICS, strict.LONGEST_NAME)
+    assert folders.LARGEST_RECORD_BYTES == PROGRAM.RECORD_BYTES == store.LARGEST_BYTES
     assert PROGRAM.MOST_ATTEMPTS == store.MOST_ATTEMPTS
-    assert runner.ATTEMPT_NAME == PROGRAM.ATTEMPT_NAME.pattern == attempt.NAME.pattern
+    assert attempts.ATTEMPT_NAME == PROGRAM.ATTEMPT_NAME.pattern == attempt.NAME.pattern

@@ -23,8 +23,9 @@ from sweep.records import outputs
 from tests.unit.trial_support import Bench, Ended, Fifo, load, make_trial, wait_until
 
 TRIAL = load()
-
-
+EVENTS, FOLDERS, METRICS, MLRUNS, PRINTED, ROWS, WRITTEN = map(
+    load, ("events", "folders", "metrics", "mlruns", "printed", "rows", "written")
+)
 READING = load("reading")
 NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_/.]{0,20}", fullmatch=True).filter(lambda name: "." not in name[-1])
 NUMBERS = st.one_of(st.integers(-(10**15), 10**15), st.floats())
@@ -65,7 +66,7 @@ def folder(tmp_path: Path) -> Path:
 
 def of_files(folder: Path, *sources: dict[str, Any], before: Any = None) -> Any:
     """A Reading of what `before()` leaves there, begun in what was there already."""
-    made = READING.Reading(list(sources), [], TRIAL.Folder(str(folder), "."))
+    made = READING.Reading(list(sources), [], FOLDERS.Folder(str(folder), "."))
     if before:
         before()
     made.look()
@@ -87,7 +88,7 @@ ACCURACY = {"from": "output", "format": "name=value"}
     ],
 )  # fmt: skip
 def test_a_number_is_read_as_programs_print_it(text: str, value: float) -> None:
-    assert repr(READING.number(text)) == repr(value)
+    assert repr(ROWS.number(text)) == repr(value)
     assert alike(of_output(f"epoch done, x={text} rest", {"format": "name=value"}).metrics(), {"x": value})
 
 
@@ -95,15 +96,15 @@ def test_a_number_is_read_as_programs_print_it(text: str, value: float) -> None:
     "text", ["2024-01-02", "12:30:11", "1.2.3", "0,5", "0x1f", "3rd", "", "-", "e5", "None", "1_000", "12,34"]
 )
 def test_what_is_no_number_is_none(text: str) -> None:
-    assert READING.number(text) is None
+    assert ROWS.number(text) is None
     assert of_output(f"x={text}\n", {"format": "name=value"}).metrics() == {}
 
 
 @given(NUMBERS)
 def test_a_number_is_what_was_printed(value: float) -> None:
-    assert repr(float(READING.number(repr(value)))) == repr(float(value))
+    assert repr(float(ROWS.number(repr(value)))) == repr(float(value))
     if isinstance(value, int):
-        assert READING.number(f"{value:,}") == value
+        assert ROWS.number(f"{value:,}") == value
 
 
 @given(st.dictionaries(NAMES, NUMBERS, min_size=1, max_size=5), st.sampled_from(["=", " = ", ": ", ":"]))
@@ -131,7 +132,7 @@ def test_flags_of_a_command_are_no_metrics() -> None:
 def test_lines_do_not_depend_on_how_they_come(parts: list[bytes], data: st.DataObject) -> None:
     text = b"".join(parts)
     at = data.draw(st.integers(0, len(text)))
-    whole, halves = READING.Lines(), READING.Lines()
+    whole, halves = PRINTED.Lines(), PRINTED.Lines()
     lines = [*whole.feed(text), *whole.feed(b"")] if text else []
     chunks = [chunk for chunk in (text[:at], text[at:]) if chunk]
     assert [line for chunk in chunks for line in halves.feed(chunk)] + (halves.feed(b"") if chunks else []) == lines
@@ -150,7 +151,7 @@ def test_of_a_line_without_an_end_the_beginning_is_read_in_bounded_memory() -> N
     made.hear(b"loss=0.5 ")
     for _ in range(100):
         made.hear(b"x" * 65536)
-    assert len(made.lines.begun) == READING.LONGEST_LINE
+    assert len(made.lines.begun) == PRINTED.LONGEST_LINE
     made.hear(b" acc=1\nacc=0.75")
     made.hear(b"")
     assert made.metrics() == {"loss": 0.5, "acc": 0.75}
@@ -245,7 +246,7 @@ def test_later_sources_win() -> None:
 def test_a_curve_keeps_a_bounded_number_of_points_and_the_last() -> None:
     made = of_output("".join(f"epoch={n} loss={n / 2}\n" for n in range(12345)), {"format": "name=value"})
     rows = history(made)
-    assert READING.POINTS <= len(rows) <= 2 * READING.POINTS + 1
+    assert ROWS.POINTS <= len(rows) <= 2 * ROWS.POINTS + 1
     spaces = {after["epoch"] - before["epoch"] for before, after in pairwise(rows[:-1])}
     assert len(spaces) == 1
     assert (rows[0], rows[-1]) == ({"epoch": 0, "loss": 0.0}, {"epoch": 12344, "loss": 6172.0})
@@ -254,7 +255,7 @@ def test_a_curve_keeps_a_bounded_number_of_points_and_the_last() -> None:
 
 def test_names_without_number_are_kept_within_bounds_and_what_is_wanted_among_them() -> None:
     text = "".join(f"m{n}=1\n" for n in range(5000)) + "wanted=7\n"
-    assert len(of_output(text, {"format": "name=value"}).metrics()) == READING.MOST_NAMES
+    assert len(of_output(text, {"format": "name=value"}).metrics()) == ROWS.MOST_NAMES
     assert of_output(text, {"format": "name=value", "names": {"x": "wanted"}}).metrics() == {"x": 7}
 
 
@@ -262,7 +263,7 @@ def test_names_without_number_are_kept_within_bounds_and_what_is_wanted_among_th
 
 
 def test_a_pattern_without_an_end_is_given_up_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(READING, "PATTERN_SECONDS", 0.05)
+    monkeypatch.setattr(PRINTED, "PATTERN_SECONDS", 0.05)
     line = "a" * 60
     made = READING.Reading(
         [{"from": "output", "pattern": "(a+)+(?P<x>[1-9])"}, {"from": "output", **ACCURACY}], [], None
@@ -308,7 +309,7 @@ def test_a_pattern_that_is_none_is_named(pattern: str) -> None:
 def test_the_nearest_miss_is_told(source: dict[str, Any], text: str, said: str) -> None:
     made = of_output(text, source)
     assert made.lacks() == [f"metrics[0]: {said}"]
-    assert said in made.told()[0]
+    assert said in made.summary()[0]
 
 
 # ---- files -----------------------------------------------------------------------------------------------------------
@@ -331,7 +332,7 @@ def test_csv_with_rows_of_training_and_validation(folder: Path) -> None:
     )
     assert made.metrics() == {"epoch": 1, "step": 99, "train_loss": 0.5, "val_acc": 0.75}
     assert history(made)[1] == {"epoch": 1, "train_loss": 0.5, "val_acc": 0.75}
-    assert made.told() == [
+    assert made.summary() == [
         "metrics[0] (file): epoch=1, step=99, train_loss=0.5, val_acc=0.75 in 6 rows of runs/0/metrics.csv"
     ]
 
@@ -431,7 +432,7 @@ def test_paths_lead_to_plain_files_through_no_link(folder: Path, pattern: str, f
     (folder / "link").symlink_to(outside.parent)
     (folder / "l.csv").symlink_to(outside)
     os.mkfifo(folder / "p.csv")
-    assert list(READING.Finder(TRIAL.Folder(str(folder), ".")).find(pattern)) == found
+    assert list(WRITTEN.Finder(FOLDERS.Folder(str(folder), ".")).find(pattern)) == found
 
 
 def test_links_and_special_files_are_not_opened(folder: Path) -> None:
@@ -446,7 +447,7 @@ def test_links_and_special_files_are_not_opened(folder: Path) -> None:
 
 
 def test_live_a_large_file_waits_for_the_end(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(READING, "LIVE_BYTES", 8)
+    monkeypatch.setattr(WRITTEN, "LIVE_BYTES", 8)
     made = of_files(folder, CSV)
     path = write(folder, "runs/0/metrics.csv", "acc\n1\n")
     made.look(live=True)
@@ -501,7 +502,7 @@ def simple(value: float) -> bytes:
 def record(data: bytes) -> bytes:
     length = struct.pack("<Q", len(data))
     return b"".join(
-        [length, struct.pack("<I", READING.checksum(length)), data, struct.pack("<I", READING.checksum(data))]
+        [length, struct.pack("<I", EVENTS.checksum(length)), data, struct.pack("<I", EVENTS.checksum(data))]
     )
 
 
@@ -511,7 +512,7 @@ POINTS = st.lists(st.tuples(NAMES, st.integers(-(2**62), 2**62), st.floats(width
 def read_events(tmp_path: Path, data: bytes) -> list[Any]:
     path = write(tmp_path, "events.out.tfevents.1", data)
     with path.open("rb") as opened:
-        return list(READING.points_of_events(opened))
+        return list(EVENTS.points_of_events(opened))
 
 
 def as_written(points: list[Any]) -> list[Any]:
@@ -522,7 +523,7 @@ def as_written(points: list[Any]) -> list[Any]:
 def test_checksum_is_crc32c() -> None:
     """RFC 3720, B.4: of 32 zeros; masked as the TFRecord format has it."""
     crc = 0x8A9136AA
-    assert READING.checksum(bytes(32)) == ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+    assert EVENTS.checksum(bytes(32)) == ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
 @given(POINTS, st.integers(0, 10**6))
@@ -567,7 +568,7 @@ def test_scalars_in_tensors_are_read(tmp_path: Path, tensor: bytes, value: float
 
 
 def test_long_records_are_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(READING, "LARGEST_EVENT", 100)
+    monkeypatch.setattr(EVENTS, "LARGEST_EVENT", 100)
     data = [record(event("a", 1, simple(1))), record(bytes(1000)), record(event("b", 2, simple(2)))]
     assert read_events(tmp_path, b"".join(data)) == [("a", 1, 1.0), ("b", 2, 2.0)]
 
@@ -628,7 +629,7 @@ def test_the_database_of_newer_mlflow_is_read_too(folder: Path) -> None:
 
 def test_a_database_in_the_folder_of_outputs_is_read(folder: Path) -> None:
     source = {"from": "mlflow", "path": "{output_dir}/mlflow.db"}
-    made = READING.Reading([source], [], TRIAL.Folder(str(folder.parent), "."), TRIAL.Folder(str(folder), "."))
+    made = READING.Reading([source], [], FOLDERS.Folder(str(folder.parent), "."), FOLDERS.Folder(str(folder), "."))
     database(folder)
     made.look()
     assert made.metrics()["loss"] == 0.5
@@ -645,11 +646,11 @@ def test_a_damaged_database_raises_nothing(tmp_path_factory: pytest.TempPathFact
             written[at] = data.draw(st.integers(0, 255))
         write(folder, "mlflow.db", bytes(written[: data.draw(st.integers(0, len(written)))]))
 
-    of_files(folder, {"from": "mlflow", "path": "mlflow.db", "take": {"min": "loss"}}, before=damaged).told()
+    of_files(folder, {"from": "mlflow", "path": "mlflow.db", "take": {"min": "loss"}}, before=damaged).summary()
 
 
 def test_a_database_that_takes_for_ever_is_given_up(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(READING, "MOST_STEPS", 10)
+    monkeypatch.setattr(MLRUNS, "MOST_STEPS", 10)
 
     def endless() -> None:
         base = sqlite3.connect(folder / "mlflow.db")
@@ -691,7 +692,7 @@ ODD = st.one_of(
 @settings(max_examples=150)
 def test_whatever_a_program_writes_raises_nothing(tmp_path_factory: pytest.TempPathFactory, parts: list[bytes]) -> None:
     folder = tmp_path_factory.mktemp("odd")
-    made = READING.Reading(SOURCES, [], TRIAL.Folder(str(folder), "."))
+    made = READING.Reading(SOURCES, [], FOLDERS.Folder(str(folder), "."))
     for path in ("f", "x.tfevents.1", "mlruns/1/2/metrics/b", "mlruns/1/2/meta.yaml"):
         write(folder, path, b"".join(parts))
     for part in parts:
@@ -701,11 +702,11 @@ def test_whatever_a_program_writes_raises_nothing(tmp_path_factory: pytest.TempP
     made.look(live=True)
     made.look()
     metrics = made.metrics()
-    assert all(READING.is_number(value) for value in metrics.values())
+    assert all(ROWS.is_number(value) for value in metrics.values())
     assert all(math.isfinite(row["epoch"]) for row in history(made))
-    assert len(made.told()) == len(SOURCES)
+    assert len(made.summary()) == len(SOURCES)
     assert made.lacks()
-    told = TRIAL.read_metrics(b"{}", [], metrics)
+    told = METRICS.read_metrics(b"{}", [], metrics)
     assert all(value is None or math.isfinite(value) for value in told["metrics"].values())
 
 
@@ -824,7 +825,7 @@ def test_secrets_are_not_told_in_what_was_looked_for(bench: Bench) -> None:
 def test_a_curve_is_there_while_the_trial_runs(bench: Bench) -> None:
     fifo = Fifo(bench.root / "go")
     trial = make_trial(f"echo epoch=1 accuracy=0.5; read go <{fifo}", identity_metrics=[ACCURACY])
-    running = bench.start(trial, patch="trial.HEARTBEAT_SECONDS = 0.05")
+    running = bench.start(trial, patch="attempts.HEARTBEAT_SECONDS = 0.05")
     try:
         path = bench.folder(trial) / "attempts"
         wait_until(lambda: [*path.glob("*/history.jsonl")] and curve(bench, trial), "no history")
@@ -865,11 +866,11 @@ def test_reading_goes_on_for_the_grace_period_after_sigterm(tmp_path: Path, benc
             for self.ticks in range(1, 1001):
                 tick()
 
-        history, metrics, told, lacks = (staticmethod(lambda made=made: made) for made in (b"", {}, [], []))
+        history, metrics, summary, lacks = (staticmethod(lambda made=made: made) for made in (b"", {}, [], []))
 
     options = TRIAL.parse_arguments([f"--results={bench.results}", f"--scratch={tmp_path}"])
     trial = make_trial("true")
-    attempt = TRIAL.Attempt(TRIAL.Folder(str(bench.results), "trials/x"), options, trial)
+    attempt = TRIAL.Attempt(FOLDERS.Folder(str(bench.results), "trials/x"), options, trial)
     for patience, ticks in ((1000.0, 1000), (-1.0, 1)):
         signals, writing = os.pipe()
         os.set_blocking(signals, False)

@@ -42,7 +42,7 @@ from tests.unit.trial_support import (
 RESULT, ATTEMPT = (
     json.loads((REPOSITORY / "schemas" / f"{name}.schema.json").read_text()) for name in ("result", "attempt")
 )
-TRIAL = load()
+ENVIRONMENT = load("environment")
 
 
 @pytest.fixture
@@ -207,7 +207,7 @@ def test_an_attempt_is_on_record_while_it_runs_and_gives_signs_of_life(
 ) -> None:
     up, go = fifo("up"), fifo("go")
     trial = make_trial(f"echo up > {up}; read go < {go}; {WRITE_METRICS}")
-    running = bench.start(trial, patch="trial.HEARTBEAT_SECONDS = 0.01")
+    running = bench.start(trial, patch="attempts.HEARTBEAT_SECONDS = 0.01")
     up.line()
     assert bench.attempt(trial)["status"] == "running"
     jsonschema.validate(bench.attempt(trial), ATTEMPT)
@@ -221,7 +221,7 @@ def test_an_attempt_is_on_record_while_it_runs_and_gives_signs_of_life(
 
 def test_starts_of_one_moment_that_see_nothing_of_each_other_have_folders_of_their_own(bench: Bench) -> None:
     trial = make_trial("exit 1")
-    blind = "trial.next_number = lambda names: 7; trial.time.strftime = lambda *_: '20260102T030405Z'"
+    blind = "attempts.next_number = lambda names: 7; time.strftime = lambda *_: '20260102T030405Z'"
     for _ in range(3):
         bench.run(trial, patch=blind)
     names = [f"a000007-20260102T030405Z-pod-1{again}" for again in ("", "-2", "-3")]
@@ -276,7 +276,7 @@ hyperparameters = st.dictionaries(
 @example({"text": "1e-4 \x7f\x80\x85\xa0\u2028\u2029\ufeff\ufffe😀 \t\n\\\"' # {[", "list": [True, 5e-05, "null"]})
 @example({})
 def test_every_reader_reads_the_same_hyperparameters(given_ones: dict[str, Any]) -> None:
-    text = TRIAL.hyperparameters_text(given_ones)
+    text = ENVIRONMENT.hyperparameters_text(given_ones)
     readers = [json.loads(text), yaml.safe_load(text), YAML(typ="safe", pure=True).load(io.StringIO(text))]
     # By repr: 1, 1.0 and True are equal.
     assert [repr(plain(read)) for read in readers] == [repr(given_ones)] * 3
@@ -381,7 +381,7 @@ rename = os.rename
 def late(source, target, **handles):
     open({str(path)!r}, "w").write({json.dumps(valid_result(trial))!r})
     rename(source, target, **handles)
-trial.os.rename = late
+os.rename = late
 """
     ended = bench.run(trial, patch=patch)
     assert ended.code == 0
@@ -401,7 +401,7 @@ def stale(path, *arguments, **handles):
         left[0] -= 1
         raise OSError(errno.ESTALE, "Stale file handle", path)
     return plain(path, *arguments, **handles)
-trial.os.open = stale
+os.open = stale
 """
     assert bench.run(trial, patch=patch).code == 0
     ended = bench.run(trial, patch=patch.replace("[4]", "[5]"))
@@ -422,7 +422,7 @@ def at_once(*paths, **handles):
     open({str(linking)!r}, "wb", 0).write(b"!")
     open("go-" + os.environ["POD_NAME"]).readline()
     link(*paths, **handles)
-trial.os.link = at_once
+os.link = at_once
 """
     racers = [bench.start(trial, patch=patch, env={"POD_NAME": str(n)}) for n in range(racing)]
     said = ""
@@ -447,7 +447,7 @@ link = os.link
 def repeated(*paths, **handles):
     link(*paths, **handles)
     link(*paths, **handles)
-trial.os.link = repeated
+os.link = repeated
 """
     assert bench.run(trial, patch=patch).code == 0
     assert bench.attempt(trial)["status"] == "succeeded"
@@ -457,7 +457,7 @@ trial.os.link = repeated
 WITHOUT_LINKS = """
 def link(*paths, **handles):
     raise PermissionError(1, "Operation not permitted")
-trial.os.link = link
+os.link = link
 """
 
 
@@ -485,7 +485,7 @@ link = os.link
 def signalled(*paths, **handles):
     os.kill(os.getpid(), 15)
     link(*paths, **handles)
-trial.os.link = signalled
+os.link = signalled
 """
     assert bench.run(trial, patch=patch).code == 0
     assert bench.attempt(trial)["status"] == "succeeded"
@@ -878,7 +878,7 @@ def test_a_command_that_closed_its_output_costs_no_time(bench: Bench, fifo: Call
     beats, go = fifo("beats"), fifo("go")
     trial = make_trial(f"exec >&- 2>&-; read go < {go}; {WRITE_METRICS}")
     patch = f"""
-trial.HEARTBEAT_SECONDS = 0.05
+attempts.HEARTBEAT_SECONDS = 0.05
 trial.Attempt.heartbeat = lambda self: open({str(beats)!r}, "w").write("!")
 tee, count = trial.Command._tee, [0]
 def counted(self):
@@ -914,9 +914,9 @@ def test_past_its_limit_a_trial_fails(bench: Bench, fifo: Callable[[str], Fifo],
         f"trap '{trap}' TERM; {WRITE_METRICS}; touch late; read hang < {fifo('hang')}", limit_seconds=600
     )
     fast_forward = """
-trial.HEARTBEAT_SECONDS = 0.01
+attempts.HEARTBEAT_SECONDS = 0.01
 monotonic = time.monotonic
-trial.time.monotonic = lambda: monotonic() + 1000 * os.path.exists("late")
+time.monotonic = lambda: monotonic() + 1000 * os.path.exists("late")
 """
     ended = bench.run(trial, grace=1, patch=fast_forward)
     attempt = bench.attempt(trial)
@@ -1031,7 +1031,7 @@ def test_a_store_that_fills_up_before_the_result_keeps_nothing_half(bench: Bench
 
 def test_a_store_that_goes_read_only_while_training_is_tried_again(bench: Bench) -> None:
     trial = make_trial(WRITE_METRICS)
-    patch = "def link(*paths, **handles): raise OSError(30, 'Read-only file system', paths[0])\ntrial.os.link = link"
+    patch = "def link(*paths, **handles): raise OSError(30, 'Read-only file system', paths[0])\nos.link = link"
     ended = bench.run(trial, patch=patch)
     assert (ended.code, "Read-only file system (EROFS)" in ended.said) == (75, True)
     assert bench.run(trial).code == 0
@@ -1041,16 +1041,16 @@ def test_a_missed_heartbeat_costs_nothing(bench: Bench, fifo: Callable[[str], Fi
     tried, go = fifo("tried"), fifo("go")
     trial = make_trial(f"read go < {go}; {WRITE_METRICS}")
     patch = f"""
-trial.HEARTBEAT_SECONDS = 0.01
+attempts.HEARTBEAT_SECONDS = 0.01
 def rename(*paths, **handles):
     open({str(tried)!r}, "w").write("tried\\n")
-    trial.os.rename = real
+    os.rename = real
     raise OSError(5, "Input/output error")
 class Attempt(trial.Attempt):
     def heartbeat(self):
-        trial.os.rename = rename
+        os.rename = rename
         super().heartbeat()
-real, trial.Attempt = trial.os.rename, Attempt
+real, trial.Attempt = os.rename, Attempt
 """
     running = bench.start(trial, patch=patch)
     tried.line()
@@ -1244,7 +1244,7 @@ def test_the_folder_stays_for_an_attempt_that_is_alive(bench: Bench, silent: int
 
 def speak(bench: Bench, script: str, **options: Any) -> str | None:
     log = bench.root / "termination-log"
-    bench.run(make_trial(script), patch=f"trial.TERMINATION_LOG = {str(log)!r}", **options)
+    bench.run(make_trial(script), patch=f"ending.TERMINATION_LOG = {str(log)!r}", **options)
     return log.read_text() if log.exists() else None
 
 
@@ -1271,8 +1271,9 @@ def test_outside_of_a_container_there_is_nobody_to_hear_them(bench: Bench) -> No
 # ---- the file itself -------------------------------------------------------------------------------------------------
 
 
-def test_the_runner_is_python_3_9() -> None:
-    ast.parse(RUNNER.read_text(), feature_version=(3, 9))
+@pytest.mark.parametrize("module", sorted(RUNNER.parent.glob("*.py")), ids=lambda path: path.stem)
+def test_the_runner_is_python_3_9(module: Path) -> None:
+    ast.parse(module.read_text(), feature_version=(3, 9))
 
 
 @pytest.mark.parametrize("schema", [RESULT, ATTEMPT], ids=["result", "attempt"])

@@ -35,7 +35,7 @@ def test_a_folder_that_cannot_be_made_ends_in_one_line_and_is_tried_again(bench:
     log = tmp_path / "termination-log"
     log.touch()
     (bench.results / "trials").write_text("in the way")
-    ended = bench.run(None, make=PARTS[0], patch=f"trial.TERMINATION_LOG = {str(log)!r}")
+    ended = bench.run(None, make=PARTS[0], patch=f"ending.TERMINATION_LOG = {str(log)!r}")
     assert ended.code == 75
     assert f"not writable by {os.getuid()}:{os.getgid()} (uid:gid): {bench.results}/{PARTS[0]}" in ended.said
     assert log.read_text() in ended.said
@@ -60,7 +60,7 @@ def test_no_folder_is_made_through_a_link(bench: Bench, tmp_path: Path, at: str)
 @pytest.mark.parametrize("name", ["EBUSY", "EROFS"])
 def test_a_folder_of_checkpoints_that_is_a_mount_stays_empty(bench: Bench, name: str) -> None:
     trial = make_trial(f"touch $CHECKPOINT_DIR/1; {WRITE_METRICS}")
-    patch = f"def rmdir(*_, **__):\n    raise OSError(trial.errno.{name}, 'a mount')\nos.rmdir = rmdir"
+    patch = f"def rmdir(*_, **__):\n    raise OSError(errno.{name}, 'a mount')\nos.rmdir = rmdir"
     ended = bench.run(trial, patch=patch)
     assert (ended.code, ended.said) == (0, f"trial.py: {trial['id']}: succeeded")
     assert [path.name for path in (bench.results / "checkpoints").glob("*/*")] == [trial["id"]]
@@ -157,7 +157,7 @@ def test_metrics_beyond_the_bound_are_left_out_and_said_and_the_objective_is_kep
 
 # ---- output without an end ----
 
-LOG_BOUNDS = "trial.LARGEST_LOG_BYTES, trial.LOG_HEAD_BYTES, trial.LOG_TAIL_BYTES = 300_000, 100_000, 5_000"
+LOG_BOUNDS = "command.LARGEST_LOG_BYTES, command.LOG_HEAD_BYTES, command.LOG_TAIL_BYTES = 300_000, 100_000, 5_000"
 
 
 def left_out(text: bytes) -> tuple[bytes, int, bytes]:

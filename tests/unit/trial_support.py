@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
+import importlib
 import json
 import os
 import select
@@ -28,10 +28,9 @@ OBJECTIVE = {"metric": "accuracy", "direction": "maximize"}
 WRITE_METRICS = """echo '{"accuracy": 0.5}' > "$METRICS_FILE" """
 
 PATCHED = """
-import importlib.util, os, sys, time
-spec = importlib.util.spec_from_file_location("trial", {runner!r})
-trial = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(trial)
+import errno, os, sys, time
+sys.path.insert(0, {folder!r})
+import attempts, command, ending, trial
 {patch}
 sys.exit(trial.main())
 """
@@ -39,12 +38,9 @@ sys.exit(trial.main())
 
 def load(name: str = "trial") -> ModuleType:
     """The runner, or what lies beside it, as a module, for what needs no process."""
-    spec = importlib.util.spec_from_file_location(f"{name}_runner", RUNNER.with_name(f"{name}.py"))
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    if str(RUNNER.parent) not in sys.path:
+        sys.path.append(str(RUNNER.parent))
+    return importlib.import_module(name)
 
 
 def make_trial(command: list[str] | str, **changes: Any) -> dict[str, Any]:
@@ -131,7 +127,7 @@ class Bench:
         words += [f"--{key.replace('_', '-')}" for key, value in given.items() if value is True]
         source = [str(RUNNER)]
         if patch:
-            source = ["-c", PATCHED.format(runner=str(RUNNER), patch=patch)]
+            source = ["-c", PATCHED.format(folder=str(RUNNER.parent), patch=patch)]
         own = {"PATH": os.environ["PATH"], "POD_NAME": "pod-1", "POD_UID": "uid-1", "NODE_NAME": "node-1"}
         if trial is not None:
             own["TRIAL"] = trial if isinstance(trial, str) else json.dumps(trial)

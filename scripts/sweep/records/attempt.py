@@ -63,7 +63,7 @@ def doubt(result: Mapping[str, Any], attempts: Iterable[Attempt]) -> str:
     """Why none of the trial's `attempts` backs its result, so that it is not believed; "" where one does.
 
     The one it names must be there, be of the same trial, and have ended with it, or not have lived to write that down.
-    The runner judges by the same rule (chart/files/trial.py: backed).
+    The runner judges by the same rule (chart/files/results.py: backed).
     """
     named = str(result.get("attempt"))
     record = next((attempt.record for attempt in attempts if attempt.name == named), None)
