@@ -21,9 +21,17 @@ NAMES = {"^[0-9a-f]{12}$": "0123456789ab"}
 """A name for a pattern that `name` does not match."""
 
 
-def places(schema: Mapping[str, Any], root: Mapping[str, Any], path: Path_ = ()) -> Iterator[tuple[Path_, set[str]]]:
-    """(path, kinds that are right there) of each value that the schema describes; `name` and 0 stand for any."""
+def places(
+    schema: Mapping[str, Any], root: Mapping[str, Any], path: Path_ = (), within: frozenset[str] = frozenset()
+) -> Iterator[tuple[Path_, set[str]]]:
+    """(path, kinds that are right there) of each value that the schema describes; `name` and 0 stand for any.
+
+    What may hold its like is looked into once: `within` are the definitions that the value is in.
+    """
     while "$ref" in schema:
+        if schema["$ref"] in within:
+            return
+        within |= {schema["$ref"]}
         group, name = str(schema["$ref"]).split("/")[1:]
         schema = root[group][name]
     if path:
@@ -36,9 +44,9 @@ def places(schema: Mapping[str, Any], root: Mapping[str, Any], path: Path_ = ())
     if isinstance(schema.get("additionalProperties"), dict):
         below["name"] = schema["additionalProperties"]
     for key, part in below.items():
-        yield from places(part, root, (*path, key))
+        yield from places(part, root, (*path, key), within)
     if isinstance(schema.get("items"), dict):
-        yield from places(schema["items"], root, (*path, 0))
+        yield from places(schema["items"], root, (*path, 0), within)
 
 
 def put(values: Any, path: Path_, value: Any) -> Any:

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.spaces.constraint import Unclear, parse
+from sweep.spaces.constraint import parse
+from sweep.spaces.evaluation import Unclear
 
-KNOWN = dict.fromkeys(["a", "b", "flag", "name", "optimizer.lr"])
+KNOWN = {name: name for name in ("a", "b", "flag", "name", "optimizer.lr")}
 POINT = {"a": 4, "b": 0.5, "flag": True, "name": "sgd", "optimizer.lr": 0.1}
 
 
@@ -54,21 +55,19 @@ def test_one_that_names_what_the_point_lacks_does_not_apply() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("a <", "; write a comparison, as in `a * b <= 512`"),
+        ("a <", "; write one, as in `a * b <= 512`"),
         ("c < 1", "c is no hyperparameter; known here: a, b, flag, name, optimizer.lr"),
         ("1 < 2", "it names no hyperparameter; write a comparison, as in `a * b <= 512`"),
-        ("a ** 2 < 3", "`a ** 2` is not known here; "),
         ("open('x') == a", "`open('x')` is not known here; "),
         ("a.__class__ == 1", "a.__class__ is no hyperparameter; "),
         ("(lambda: a)() < 1", " is not known here; "),
         ("[x for x in a]", " is not known here; "),
-        ("a if flag else b", " is not known here; "),
         ("a[0] < 1", " is not known here; "),
         ("a is b", " is not known here; "),
         ("f'{a}' == name", " is not known here; "),
         ("(a := 1) < 2", " is not known here; "),
         ("a < 1" + " + 1" * 400, "1605 characters, at most 1000 are read; "),
-        ("(" * 300 + "a" + ")" * 300, "not a constraint: "),
+        ("(" * 300 + "a" + ")" * 300, "not an expression: "),
     ],
 )
 def test_what_is_not_known_is_refused_before_any_point(text: str, said: str) -> None:

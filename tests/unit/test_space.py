@@ -239,7 +239,7 @@ def test_explicit_needs_no_space() -> None:
 
 def test_the_example_of_the_docs_is_a_space() -> None:
     page = (Clone.here().root / "docs" / "search.md").read_text()
-    example = page[page.index("    objective: {metric: val_accuracy") : page.index("- **`when`** names")]
+    example = page[page.index("    objective: {metric: val_accuracy") : page.index("- **Domains**")]
     text = "\n".join(line[4:] for line in example.split("\n"))
     made = spacefile.read(yamlfile.parse(text, "search.md", helm=False), SCHEMA)
     assert [parameter.name for parameter in made.parameters][:2] == ["optimizer", "lr"]

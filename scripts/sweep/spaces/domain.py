@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from sweep.records.same import as_helm_sees
 from sweep.spaces import normal
+from sweep.spaces.constraint import Constraint
 
 BITS = 53
 DIGITS = 6  # significant digits of a sampled float: a line stays short, and finer steps change no training
@@ -48,6 +49,17 @@ class Choice:
     """Whether it is ordered only because its numbers are, of `type: choice`: the rules of a search 1 did not see it."""
     weights: tuple[Fraction, ...] = ()
     """How often each value is drawn, as against the others; () for alike."""
+    only: tuple[Constraint, ...] = ()
+    """Conditions, beside `when`, that must all hold for it to be there."""
+    place: int = 0
+    """Where it stands in the file."""
+    twin: int = 0
+    """Counts the domains of one name, of which only one can be there at once."""
+
+    @property
+    def key(self) -> str:
+        """What tells it apart from all others."""
+        return f"{self.name}#{self.twin}" if self.twin else self.name
 
     @property
     def size(self) -> int:
@@ -110,6 +122,14 @@ class Range:
     mirrored: bool = False
     bell: tuple[Decimal, Decimal] | None = None
     """(mean, standard deviation) on the scale, of a normal distribution that is cut at both ends; None: evenly."""
+    only: tuple[Constraint, ...] = ()
+    place: int = 0
+    twin: int = 0
+
+    @property
+    def key(self) -> str:
+        """What tells it apart from all others."""
+        return f"{self.name}#{self.twin}" if self.twin else self.name
 
     @cached_property
     def size(self) -> int | None:
@@ -181,7 +201,11 @@ class Range:
         else:
             low, high = (Decimal(str(self.near(bound))) for bound in (low, high))
         low, high = max(low, self.low), min(high, self.high)
-        return replace(self, low=low, high=high) if low < high else Choice(self.name, (value,), when=self.when)
+        return (
+            replace(self, low=low, high=high)
+            if low < high
+            else Choice(self.name, (value,), when=self.when, twin=self.twin)
+        )
 
     def learnt(self, value: Any) -> float:
         """What a sampler that learns is told for `value`: the distance to 1 where that is what counts."""

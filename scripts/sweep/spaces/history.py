@@ -30,7 +30,7 @@ class Told:
 def own(space: Space, row: Row) -> dict[str, Any]:
     """What the row's trial sets beside (or against) the hyperparameters that are fixed, in the space's order."""
     fixed, given = space.hyperparameters, row.hyperparameters
-    order = [parameter.name for parameter in space.parameters if parameter.name in given]
+    order = [name for name in space.order if name in given]
     rest = [name for name in given if name not in order and not says(fixed, name, given[name])]
     return {name: given[name] for name in [*order, *rest]}
 

@@ -14,7 +14,7 @@ from sweep.records import same
 from sweep.records.results import Objective, Row
 from sweep.spaces.history import own
 from sweep.spaces.samplers import sobol
-from sweep.spaces.space import Space
+from sweep.spaces.space import Space, is_active
 
 STEP = 2
 """Replicates that a step of a race adds to every contender."""
@@ -38,11 +38,12 @@ def around(space: Space, rows: Sequence[Row], engine: str, which: str, shrink: f
     row = _row(space, rows, engine, which)
     names = {parameter.name for parameter in space.parameters}
     point = {name: value for name, value in own(space, row).items() if name in names}
+    names |= {computed.name for computed in space.computed}
     extra = {name: value for name, value in own(space, row).items() if name not in names}
     if space.fit(point) is None:
         raise BadInput(f"--around {which}: trial {row.id} is no point of space.yaml; write an id of one that is")
     near, listed = _shrunk(space, point, shrink), _listed(rows)
-    trials: Iterator[Trial] = ({**new, **extra} for new in sobol.ask(near))
+    trials: Iterator[Trial] = ({**near.line(new), **extra} for new in sobol.ask(near))
     fresh = (trial for trial in trials if same.of_line(space.hyperparameters, trial) not in listed)
     return list(itertools.islice(fresh, n))
 
@@ -59,9 +60,11 @@ def _row(space: Space, rows: Sequence[Row], engine: str, which: str) -> Row:
 
 def _shrunk(space: Space, point: Trial, shrink: float) -> Space:
     """The space around a point, over a share `shrink` of every range."""
-    there = [parameter for parameter in space.parameters if parameter.name in point]
+    there = [parameter for parameter in space.parameters if parameter.name in point and is_active(parameter, point)]
     around = (parameter.around(point[parameter.name], shrink) for parameter in there)
-    free = tuple(replace(parameter, when=()) for parameter in around)  # what they depend on may no longer be listed
+    free = tuple(
+        replace(parameter, when=(), only=()) for parameter in around
+    )  # what they depend on may no longer be listed
     return replace(space, parameters=free, points=())
 
 

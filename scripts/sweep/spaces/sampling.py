@@ -15,9 +15,10 @@ Trial = dict[str, Any]
 MISSES = 10_000  # draws in a row that brought nothing new, after which the rest is no longer left to luck
 
 
-def replicated(points: Iterable[Point], replicates: int) -> list[Trial]:
-    """Each point with the same seeds, so that comparisons are paired."""
-    return [{**point, "seed": seed} if seed else point for point in points for seed in range(replicates)]
+def replicated(space: Space, points: Iterable[Point]) -> list[Trial]:
+    """The trials of each point, with the same seeds, so that comparisons are paired."""
+    lines = map(space.line, points)
+    return [{**line, "seed": seed} if seed else line for line in lines for seed in range(space.replicates)]
 
 
 def why_few(space: Space) -> str:
@@ -39,8 +40,8 @@ def draws(space: Space) -> Iterator[Point]:
 
 def at(space: Space, row: Sequence[float]) -> Point:
     """The point at `row`, a number in [0, 1) for every parameter."""
-    places = {parameter.name: int(u * 2**BITS) for parameter, u in zip(space.parameters, row, strict=False)}
-    return space.build(lambda parameter: parameter.at(places[parameter.name]))
+    places = {parameter.key: int(u * 2**BITS) for parameter, u in zip(space.parameters, row, strict=False)}
+    return space.build(lambda parameter: parameter.at(places[parameter.key]))
 
 
 def distinct(space: Space, drawn: Iterator[Point]) -> Iterator[Point]:

@@ -75,7 +75,7 @@ def expand(space: Space) -> list[dict[str, Any]]:
         raise space.doc.bad(("space",), f"no point is left{sampling.why_few(space)}; loosen them")
     if len(points) * space.replicates > MAX_TRIALS:
         raise too_many(space, len(points) * space.replicates)
-    return sampling.replicated(points, space.replicates)
+    return sampling.replicated(space, points)
 
 
 def following(space: Space, sections: Sequence[Section]) -> str:
@@ -151,7 +151,7 @@ def derive(
     if match := ROUND.fullmatch(what):
         number, observations = int(match[1]), history.read(space, rows, engine, compared=rules > 1)
         points = sampler(space).ask(space, observations, number, _listed(before) if rules > 1 else ())
-        return tuple(sampling.replicated(points, space.replicates))
+        return tuple(sampling.replicated(space, points))
     from sweep.spaces import refine  # scipy and numpy take half a second to import
 
     if match := AROUND.fullmatch(what):

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from typing import Any
 
 from sweep.errors import BadInput
+from sweep.records.same import as_helm_sees
+from sweep.spaces.computed import Computed
 from sweep.spaces.domain import OUTSIDE, Parameter
+from sweep.spaces.expression import Absent
 from sweep.yamlfile import Document
 
 Point = dict[str, Any]
@@ -46,6 +50,10 @@ class Space:
     digest: str
     doc: Document = field(repr=False, compare=False)
     rules: tuple[Rule, ...] = ()
+    computed: tuple[Computed, ...] = ()
+    """What a trial has beside its point: values computed from others, and constants that not every trial has."""
+    order: tuple[str, ...] = ()
+    """All names that a trial may set, in the file's order."""
     points: tuple[Point, ...] = ()  # the explicit ones
     budget: str = ""
     """The hyperparameter that says how long a trial trains."""
@@ -71,24 +79,45 @@ class Space:
                 point[parameter.name] = value(parameter)
         return point
 
+    def line(self, point: Point) -> dict[str, Any]:
+        """What a trial of this point sets: with what is computed from it, in the file's order."""
+        if not self.computed:
+            return point
+        values = {**self.hyperparameters, **point}
+        own = set(point)
+        for computed in self.computed:
+            if is_active(computed, values):
+                with suppress(Absent):
+                    values[computed.name] = computed.value(values)
+                    own.add(computed.name)
+        rest = [name for name in point if name not in self.order]
+        return {name: values[name] for name in (*self.order, *rest) if name in own}
+
     def objection(self, point: Point, index: int | None = None) -> str:
         """The rule that forbids the point, "" for none; with `index`, of those that this parameter decides."""
-        whole = {**self.hyperparameters, **point}
+        whole = {**self.hyperparameters, **self.line(point)}
         for rule in self.rules if index is None else self._decided[index]:
             if rule.breaks(whole):
                 return rule.text
         return ""
 
     def fit(self, values: Mapping[str, Any]) -> Point | None:
-        """`values` as a point of this space; None if they are none, or forbidden."""
+        """`values` as a point of this space; None if they are none, or forbidden.
+
+        What is computed from others need not be among them; where it is, it must be that value.
+        """
         point: Point = {}
         for parameter in self.parameters:
             if is_active(parameter, point):
-                value = parameter.fit(values[parameter.name]) if parameter.name in values else OUTSIDE
+                value = parameter.fit(values.get(parameter.name))  # null is none, in a table too
                 if value is OUTSIDE:
                     return None
                 point[parameter.name] = value
-        return None if len(point) < len(values) or self.objection(point) else point
+        if not values.keys() <= point.keys():
+            whole = self.line(point)
+            if any(name not in whole or as_helm_sees(whole[name]) != as_helm_sees(values[name]) for name in values):
+                return None
+        return None if self.objection(point) else point
 
     def every(self) -> Iterator[Point]:
         """All allowed points of a finite space, the last parameter varying fastest."""
@@ -123,13 +152,24 @@ class Space:
     def _decided(self) -> list[list[Rule]]:
         """For every parameter the rules that name it, and none further down."""
         order = {parameter.name: index for index, parameter in enumerate(self.parameters)}
+        for computed in self.computed:
+            needed = (*computed.needs, *_asked(computed))
+            decided = max((order[name] for name in needed if name in order), default=0)
+            order[computed.name] = max(decided, order.get(computed.name, 0))
         last = [(max((order[name] for name in rule.names if name in order), default=0), rule) for rule in self.rules]
         return [[rule for index, rule in last if index == place] for place in range(len(self.parameters))]
 
 
-def is_active(parameter: Parameter, point: Mapping[str, Any]) -> bool:
+def is_active(parameter: Parameter | Computed, point: Mapping[str, Any]) -> bool:
     """Whether the parameters above, as far as `point` has them, let this one be there."""
-    return all(name in point and is_among(point[name], values) for name, values in parameter.when)
+    return all(name in point and is_among(point[name], values) for name, values in parameter.when) and all(
+        condition.is_met(point) for condition in parameter.only
+    )
+
+
+def _asked(parameter: Parameter | Computed) -> set[str]:
+    """The hyperparameters that decide whether it is there."""
+    return {name for name, _ in parameter.when}.union(*(condition.names for condition in parameter.only))
 
 
 def is_among(value: Any, values: tuple[Any, ...]) -> bool:
@@ -141,7 +181,7 @@ def _size(parameters: tuple[Parameter, ...], index: int, given: Point, known: di
     """Points that continue `given`, the values of parameters that others depend on; `known` remembers."""
     if index == len(parameters):
         return 1
-    parents = {name for later in parameters[index:] for name, _ in later.when}
+    parents = set().union(*map(_asked, parameters[index:]))
     memory = json.dumps([index, {name: value for name, value in given.items() if name in parents}])
     if memory not in known:
         known[memory] = _size_with(parameters, index, given, known, parents)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,10 +12,12 @@ from sweep import secrets, yamlfile
 from sweep.layout import Kit, SweepFiles
 from sweep.records.same import settings
 from sweep.schema import check
-from sweep.spaces import declared, domain
-from sweep.spaces.constraint import Constraint, Unclear
+from sweep.spaces import declaring
+from sweep.spaces.constraint import Constraint
 from sweep.spaces.constraint import parse as parse_constraint
 from sweep.spaces.domain import OUTSIDE, Parameter
+from sweep.spaces.evaluation import Unclear
+from sweep.spaces.outline import fitted, with_copies
 from sweep.spaces.sampler import Sampler
 from sweep.spaces.samplers import SAMPLERS
 from sweep.spaces.space import MAX_TRIALS, Point, Rule, Space, is_active, is_among, too_many
@@ -37,6 +39,8 @@ def load(files: SweepFiles) -> Space:
 
 def read(doc: Document, schema: dict[str, Any]) -> Space:
     """The space in `doc`, checked by the schema and by the rules that a schema cannot say."""
+    if isinstance(doc.data.get("space"), dict):
+        doc = replace(doc, data={**doc.data, "space": with_copies(doc.data["space"])})
     check(doc, schema)
     data = doc.data
     fixed: dict[str, Any] = doc.value("hyperparameters") or {}
@@ -44,16 +48,12 @@ def read(doc: Document, schema: dict[str, Any]) -> Space:
     sampler = SAMPLERS[data["sampler"]["name"]]
     if "space" not in data and sampler.takes_space:
         raise doc.bad((), "space is missing; write `space: {lr: {type: float, low: 0.01, high: 1.0, log: true}}`")
-    _check_names(doc, fixed, searched)
     _check_metrics(doc)
-    parameters: dict[str, Parameter] = {}
-    for name, raw in searched.items():
-        parameters[name] = declared.read(
-            doc, ("space", name), name, raw, _when(doc, name, raw.get("when", {}), parameters)
-        )
+    declaration = declaring.read(doc, searched, fixed)
+    _check_names(doc, fixed, declaration.places)
     meaning = {**data, "sampler": {key: value for key, value in data["sampler"].items() if key != "rounds"}}
     digest = hashlib.sha256(json.dumps(meaning, separators=(",", ":")).encode()).hexdigest()[:16]
-    rules = (*_constraints(doc, {**fixed, **parameters}), *_exclusions(doc, parameters))
+    rules = (*_constraints(doc, [*fixed, *declaration.places]), *_exclusions(doc, declaration.parameters))
     options, replicates = _options(doc, sampler), int(data["sampler"].get("replicates", 1))
     space = Space(
         objective=data["objective"],
@@ -61,7 +61,9 @@ def read(doc: Document, schema: dict[str, Any]) -> Space:
         options=options,
         replicates=replicates,
         hyperparameters=fixed,
-        parameters=tuple(parameters.values()),
+        parameters=declaration.domains,
+        computed=declaration.formulas,
+        order=tuple(declaration.places),
         digest=digest,
         doc=doc,
         rules=rules,
@@ -74,18 +76,17 @@ def read(doc: Document, schema: dict[str, Any]) -> Space:
     return replace(space, points=tuple(_points(space)))
 
 
-def _check_names(doc: Document, fixed: Collection[str], searched: Collection[str]) -> None:
+def _check_names(doc: Document, fixed: Collection[str], searched: Mapping[str, tuple[Key, ...]]) -> None:
     """Raise BadInput for a hyperparameter that is called like something else, or set twice."""
-    for section, names in (("hyperparameters", fixed), ("space", searched)):
-        if "seed" in names:
-            raise doc.bad((section, "seed"), "a seed belongs to a trial; remove it; `replicates` repeats trials")
-        for name in ("resources", "gpu"):
-            if name in names:
-                raise doc.bad((section, name), "says in a trial what it asks of the cluster; give it another name")
-    for name in searched:
+    for name, path in {**{name: ("hyperparameters", name) for name in fixed}, **searched}.items():
+        if name == "seed":
+            raise doc.bad(path, "a seed belongs to a trial; remove it; `replicates` repeats trials")
+        if name in ("resources", "gpu"):
+            raise doc.bad(path, "says in a trial what it asks of the cluster; give it another name")
+    for name, path in searched.items():
         if name in fixed:
             line = doc.where("hyperparameters", name)
-            raise doc.bad(("space", name), f"it is fixed as well ({line}); remove one of them")
+            raise doc.bad(path, f"it is fixed as well ({line}); remove one of them")
 
 
 def _check_metrics(doc: Document) -> None:
@@ -95,22 +96,6 @@ def _check_metrics(doc: Document) -> None:
     for index, metric in enumerate(metrics):
         if metric in metrics[:index]:
             raise doc.bad(("objective", index, "metric"), f"{metric} stands already above; remove one")
-
-
-def _when(doc: Document, name: str, raw: dict[str, Any], above: Mapping[str, Parameter]) -> domain.When:
-    conditions = []
-    for other, given in raw.items():
-        path = ("space", name, "when", other)
-        if other not in above:
-            problem = f"it is no hyperparameter above {name}; name one that is, or move it up"
-            raise doc.bad(path, problem)
-        if above[other].size is None:
-            raise doc.bad(path, f"{other} is continuous, and so never exactly that; give it choices or a step")
-        values = [above[other].fit(value) for value in (given if isinstance(given, list) else [given])]
-        if OUTSIDE in values:
-            raise doc.bad(path, f"{other} is never {yamlfile.plain(given)}; write one of its values")
-        conditions.append((other, tuple(values)))
-    return tuple(conditions)
 
 
 def _options(doc: Document, sampler: Sampler) -> dict[str, Any]:
@@ -132,10 +117,10 @@ def _value(given: Any) -> Any:
     return given if isinstance(given, bool) else int(given)
 
 
-def _constraints(doc: Document, known: dict[str, Any]) -> Iterator[Rule]:
+def _constraints(doc: Document, names: Sequence[str]) -> Iterator[Rule]:
     for index, text in enumerate(doc.data.get("constraints", [])):
         try:
-            constraint = parse_constraint(text, known)
+            constraint = parse_constraint(text, {name: name for name in names})
         except Unclear as error:
             raise doc.bad(("constraints", index), str(error)) from None
         yield Rule(constraint.text, constraint.names, _breaks(doc, index, constraint))
@@ -151,7 +136,7 @@ def _breaks(doc: Document, index: int, constraint: Constraint) -> Callable[[Mapp
     return breaks
 
 
-def _exclusions(doc: Document, parameters: Mapping[str, Parameter]) -> Iterator[Rule]:
+def _exclusions(doc: Document, parameters: Mapping[str, Sequence[Parameter]]) -> Iterator[Rule]:
     for index, raw in enumerate(doc.data.get("exclude", [])):
         parts: dict[str, tuple[Any, ...]] = {}
         for name, given in raw.items():
@@ -159,8 +144,8 @@ def _exclusions(doc: Document, parameters: Mapping[str, Parameter]) -> Iterator[
             if name not in parameters:
                 raise doc.bad(path, f"it is no hyperparameter of the space; known here: {', '.join(parameters)}")
             # A list means any of its values, unless it is itself a value.
-            several = isinstance(given, list) and parameters[name].fit(given) is OUTSIDE
-            values = [parameters[name].fit(value) for value in (given if several else [given])]
+            several = isinstance(given, list) and fitted(parameters[name], given) is OUTSIDE
+            values = [fitted(parameters[name], value) for value in (given if several else [given])]
             if OUTSIDE in values:
                 raise doc.bad(path, f"{name} is never {yamlfile.plain(given)}; write values that it has")
             parts[name] = tuple(values)

@@ -80,7 +80,7 @@ def _declared(space: Space | None, settings: Settings) -> set[str]:
     names = {*OF_A_TRIAL, *settings.more_hyperparameters, *settings.hyperparameters}
     names |= passing.asked_for(settings.command)
     if space:
-        names.update(space.hyperparameters, (parameter.name for parameter in space.parameters), *space.points)
+        names.update(space.hyperparameters, space.order, *space.points)
     return names
 
 

@@ -16,7 +16,7 @@ from sweep.spaces.history import Told
 from sweep.spaces.sampler import SEED, Option, Sampler
 from sweep.spaces.samplers import random, sobol
 from sweep.spaces.sampling import key
-from sweep.spaces.space import Point, Space
+from sweep.spaces.space import Point, Space, is_active
 from sweep.yamlfile import flow
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def _sampler(space: Space, number: int) -> optuna.samplers.TPESampler:
     from optuna.samplers import TPESampler
 
     digest = hashlib.sha256(f"{space.options['seed']}/tpe/{number}".encode()).digest()
-    conditional = any(parameter.when for parameter in space.parameters)
+    conditional = any(parameter.when or parameter.only for parameter in space.parameters)
     return TPESampler(
         seed=int.from_bytes(digest[:4], "big"),
         n_startup_trials=1,
@@ -138,10 +138,10 @@ def _encoded(space: Space, point: Point) -> tuple[dict[str, Any], dict[str, Any]
     params: dict[str, Any] = {}
     distributions: dict[str, Any] = {}
     for parameter in space.parameters:
-        if parameter.name in point:
+        if parameter.name in point and is_active(parameter, point):
             value = point[parameter.name]
-            params[parameter.name] = parameter.learnt(value) if _is_continuous(parameter) else parameter.index(value)
-            distributions[parameter.name] = _distribution(parameter)
+            params[parameter.key] = parameter.learnt(value) if _is_continuous(parameter) else parameter.index(value)
+            distributions[parameter.key] = _distribution(parameter)
     return params, distributions
 
 
@@ -174,7 +174,7 @@ def _bounds(parameter: Range) -> list[float]:
 
 def _decoded(parameter: Parameter, trial: optuna.trial.Trial) -> Any:
     """The value that Optuna suggests, as the domain spells it."""
-    name, size = parameter.name, parameter.size or 1
+    name, size = parameter.key, parameter.size or 1
     if isinstance(parameter, Choice) and not parameter.ordered:
         return parameter.value(trial.suggest_categorical(name, list(range(size))))
     if isinstance(parameter, Choice) or not _is_continuous(parameter):

@@ -1,0 +1,137 @@
+"""The hyperparameters that space.yaml declares: what is searched, what is computed from it, and conditions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sweep import yamlfile
+from sweep.spaces import constraint, declared, expression, outline
+from sweep.spaces.computed import Computed
+from sweep.spaces.constraint import Constraint
+from sweep.spaces.domain import Parameter, When
+from sweep.spaces.evaluation import Unclear
+from sweep.spaces.outline import Around, Entry, Path
+from sweep.yamlfile import Document
+
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}")
+
+
+@dataclass
+class Declared:
+    """What was read so far."""
+
+    parameters: dict[str, list[Parameter]] = field(default_factory=dict)
+    """A name has several domains where only one of them can be there at once."""
+    computed: dict[str, list[Computed]] = field(default_factory=dict)
+    places: dict[str, Path] = field(default_factory=dict)
+    """Where a name was declared, in the order of the file."""
+
+    @property
+    def domains(self) -> tuple[Parameter, ...]:
+        """In the order in which they are drawn."""
+        listed = [domain for domains in self.parameters.values() for domain in domains]
+        return tuple(sorted(listed, key=lambda domain: domain.place))
+
+    @property
+    def formulas(self) -> tuple[Computed, ...]:
+        return tuple(formula for formulas in self.computed.values() for formula in formulas)
+
+
+def read(doc: Document, raw: Mapping[str, Any], fixed: Mapping[str, Any]) -> Declared:
+    """All that `space:` declares; raises BadInput with the line."""
+    declaration = Declared()
+    for place, entry in enumerate(outline.entries(doc, raw, declaration.parameters, Around(("space",)))):
+        if not NAME.fullmatch(entry.name):
+            raise doc.bad(entry.path, f"{entry.name} is no name; it has at most 63 letters, digits, '_', '.' and '-'")
+        when, only = _conditions(doc, entry, declaration)
+        _check_alone(doc, entry, declaration, when)
+        if isinstance(entry.raw, str):
+            computed = _computed(doc, entry, declaration, fixed)
+            declaration.computed.setdefault(entry.name, []).append(replace(computed, when=when, only=only))
+        elif "value" in entry.raw:
+            computed = _constant(doc, entry, {*fixed, *declaration.parameters})
+            declaration.computed.setdefault(entry.name, []).append(replace(computed, when=when, only=only))
+        else:
+            if "type" not in entry.raw:
+                kind = "choice" if "choices" in entry.raw else "float"
+                raise doc.bad(entry.path, f"type is missing; write `type: {kind}`")
+            domain = declared.read(doc, entry.path, entry.name, entry.raw, when)
+            same = declaration.parameters.setdefault(entry.name, [])
+            same.append(replace(domain, only=only, place=place, twin=len(same)))
+        declaration.places.setdefault(entry.name, entry.path)
+    return declaration
+
+
+def _conditions(doc: Document, entry: Entry, declaration: Declared) -> tuple[When, tuple[Constraint, ...]]:
+    """(the pairs, the expressions) that must all hold for an entry to be there."""
+    pairs, only = list(entry.around.pairs), []
+    for condition in entry.around.conditions:
+        if isinstance(condition.when, dict):
+            pairs += outline.pairs_of(doc, condition, declaration.parameters, entry.name)
+        else:
+            try:
+                known = outline.known(list(declaration.parameters), condition.groups)
+                only.append(constraint.parse(condition.when, known))
+            except Unclear as error:
+                raise doc.bad(condition.path, str(error)) from None
+    return tuple(pairs), tuple(replace(each, where=_told(doc, entry)) for each in only)
+
+
+def _told(doc: Document, entry: Entry) -> Callable[[str], Exception]:
+    return lambda problem: doc.bad((*entry.path, "when"), problem)
+
+
+def _check_alone(doc: Document, entry: Entry, declaration: Declared, when: When) -> None:
+    """Raise BadInput for a name that two entries may set at once."""
+    for other in (*declaration.parameters.get(entry.name, ()), *declaration.computed.get(entry.name, ())):
+        if not any(_apart(*mine, *theirs) for mine in when for theirs in other.when):
+            line = doc.where(*declaration.places[entry.name])
+            raise doc.bad(entry.path, f"{entry.name} is declared already ({line}), and both can be there; rename one")
+
+
+def _apart(name: str, values: tuple[Any, ...], other: str, others: tuple[Any, ...]) -> bool:
+    return name == other and not {yamlfile.flow(value) for value in values} & {yamlfile.flow(value) for value in others}
+
+
+def _computed(doc: Document, entry: Entry, declaration: Declared, fixed: Mapping[str, Any]) -> Computed:
+    names = [
+        *fixed,
+        *declaration.parameters,
+        *(name for name in declaration.computed if name not in declaration.parameters),
+    ]
+    assert isinstance(entry.raw, str)
+    try:
+        read = expression.parse_text(entry.raw, outline.known(names, entry.around.groups))
+    except Unclear as error:
+        aside = (
+            ". A constant stands in `hyperparameters`, or as `value:`" if "is no hyperparameter" in str(error) else ""
+        )
+        raise doc.bad(entry.path, f"{error}{aside}") from None
+
+    def value(point: Mapping[str, Any]) -> Any:
+        try:
+            return read.computed(point)
+        except Unclear as error:
+            raise doc.bad(entry.path, str(error)) from None
+
+    return Computed(entry.name, value, read.names)
+
+
+def _constant(doc: Document, entry: Entry, names: set[str]) -> Computed:
+    """`value: …`, as it stands there; text that would be taken for an expression is refused."""
+    assert isinstance(entry.raw, dict)
+    for key in entry.raw:
+        if key not in ("value", "when"):
+            raise doc.bad((*entry.path, key), "it means nothing beside value; remove it")
+    given = entry.raw["value"]
+    if isinstance(given, str):
+        try:
+            asks = expression.parse_text(given, outline.known(sorted(names), entry.around.groups)).names
+        except Unclear:
+            asks = frozenset()
+        if asks:
+            raise doc.bad((*entry.path, "value"), f"it would be this text; write `{entry.name}: {given}` to compute it")
+    return Computed(entry.name, lambda _point: given, frozenset())
