@@ -189,6 +189,10 @@ bench-grid: .venv/.dev ## the 16-trial grid against the published one
 bench-search: .venv/.dev ## regret of every sampler on known functions, against Optuna
 	@.venv/bin/python bench/bench_search.py $(ARGS)
 
+.PHONY: bench-odds
+bench-odds: .venv/.dev ## does the stated probability of being the best come true, in made-up sweeps
+	@.venv/bin/python bench/bench_odds.py $(ARGS)
+
 .PHONY: bench-expand
 bench-expand: .venv/.dev ## time and memory of expanding 10,000 and 100,000 trials
 	@.venv/bin/python bench/bench_expand.py

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sweep.errors import BadInput
 from sweep.spaces.history import Told
 from sweep.spaces.samplers import halving
 from sweep.spaces.space import Space
@@ -28,7 +29,7 @@ def made(n: int = 27, eta: int = 3, least: int = 1, most: int = 9, direction: st
         (16, 2, 3, 24, [3, 6, 12, 24], [16, 8, 4, 2]),
         (10, 3, 1, 10, [1, 3, 10], [10, 3, 1]),
         (4, 4, 1, 64, [1, 4, 16, 64], [4, 1, 1, 1]),
-        (8, 3, 4, 9, [9], [8]),
+        (8, 3, 3, 9, [3, 9], [8, 2]),
     ],
 )
 def test_rungs(n: int, eta: int, least: int, most: int, budgets: list[int], sizes: list[int]) -> None:
@@ -39,8 +40,13 @@ def test_rungs(n: int, eta: int, least: int, most: int, budgets: list[int], size
 
 @given(st.integers(1, 200), st.integers(2, 7), st.integers(1, 20), st.integers(1, 500))
 def test_budgets_grow_from_min_to_max(n: int, eta: int, least: int, more: int) -> None:
+    if (least + more) // eta < least:
+        with pytest.raises(BadInput, match=r"there is one rung only, so nothing is halved; write min \d+, or sampler"):
+            made(n, eta, least, least + more)
+        return
     space = made(n, eta, least, least + more)
     budgets = halving.budgets(space)
+    assert len(budgets) > 1
     assert budgets == sorted(set(budgets))
     assert budgets[-1] == least + more
     assert least <= budgets[0] < least * eta + eta

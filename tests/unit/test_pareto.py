@@ -72,3 +72,12 @@ def test_the_leaderboard_shows_the_front_first() -> None:
     assert [line.split()[:2] for line in lines[2:5]] == [["error", "speed"], ["1", "1"], ["2", "5"]]
     assert lines[6].startswith("#  error")
     assert leaderboard.text(choice, listed, verdict.Spent(0, 0)).startswith("#  error")
+
+
+def test_the_ranking_shows_every_objective_of_every_point() -> None:
+    listed = rows([(1.0, 1.5), (2.0, 5.25), (3.0, 4.0)])
+    choice = stats.choose(listed, OBJECTIVES[0], "local")
+    said = leaderboard.text(choice, listed, verdict.Spent(0, 0), front=pareto.front(listed, OBJECTIVES, "local"))
+    ranking = [line.split() for line in said[said.index("#  error") :].splitlines()[:4]]
+    assert ranking[0][:3] == ["#", "error", "speed"]
+    assert [line[2] for line in ranking[1:]] == ["1.5", "5.25", "4"], "also of the one that is beaten"

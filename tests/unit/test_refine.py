@@ -140,6 +140,24 @@ def test_points_are_judged_at_the_seeds_that_both_have() -> None:
     assert choice.points[0] in left
 
 
+@pytest.mark.parametrize("effect", [1.0, 30.0])
+def test_what_a_seed_does_to_all_points_alike_costs_a_race_no_trial(effect: float) -> None:
+    """Judged at the seeds that both have, by the noise that is left; by bare means it would go on to the last seed."""
+
+    def spent(effect: float) -> tuple[int, str]:
+        draw, shift = random.Random(11), random.Random(12)
+        shifts = [effect * shift.gauss(0, 1) for _ in range(9)]
+
+        def loss(x: int, seed: int) -> float:
+            return 0.15 * x + shifts[seed] + draw.gauss(0, 0.1)
+
+        steps, outcome = run([row({"x": x}, {"loss": loss(x, 0)}) for x in range(8)], 8, 9, loss)
+        return sum(map(len, steps)), outcome
+
+    assert spent(effect) == spent(0.0)
+    assert spent(effect)[0] <= 35
+
+
 def test_who_shares_no_seed_with_the_leader_stays() -> None:
     rows = [row({"x": x}, {"loss": x + seed / 100}, seed) for x in range(2) for seed in range(3)]
     choice = stats.choose([*rows, row({"x": 9}, {"loss": 9.0}, 77)], LOSS, "local")

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench import bench_odds
 from sweep.ranking import noise, stats
 from sweep.records.results import Objective, Row
 from sweep.reports import verdict
@@ -219,7 +220,7 @@ def replicated_top(draw: np.random.Generator, seed_effect: float, top: int, seed
 def test_stated_probabilities_come_true_where_only_the_top_was_replicated(seed_effect: float) -> None:
     draw = np.random.default_rng(8)
     told = [replicated_top(draw, seed_effect, *((5, 8), (3, 3))[n % 2]) for n in range(100)]
-    assert not any(single for *_, single in told)
+    assert sum(single for *_, single in told) <= 1
     stated, right = (sum(column) / len(told) for column in list(zip(*told, strict=True))[:2])
     assert stated - 0.05 <= right <= stated + 0.15, "careful, if anything"
     sure = [best for p, best, _ in told if p >= 0.8]
@@ -380,3 +381,21 @@ def test_stated_probabilities_come_true(seed_effect: float) -> None:
         right = [best for stated, best in told if low <= stated < high]
         assert len(right) >= 25
         assert least <= sum(right) / len(right) <= most, (low, high, sum(right) / len(right), len(right))
+
+
+@pytest.mark.parametrize(
+    ("name", "apart"),
+    [
+        ("8 points, 1 with 2 seeds (df 1)", 0.05),
+        ("8 points, 3 seeds", 0.05),
+        ("8 points, 3 seeds, half of them 2x noisier", 0.05),
+        ("8 points, 3 seeds, the best 4x noisier", 0.15),
+    ],
+)
+def test_what_is_said_comes_true_with_little_known_of_the_noise_and_where_it_is_unequal(
+    name: str, apart: float
+) -> None:
+    """The small form of `make bench-odds`, whose table is in docs/results.md."""
+    design = next(each for each in bench_odds.DESIGNS if each.name == name)
+    stated, right = (float(column) for column in np.mean([bench_odds.sweep(design, n) for n in range(240)], axis=0))
+    assert abs(stated - right) <= apart, (stated, right)

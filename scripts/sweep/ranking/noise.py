@@ -54,10 +54,26 @@ class Layout:
     """Standard deviation of what a seed does to all points alike; 0 where nothing shows that it does anything."""
     effects: dict[int, float] = field(default_factory=dict)
     """That, by seed."""
+    spread: Floats = field(default_factory=lambda: np.zeros((0, 0)), compare=False)
+    """A root of the covariance of `effects`, as far as they are not known: rows in their order."""
+    rank: float = 0.0
+    """Degrees of freedom that the effects took."""
+
+    def drawn(self, seeds: Sequence[int], draw: np.random.Generator, draws: int, power: int) -> Floats:
+        """(draws, seeds) over 2^power: what each of `seeds` may do to all points alike, by what is known of it."""
+        if not self.common or self.noise is None:
+            return np.zeros((draws, len(seeds)))
+        blur = np.sqrt(self.noise.df / draw.chisquare(self.noise.df, (draws, 1)))
+        known = draw.standard_normal((draws, len(self.spread))) @ np.ldexp(self.spread, -power).T * blur
+        known += np.array([scaled(effect, -power) for effect in self.effects.values()])
+        place = {seed: column for column, seed in enumerate(self.effects)}
+        common = scaled(self.common, -power)
+        columns = [known[:, place[s]] if s in place else common * draw.standard_normal(draws) for s in seeds]
+        return np.column_stack(columns)
 
     def adjusted(self, values: Values) -> float:
         """The mean of `values` less what their seeds do to all points alike; the mean itself where nothing is known."""
-        return difference(mean(values.values()), fmean(self.effects.get(seed, 0.0) for seed in values))
+        return difference(mean(values.values()), mean(self.effects.get(seed, 0.0) for seed in values))
 
 
 def mean(values: Iterable[float]) -> float:
@@ -143,9 +159,19 @@ def layout(points: Sequence[Values]) -> Layout:
     noise = Noise(scaled(math.sqrt(variance), power), df)
     if not common:
         return Layout(noise)
-    effects = axes @ (along / (sizes + variance / common))
+    kept = sizes / (sizes + variance / common)
+    effects = axes @ (along * kept / sizes)
     by_seed = {seed: scaled(float(effect), power) for seed, effect in zip(seeds, effects, strict=True)}
-    return Layout(noise, scaled(math.sqrt(common), power), by_seed)
+    apart = np.eye(len(seeds)) - axes @ axes.T  # directions in which nothing is known but `common`
+    covariance = axes @ np.diag(variance * kept / sizes) @ axes.T + common * apart
+    root = np.ldexp(_root(covariance), power)
+    return Layout(noise, scaled(math.sqrt(common), power), by_seed, root, float(kept.sum()))
+
+
+def _root(covariance: Floats) -> Floats:
+    sizes, axes = np.linalg.eigh(covariance)
+    root: Floats = axes * np.sqrt(np.maximum(sizes, 0.0))
+    return root
 
 
 def _replicated(points: Iterable[Values], seeds: Collection[int]) -> list[Values]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import compress
 
 import numpy as np
@@ -30,6 +31,14 @@ class Front:
     points: tuple[Best, ...]
     beaten: tuple[Best, ...] = ()
     """The others that took part."""
+
+    def values_of(self, point: stats.Point) -> tuple[float, ...]:
+        """Of every objective, of a point that took part; () for any other."""
+        return self._values.get(point.trial.id, ())
+
+    @cached_property
+    def _values(self) -> dict[str, tuple[float, ...]]:
+        return {best.point.trial.id: best.values for best in (*self.points, *self.beaten)}
 
 
 def front(rows: Iterable[Row], objectives: Sequence[Objective], engine: str, budget: str = "") -> Front:

@@ -185,11 +185,13 @@ def choose(rows: Iterable[Row], objective: Objective, engine: str, budget: str =
 
 def _with_odds(choice: Choice, measured: Noise) -> Choice:
     """The choice with how probable it is, and its first points in the order of what each should give again."""
-    sign, fitted = choice.objective.sign, _layout(_quiet(choice.competitors))
+    sign, quiet = choice.objective.sign, _quiet(choice.competitors)
+    among = quiet if any(point.n > 1 for point in quiet) else choice.competitors
+    fitted = noise.layout(_signed(quiet, sign))
     paired = fitted.noise if fitted.noise and fitted.noise.sd else measured
     contenders = _contenders(choice.competitors)
-    values = [{seed: sign * value for seed, value in point.values.items()} for point in contenders]
-    p_best, expected = posterior.simulate(values, paired, fitted.common if noise.unequal(values) else 0.0)
+    p_best, each = posterior.simulate(_signed(contenders, sign), _signed(among, sign), fitted)
+    expected = _shared(contenders, each)
     # A mean of one lucky seed does not stand above one of five.
     order = sorted(range(len(contenders)), key=lambda place: -expected[place])
     first, second, *others = [*(contenders[place] for place in order), *choice.points[len(contenders) :]]
@@ -203,6 +205,20 @@ def _with_odds(choice: Choice, measured: Noise) -> Choice:
         more=None if needed is None else max(0, needed - min(first.n, second.n)),
         places=_places(choice.points, {id(contenders[place]): expected[place] for place in order}),
     )
+
+
+def _signed(chosen: Sequence[Point], sign: int) -> list[dict[int, float]]:
+    """Their values, so that more is better."""
+    return [{seed: sign * value for seed, value in point.values.items()} for point in chosen]
+
+
+def _shared(chosen: Sequence[Point], expected: Sequence[float]) -> list[float]:
+    """What each should give again, the same for those with equal means of as many seeds: they are equals."""
+    merits = [(point.adjusted, point.n) for point in chosen]
+    groups: dict[tuple[float, int], list[float]] = {}
+    for merit, value in zip(merits, expected, strict=True):
+        groups.setdefault(merit, []).append(value)
+    return [noise.mean(groups[merit]) for merit in merits]
 
 
 def _contenders(rung: Sequence[Point]) -> Sequence[Point]:

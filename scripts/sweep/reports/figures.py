@@ -47,11 +47,10 @@ def front(choice: Choice, shown: Front | None) -> dict[str, Any] | None:
     """{metrics, values: a list a point or null, on: places of the front's points}; None with a single objective."""
     if not shown or not shown.points:
         return None
-    known = {best.point.trial.id: [*best.values] for best in (*shown.points, *shown.beaten)}
     members = {best.point.trial.id for best in shown.points}
     return {
         "metrics": [{"metric": objective.metric, "sign": objective.sign} for objective in shown.objectives],
-        "values": [known.get(point.trial.id) for point in choice.points],
+        "values": [[*shown.values_of(point)] or None for point in choice.points],
         "on": [place for place, point in enumerate(choice.points) if point.trial.id in members],
     }
 

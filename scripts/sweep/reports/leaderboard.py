@@ -53,7 +53,7 @@ def text(
         console.print(Text(_caption(front)))
         console.print(_front(front, names, width), "", sep="\n")
     if choice.points:
-        table, notes = _table(choice, names, top, width)
+        table, notes = _table(choice, names, top, width, front)
         console.print(table)
         console.print(*map(Text, notes), "", sep="\n")
     for sentence in sentences:
@@ -79,27 +79,37 @@ def _front(front: Front, names: Sequence[str], width: int) -> Table:
     return _grid(_with_hyperparameters(columns, points, names, width)[0])
 
 
-def _table(choice: Choice, names: Sequence[str], top: int, width: int) -> tuple[Table, list[str]]:
+def _table(choice: Choice, names: Sequence[str], top: int, width: int, front: Front | None) -> tuple[Table, list[str]]:
     """The table, and what it leaves out."""
     shown = choice.points[:top]
-    columns, hidden = _with_hyperparameters([*_columns(choice, shown)], shown, names, width)
+    columns, hidden = _with_hyperparameters([*_columns(choice, shown, front)], shown, names, width)
     left = len(choice.points) - len(shown)
     notes = [f"(no room for {', '.join(hidden)})" if hidden else "", f"({left} more)" if left else ""]
     return _grid(columns), [note for note in notes if note]
 
 
-def _columns(choice: Choice, shown: Sequence[Point]) -> Iterator[Column]:
+def _columns(choice: Choice, shown: Sequence[Point], front: Front | None) -> Iterator[Column]:
     """What is known of the points, without columns that would say nothing."""
     yield "#", [str(place) for place in choice.places[: len(shown)]]
     yield _header(choice.objective.metric), [verdict.value(choice, point) for point in shown]
     if verdict.is_adjusted(choice, shown):
         yield "adjusted", [number(point.adjusted, verdict.places(choice)) for point in shown]
+    yield from _other_objectives(front, shown)
     if any(point.n > 1 or point.diverged for point in shown):
         yield "seeds", [_seeds(point) for point in shown]
     if choice.p_best:
         chances = [verdict.probability(choice, place) for place in range(len(shown))]
         yield "best?", ["" if chance is None else verdict.chance(chance) for chance in chances]
     yield "trial", [point.trial.id for point in shown]
+
+
+def _other_objectives(front: Front | None, shown: Sequence[Point]) -> Iterator[Column]:
+    """A column for each objective that does not rank; empty for a point that took no part in the front."""
+    if not front:
+        return
+    values = [front.values_of(point) for point in shown]
+    for place, other in enumerate(front.objectives[1:], 1):
+        yield _header(other.metric), [f"{value[place]:.6g}" if value else "" for value in values]
 
 
 def _header(metric: str) -> str:

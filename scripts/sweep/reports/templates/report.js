@@ -37,6 +37,10 @@
     return column(name, value, (trial) => (format || count)(value(trial)), Boolean(format));
   };
 
+  const otherObjectives = (data.front ? data.front.metrics.slice(1) : []).map(({ metric: name }, place) => {
+    const valueOf = (row) => data.front.values[row]?.[place + 1] ?? null;
+    return column(name, valueOf, (row) => (isNumber(valueOf(row)) ? String(+valueOf(row).toPrecision(5)) : ""));
+  });
   const idOf = (point) => trials[data.points[point].trials[0]][field.id];
   const views = {
     points: {
@@ -50,6 +54,7 @@
           return half === null ? measured(mean) : `${measured(mean)} ± ${measured(half)}`;
         }),
         ...(data.adjusted ? [column("adjusted", (row) => data.points[row].adjusted, (row) => measured(data.points[row].adjusted))] : []),
+        ...otherObjectives,
         column("seeds", (row) => data.points[row].trials.length, (row) => {
           const { trials: seeds, diverged } = data.points[row];
           return diverged ? `${seeds.length} (${diverged} diverged)` : String(seeds.length);

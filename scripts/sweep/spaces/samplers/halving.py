@@ -104,11 +104,19 @@ def _check(space: Space) -> None:
     least, most = space.options["min"], space.options["max"]
     if least >= most:
         raise doc.bad(("sampler", "min"), f"min {least} is not below max {most}; change one of them")
-    if len(space.objectives) > 1:
-        raise doc.bad(("objective",), "halving ranks by one objective; name one, or take tpe for several")
     if not budget:
         problem = "budget is missing; name the hyperparameter that halving raises, as in `budget: stop_epoch`"
         raise doc.bad(("sampler",), problem)
+    eta, n = space.options["eta"], space.options["n"]
+    if most // eta < least:
+        raise doc.bad(
+            ("sampler", "min"),
+            f"from min {least} to max {most} by eta {eta} there is one rung only, so nothing is halved; write min "
+            f"{max(1, most // eta)}, or sampler {{name: sobol, n: {n}}} with {budget}: {most} among the "
+            "hyperparameters",
+        )
+    if len(space.objectives) > 1:
+        raise doc.bad(("objective",), "halving ranks by one objective; name one, or take tpe for several")
     for section in ("space", "hyperparameters"):
         if budget in data.get(section, {}):
             raise doc.bad((section, budget), "halving sets it, from min to max; remove it here")
