@@ -55,7 +55,7 @@ submit: setup ## give the Jobs to the engine
 	@$(RUN)/submit.py "$$SWEEP" $(engine) $(if $(SLOTS),--slots "$$SLOTS") $(flags) $(ARGS)
 
 .PHONY: watch
-watch: setup ## look on until a sweep on a cluster has ended
+watch: setup ## look on until a sweep has ended
 	@$(RUN)/watch.py "$$SWEEP" $(engine) $(ARGS)
 
 .PHONY: status

@@ -36,7 +36,7 @@ GROUPS = {
         Verb("render", "print the Jobs"),
         Verb("dataset", "fill and check the data set"),
         Verb("submit", "give the Jobs to the engine"),
-        Verb("watch", "look on until a sweep on a cluster has ended"),
+        Verb("watch", "look on until a sweep has ended"),
         Verb("status", "where every trial stands"),
         Verb("logs", "what a trial printed"),
         Verb("retry", "give failed trials new Jobs"),

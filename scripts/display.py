@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import statistics
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,13 +22,16 @@ from rich.text import Text
 from sweep import words
 from sweep.engines import watching
 from sweep.jobs import JobState
-from sweep.records import outputs, store
+from sweep.records import progress, store
+from sweep.records.attempt import seconds_of
 from sweep.records.results import Objective
 from sweep.render import Trial
 from sweep.words import number
 
 REMIND_SECONDS = 60
 """Where there is no live display: how long before the same waits are told again, with other numbers."""
+REMIND_TRIALS = 5
+"""Of those that run, of which is told then how far they are."""
 
 
 class Console(rich.console.Console):
@@ -59,9 +63,11 @@ class Watcher:
         self.varying = varying
         self.objective = objective
         self.console = Console(stderr=True)
+        self.took: list[float] = []
+        """Seconds of the trials whose end was shown."""
         self.announced: set[str] | None = None
         """Jobs whose end was shown; those that had ended before the first look are not news."""
-        self.waits: tuple[list[str], float] = ([], 0.0)
+        self.waits: tuple[list[str], float] = ([], time.monotonic())
         """Causes that were told last, and when."""
         self.bar = Progress(
             TextColumn("trials", markup=False),
@@ -91,7 +97,7 @@ class Watcher:
         waits = watching.waits(known)
         if self.live:
             self.live.update(self._picture(known, waits))
-        elif waits:
+        else:
             self._remind(known, waits)
 
     def _tell_ends(self, known: Mapping[str, JobState]) -> None:
@@ -102,7 +108,7 @@ class Watcher:
         for state in finished:
             if state.name not in self.announced:
                 self.announced.add(state.name)
-                self.say(f"{len(finished)}/{len(known)}  {state.trial}  {self._outcome(state)}")
+                self.say(f"{len(finished)}/{len(self.trials)}  {state.trial}  {self._outcome(state)}")
 
     def _picture(self, known: Mapping[str, JobState], waits: Sequence[tuple[str, int, str]]) -> Group:
         """What stands on a terminal now: what runs, what the others wait for, and the bar."""
@@ -116,14 +122,18 @@ class Watcher:
         return Group(self._table(running[: self.console.height // 2]), *lines, self.bar)
 
     def _remind(self, known: Mapping[str, JobState], waits: Sequence[tuple[str, int, str]]) -> None:
-        """What is waited for, where it has changed or was last said long ago."""
+        """What is waited for, where it has changed or was last said long ago, and then what runs too."""
         causes = sorted(cause for cause, _, _ in waits)
         before, when = self.waits
-        if causes != before or time.monotonic() - when > REMIND_SECONDS:
+        late = time.monotonic() - when > REMIND_SECONDS
+        if causes != before or late:
             self.waits = causes, time.monotonic()
             finished = sum(state.finished for state in known.values())
             for _, count, reason in waits:
-                self.say(f"{finished}/{len(known)}  {count} {reason}")
+                self.say(f"{finished}/{len(self.trials)}  {count} {reason}")
+            running = [state for state in known.values() if state.condition == "Running"] if late else []
+            for state in running[:REMIND_TRIALS]:
+                self.say(f"{finished}/{len(self.trials)}  {state.trial}  running {self._progress(state)}")
 
     def say(self, text: str) -> None:
         self.console.print(words.line(text), soft_wrap=not self.live)
@@ -136,6 +146,7 @@ class Watcher:
         result = self._result(state, trial)
         if not result:
             return point if state.node else f"complete, but the store has no valid result  {point}"
+        self.took.append(seconds_of(result, result.get("finished_at")))
         value = result["metrics"].get(self.objective.metric)
         metric = f"{self.objective.metric}={number(value, 4)}" if value is not None else result["status"]
         return f"{metric}  {point}"
@@ -150,15 +161,16 @@ class Watcher:
 
     def _table(self, running: list[JobState]) -> Table:
         table = Table(box=None, pad_edge=False, show_header=False)
+        table.add_column(no_wrap=True)
+        table.add_column(no_wrap=True)
+        table.add_column(no_wrap=True, overflow="ellipsis")
         for state in running:
             trial = self.trials[state.trial]
             point = words.short({name: trial.identity["hyperparameters"].get(name) for name in self.varying})
-            table.add_row(trial.id, point, words.short(self._last_epoch(trial)))
+            table.add_row(trial.id, self._progress(state), point)
         return table
 
-    def _last_epoch(self, trial: Trial) -> dict[str, object]:
-        newest = store.newest_attempt(self.store, trial.id)
-        lines = outputs.history(self.store, trial.id, newest) if newest else []
-        if not lines:
-            return {}
-        return {name: lines[-1][name] for name in ("epoch", self.objective.metric) if name in lines[-1]}
+    def _progress(self, state: JobState) -> str:
+        seconds = max(0.0, time.time() - state.since) if state.since else None
+        usual = statistics.median(self.took) if self.took else None
+        return progress.of(self.store, state.trial, self.objective.metric, seconds, usual).words(self.objective.metric)

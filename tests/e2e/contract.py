@@ -168,7 +168,6 @@ class EngineContract:
         assert f"toy: the {engine.NAME} engine would take it" in said
         assert not engine.states()
         calls: dict[str, Callable[[], object]] = {
-            "watch": lambda: engine.looks([], AGREES.say),
             "stop": lambda: engine.suspend(stop=True, dry_run=True),
             "uninstall": lambda: engine.remove(AGREES.say),
         }

@@ -303,3 +303,37 @@ def test_an_edited_program_runs_by_one_command(clone: TestClone) -> None:
     assert not before.keys() & after.keys()
     assert {row["status"] for row in after.values()} == {"succeeded"}
     assert sorted(clone.events("start")) == ["1", "1", "2", "2"]
+
+
+def test_another_terminal_sees_what_runs_and_watches_it_to_its_end(clone: TestClone) -> None:
+    prepared(clone)
+    assert "nothing runs it on this machine now; `make sweep SWEEP=toy` goes on" in clone.run("watch", "toy", code=2)
+    launcher = clone.start("submit", "toy", "--slots", "1")
+    until(lambda: clone.events("start"), "the first starts")
+    rows = clone.rows().values()
+    assert sorted(row["status"] for row in rows) == ["pending", "pending", "running"]
+    (running,) = (row["progress"] for row in rows if row["status"] == "running")
+    assert running["seconds"] >= 0
+    assert " running " in clone.run("status", "toy")
+    watcher = clone.start("watch", "toy")
+    assert watcher.stderr
+    assert "watching 3 trials on this machine" in watcher.stderr.readline()
+    clone.open_gate()
+    launcher.communicate(timeout=120)
+    out = watcher.communicate(timeout=120)[1]
+    assert (launcher.returncode, watcher.returncode) == (0, 0), out
+    assert "3/3" in out
+    assert "nothing runs" not in clone.run("watch", "toy"), "all have ended"
+
+
+def test_a_watch_ends_with_the_launcher_that_was_killed(clone: TestClone) -> None:
+    prepared(clone)
+    launcher = clone.start("submit", "toy", "--slots", "1")
+    until(lambda: clone.events("start"), "the first starts")
+    watcher = clone.start("watch", "toy")
+    assert watcher.stderr
+    watcher.stderr.readline()
+    launcher.kill()
+    assert "what ran it has ended before its trials" in watcher.communicate(timeout=120)[1]
+    assert watcher.returncode == 1
+    assert {row["status"] for row in clone.rows().values()} == {"pending", "missing"}

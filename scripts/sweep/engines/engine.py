@@ -157,6 +157,10 @@ class Engine(Protocol):
         """The states of these Jobs, again and again, until all have ended."""
         raise self.cannot("watch")
 
+    def has_queue(self) -> bool:
+        """Whether what is listed and has no state yet waits for its turn, in a submission that is under way."""
+        return False
+
     def suspend(self, stop: bool, dry_run: bool, jobs: Collection[str] | None = None) -> int:
         """Let Jobs (by name; None: all) wait, or go on without `stop`; how many were, or would be, changed."""
         raise self.cannot("stop")

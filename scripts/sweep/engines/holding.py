@@ -47,6 +47,21 @@ def only_one(folder: Path, sweep: str, say: Callable[[str], None] | None = None)
         let_go(handle)
 
 
+def is_held(folder: Path) -> bool:
+    """Whether a launcher has the sweep now."""
+    try:
+        handle = open_handle(folder / LOCK)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        let_go(handle)
+    return False
+
+
 def let_go(handle: int | None) -> None:
     """Close a handle, if there is one, of which it matters to nobody what closing it may say."""
     if handle is not None:
@@ -65,8 +80,6 @@ def hold(store: Path, trial: str) -> int | None:
 
     None where the store cannot hold anything, as one that cannot be written. Raises Held while others hold the trial.
     """
-    # A byte of one file for each trial, so that no lock needs a file of its own that somebody would have to remove.
-    byte = int(trial[:15], 16)
     try:
         handle = os.open(
             store / ".running", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666
@@ -74,10 +87,30 @@ def hold(store: Path, trial: str) -> int | None:
     except OSError:
         return None
     try:
-        fcntl.fcntl(handle, fcntl.F_OFD_SETLK, struct.pack("hhqqi0q", fcntl.F_WRLCK, os.SEEK_SET, byte, 1, 0))
+        fcntl.fcntl(handle, fcntl.F_OFD_SETLK, _of(trial, fcntl.F_WRLCK))
     except OSError as error:
         let_go(handle)
         if error.errno in (errno.EAGAIN, errno.EACCES):
             raise Held from error
         return None
     return handle
+
+
+def lives(store: Path, trial: str) -> bool:
+    """Whether an attempt of a trial holds it in a store; asking holds nothing."""
+    try:
+        handle = os.open(store / ".running", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        answer = fcntl.fcntl(handle, fcntl.F_OFD_GETLK, _of(trial, fcntl.F_WRLCK))
+        return bool(struct.unpack_from("h", answer)[0] != fcntl.F_UNLCK)
+    except OSError:
+        return False
+    finally:
+        let_go(handle)
+
+
+def _of(trial: str, kind: int) -> bytes:
+    """A struct flock of a trial: a byte of one file each, so that no lock needs a file that somebody has to remove."""
+    return struct.pack("hhqqi0q", kind, os.SEEK_SET, int(trial[:15], 16), 1, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ FIELDS = {
     **dict.fromkeys(("name", "trial", "condition", "reason"), (str,)),
     **dict.fromkeys(("failed", "attempts"), (int,)),
     "queued_s": (int, float, NoneType),
+    "since": (int, float),
 }
 """What is kept of a state, and what JSON may have for it."""
 
@@ -41,8 +43,10 @@ def parse(data: bytes) -> JobState:
     return state
 
 
-def read(folder: Path) -> dict[str, JobState]:
+def read(folder: Path, lives: Callable[[str], bool] = lambda _: False) -> dict[str, JobState]:
     """Job name -> state, of all Jobs the engine was ever given here. What was cut off counts as pending.
+
+    `lives` tells of a trial whether an attempt of it runs now.
 
     A file that holds no state is as none: at worst its trial is looked at once more.
     """
@@ -50,5 +54,13 @@ def read(folder: Path) -> dict[str, JobState]:
     for path in sorted(folder.glob("*.json")):
         with suppress(ValueError, FileNotFoundError), naming(path):
             state = parse(read_file(path, LARGEST_STATE))
-            states[path.stem] = state if state.finished else replace(state, condition="Pending")
+            states[path.stem] = state if state.finished or _runs(state, lives) else _waiting(state)
     return states
+
+
+def _runs(state: JobState, lives: Callable[[str], bool]) -> bool:
+    return state.condition == "Running" and lives(state.trial)
+
+
+def _waiting(state: JobState) -> JobState:
+    return replace(state, condition="Pending", since=0.0)

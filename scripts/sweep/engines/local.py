@@ -180,7 +180,8 @@ class LocalRun:
         try:
             queued = round(time.monotonic() - self.began, 3) if before.queued_s is None else before.queued_s
             attempts = before.attempts + 1
-            self._note(replace(before, condition="Running", cause="", reason="", attempts=attempts, queued_s=queued))
+            now = replace(before, condition="Running", since=time.time(), cause="", reason="")
+            self._note(replace(now, attempts=attempts, queued_s=queued))
             gpus = {"CUDA_VISIBLE_DEVICES": ",".join(self.slots[started.slot])}
             started.fill(self.rendered.config_maps, self.host | gpus)
             self._spawn(started)

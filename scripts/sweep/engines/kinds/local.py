@@ -6,9 +6,11 @@ import json
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import count
 from pathlib import Path
 from typing import Any, ClassVar, final
 
@@ -25,6 +27,9 @@ from sweep.render import Object, Rendered, Trial
 from sweep.settings import Settings
 from sweep.words import counted
 
+LOOK_SECONDS = 1.0
+"""Between two looks at what another process runs."""
+
 
 @final
 @dataclass(frozen=True)
@@ -35,7 +40,6 @@ class LocalEngine(Engine):
     RUNS_ON: ClassVar[bool] = False
     FILLS_DATA: ClassVar[bool] = True
     CANNOT: ClassVar[Mapping[str, str]] = {
-        "watch": "the local engine shows what it runs, and ends with it; this is for ENGINE=cluster",
         "stop": "the local engine is stopped by Ctrl-C, and `make sweep` goes on; this is for ENGINE=cluster",
         "uninstall": "the local engine installs nothing; this is for ENGINE=cluster",
     }
@@ -102,7 +106,7 @@ class LocalEngine(Engine):
     # ---- running ----
 
     def states(self) -> Mapping[str, JobState]:
-        return jobfiles.read(self.files.jobs)
+        return jobfiles.read(self.files.jobs, partial(holding.lives, self.store_folder))
 
     def check(self, sweep: Sweep, options: Options, say: Say) -> None:
         sweep.rendered  # noqa: B018 - refuses what the chart refuses
@@ -145,6 +149,29 @@ class LocalEngine(Engine):
             cure = f"`make sweep SWEEP={sweep.name}` goes on"
             raise TrialsFailed(failfast.message(sweep.name, states, run.ended.values(), run.held, cure))
         return states
+
+    def has_queue(self) -> bool:
+        return holding.is_held(self.files.jobs)
+
+    def looks(self, jobs: Sequence[str], say: Say) -> Iterator[Mapping[str, JobState]]:
+        """What another process runs here. Raises BadInput where none does, and TrialsFailed where it ends too early."""
+        name, running = self.files.name, True
+        for look in count():
+            running = holding.is_held(self.files.jobs)  # asked first: what ends after that is seen by the next look
+            known = {job: state for job, state in self.states().items() if job in jobs}
+            if not look and running:
+                say(f"{name}: watching {counted(len(jobs), 'trial')} on this machine")
+            over = len(known) == len(jobs) and all(state.finished for state in known.values())
+            if not (running or over or look):
+                raise BadInput(f"{name}: nothing runs it on this machine now; `make sweep SWEEP={name}` goes on")
+            yield known
+            if over:
+                return
+            if not running:
+                raise TrialsFailed(
+                    f"{name}: what ran it has ended before its trials; `make sweep SWEEP={name}` goes on"
+                )
+            time.sleep(LOOK_SECONDS)
 
     # ---- what Jobs need, and what comes of them ----
 
