@@ -9,7 +9,7 @@ ENGINE ?= auto
 PYTHON ?= python3
 # What is given on the command line or by the environment is text: make expands nothing in it, and the shell sees it as
 # the value of a variable alone. ARGS is different: words for the shell, of the person who types them.
-NAMES := ALLOW_DIRTY BUILDER CONTEXT ENGINE FORCE IMAGE NAMESPACE PUSH PYTHON QUORUM SECONDS SEED SLOTS SWEEP TAKEOVER TO TRIAL UPLOAD USER YES
+NAMES := ALLOW_DIRTY BUILDER CONTEXT ENGINE FORCE IMAGE NAMESPACE PUSH PYTHON QUORUM SECONDS SEED SIGN_KEY SLOTS SWEEP TAKEOVER TO TRIAL UPLOAD USER YES
 named := $(if $(filter file,$(origin SWEEP)),,--sweep "$$SWEEP")
 $(foreach name,$(NAMES),$(if $(value $(name)),$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 
@@ -226,8 +226,8 @@ wheel: .venv/.dev ## the program as a wheel, in dist/
 	@.venv/bin/uv build --quiet --wheel --no-build-isolation --out-dir dist .
 
 .PHONY: chart-package
-chart-package: .venv/.dev ## the chart as an archive, the same bytes each time, in dist/
-	@.venv/bin/python tools/chart_package.py dist
+chart-package: .venv/.dev ## the chart as an archive, the same bytes each time, in dist/; SIGN_KEY= signs it
+	@.venv/bin/python tools/chart_package.py dist $(if $(SIGN_KEY),--sign "$$SIGN_KEY")
 
 .PHONY: lock
 lock: .venv/.dev ## make the lock files again from pyproject.toml and requirements/*.in

@@ -83,6 +83,7 @@ TOOLS = {
             module="sigs.k8s.io/kwok",
             copies=tuple(f"kustomize/stage/{name}.yaml" for name in _STAGES + _POD_STAGES),
         ),
+        Tool("crane", "github.com/google/go-containerregistry/cmd/crane"),
     )
 }
 
