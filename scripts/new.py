@@ -23,7 +23,7 @@ from sweep import yamlfile
 from sweep.errors import BadInput
 from sweep.files import holds, read, remove_left, write_atomic
 from sweep.layout import Clone, SweepFiles
-from sweep.spaces import offered
+from sweep.spaces import configurations, offered
 from sweep.words import ended
 
 LARGEST_BYTES = 16 << 20
@@ -85,12 +85,13 @@ def source_of(command: list[str], folder: Path) -> str:
 
 def options(command: list[str], folder: Path, source: str, config: Path | None) -> list[offered.Option]:
     """What the program offers, from all that may be read."""
-    named = offered.of_config(yamlfile.load(folder / config, str(config)).data) if config else []
+    files = [config] if config else list(configurations.named_in(command, folder))
+    named = [option for path in files for option in offered.of_config(yamlfile.load(folder / path, str(path)).data)]
     if source and not offered.PARSERS.search(source):
         return offered.merged(named)  # asked for help it might begin to train
-    return offered.merged(
-        named, offered.of_help(asked(offered.asking_help(command), folder)), offered.of_source(source)
-    )
+    text = asked(offered.asking_help(command), folder)
+    listed = configurations.of_hydra(text) if "== Config ==" in text else offered.of_help(text)
+    return offered.merged(named, listed, offered.of_source(source))
 
 
 def objective(text: str) -> dict[str, str]:
@@ -135,7 +136,12 @@ def main(argv: list[str] | None = None, clone: Clone | None = None) -> int:
     words = sys.argv[1:] if argv is None else argv
     at = words.index("--") if "--" in words else len(words)
     parser = cli.parser(__doc__)
-    parser.add_argument("--config", type=Path, metavar="FILE", help="a YAML file that has the program's settings")
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="a YAML file that has the program's settings; without it those that the command names",
+    )
     default = {"metric": "val_loss", "direction": "minimize"}
     parser.add_argument(
         "--objective", type=objective, default=default, help="NAME:minimize or :maximize; val_loss:minimize"

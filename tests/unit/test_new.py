@@ -14,7 +14,7 @@ import new
 from sweep import layout, yamlfile
 from sweep.errors import BadInput
 from sweep.layout import Clone, Kit
-from sweep.spaces import offered, spacefile
+from sweep.spaces import configurations, offered, spacefile
 from sweep.spaces.offered import Option
 from tests.unit.test_init import git
 
@@ -151,6 +151,67 @@ def test_help_as_argparse_and_click_print_it() -> None:
         "lr": (None, (), "Learning rate"),
         "verbose": (False, (), "talk"),
     }
+
+
+HYDRA = """app is powered by Hydra.
+
+== Configuration groups ==
+Compose your configuration from those groups (group=option)
+
+optimizer: adam, sgd
+data/set: cifar, mnist
+
+
+== Config ==
+Override anything in the config (foo.bar=value)
+
+optimizer:
+  lr: 0.001
+  betas:
+  - 0.9
+  nesterov: false
+epochs: 8
+name: ???
+
+
+Powered by Hydra (https://hydra.cc)
+Use --hydra-help to view Hydra specific help
+"""
+
+
+def test_help_as_hydra_prints_it() -> None:
+    options = configurations.of_hydra(HYDRA)
+    assert {option.name: option.default for option in options if not option.choices} == {
+        "optimizer.lr": 0.001, "optimizer.nesterov": False, "epochs": 8, "name": "???",
+    }  # fmt: skip
+    assert [(option.name, option.choices) for option in options if option.choices] == [
+        ("optimizer", ("adam", "sgd")),
+        ("data/set", ("cifar", "mnist")),
+    ]
+
+
+@given(st.text(alphabet="ab:=- \n?1e.{}[]", max_size=60))
+def test_any_text_below_the_heading_is_borne(text: str) -> None:
+    configurations.of_hydra(f"== Config ==\nOverride anything\n{text}")
+
+
+def test_a_hydra_program_is_asked_for_its_settings(project: Path) -> None:
+    (project / "src" / "app.py").write_text(
+        f"import sys  # hydra\nassert sys.argv[1:] == ['--help']\nprint({HYDRA!r})\n"
+    )
+    space, values, text = start(project, "python3", "app.py", "optimizer.lr={optimizer.lr}", "epochs={epochs}")
+    assert space["space"]["optimizer.lr"] == {"type": "float", "low": 0.0001, "high": 0.01, "log": True}
+    assert space["space"]["epochs"] == {"type": "int", "low": 2, "high": 32, "log": True}
+    assert "# optimizer: {type: choice, choices: [adam, sgd]}" in text
+    assert values["command"] == ["python3", "app.py", "optimizer.lr={optimizer.lr}", "epochs={epochs}"]
+
+
+@pytest.mark.parametrize("words", [["--config", "conf.yaml"], ["--config=conf.yaml"], ["conf.yaml"]])
+def test_a_configuration_that_the_command_names_is_read(project: Path, words: list[str]) -> None:
+    (project / "src" / "conf.yaml").write_text("model: {width: 16}\n")
+    (project / "src" / "run.py").write_text("import yaml\n")
+    space, _, _ = start(project, "python3", "run.py", *words, "model.width={model.width}")
+    assert space["space"]["model.width"] == {"type": "int", "low": 4, "high": 64, "log": True}
 
 
 def test_a_source_tells_what_help_does_not() -> None:
