@@ -30,16 +30,24 @@ def valid_result(folder: Folder, name: str, trial: dict[str, Any]) -> dict[str, 
 
 
 def checked(result: dict[str, Any], trial: dict[str, Any]) -> dict[str, Any]:
-    """`result`, a valid result of `trial`. Raises ValueError with what is wrong else."""
-    need(result.get("schema_version") == SCHEMA_VERSION, f"schema_version is not {SCHEMA_VERSION}")
+    """`result`, a valid result of `trial`. Raises ValueError with what is wrong else.
+
+    One of a newer schema is not trained again: a field that it lacks is unknown, and any status is an end.
+    """
+    given = result.get("schema_version")
+    version = given if type(given) is int else 0
+    need(version >= SCHEMA_VERSION, f"schema_version: expected a number from {SCHEMA_VERSION}")
+    newer = version > SCHEMA_VERSION
     need(result.get("id") == trial["id"], "it is the result of another trial")
     # As text, since 1, 1.0 and True are equal in Python but not the same hyperparameter.
     theirs, ours = (json.dumps(record.get("identity"), sort_keys=True) for record in (result, trial))
     need(theirs == ours, "its identity is not that of the trial with this id")
-    need(result.get("status") in FINAL, f"status is none of {', '.join(FINAL)}")
+    status = result.get("status")
+    need(status in FINAL or (newer and isinstance(status, str)), f"status is none of {', '.join(FINAL)}")
     for key, kind in (("metrics", dict), ("durations", dict), ("environment", dict), ("attempt", str)):
-        need(isinstance(result.get(key), kind), f"{key}: missing")
-    numbers = (*result["metrics"].values(), *result["durations"].values())
+        unknown = newer and key in ("durations", "environment") and key not in result
+        need(unknown or isinstance(result.get(key), kind), f"{key}: missing")
+    numbers = (*result["metrics"].values(), *result.get("durations", {}).values())
     need(all(value is None or is_finite(value) for value in numbers), "metrics and durations: not all numbers")
     return result
 
@@ -103,6 +111,7 @@ def mended_result(folder: Folder, trial: dict[str, Any]) -> dict[str, Any] | Non
         kept = record.get("kept")
         try:
             need(isinstance(kept, dict) and record.get("status") == "failed", "nothing was kept")
+            need(kept.get("schema_version") == SCHEMA_VERSION, "what is published is known whole")
             result = checked({**kept, "objective": trial["objective"]}, trial)
             need(all(name in result["metrics"] for name in objectives(trial)), "it lacks the objective still")
             name = result["attempt"]

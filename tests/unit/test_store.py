@@ -57,7 +57,13 @@ def test_a_trial_without_anything_in_the_store_is_empty_and_no_problem(tmp_path:
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
-    "version": ({"schema_version": 2}, "schema_version 2"),
+    "version": ({"schema_version": 0}, "schema_version '0', expected a number from 1"),
+    "boolean version": ({"schema_version": True}, "schema_version 'True', expected a number from 1"),
+    "status of a newer version": (
+        {"schema_version": 2, "status": "parked"},
+        "status 'parked' is none of succeeded, diverged, pruned; it is of schema_version 2: upgrade helm-sweep",
+    ),
+    "durations of a newer version": ({"schema_version": 2, "durations": {"x": "1"}}, "durations"),
     "id": ({"id": "0123456789ab"}, "another trial"),
     "status": ({"status": "failed"}, "status 'failed'"),
     "identity": ({"identity": trial({"lr": 0.2}).identity}, "identity"),

@@ -322,7 +322,10 @@ def test_looking_for_a_result_imports_nothing_slow(bench: Bench) -> None:
 
 INVALID: dict[str, dict[str, Any]] = {
     "another id": {"id": "abcdef123456"},
-    "another schema": {"schema_version": 2},
+    "no schema": {"schema_version": None},
+    "a schema before the first": {"schema_version": 0},
+    "a schema that is no number": {"schema_version": True},
+    "durations gone in the first schema": {"durations": None},
     "a failed one": {"status": "failed"},
     "metrics with NaN": {"metrics": {"accuracy": float("nan")}},
     "metrics with text": {"metrics": {"accuracy": "0.5"}},

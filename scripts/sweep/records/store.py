@@ -28,6 +28,7 @@ from sweep.records.strict import ATTEMPT, RESULT, is_number, parse_object, slim,
 from sweep.render import Trial
 
 SCHEMA_VERSION = 1
+"""What is written here; a newer one is read as far as it is known: an absent field is unknown, an extra one kept."""
 FINAL = ("succeeded", "diverged", "pruned")
 """The statuses a result.json may have; every other state lives in attempts/ alone."""
 
@@ -127,26 +128,29 @@ _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode  # m
 
 
 def flaw(result: dict[str, Any], trial: Trial | str) -> str:
-    """Why `found` is no valid result of `trial`; "" if it is: schema, id and the whole identity agree.
+    """Why `result` is no valid result of `trial`; "" if it is: schema, id and the whole identity agree.
 
     Of a trial of which no more than the id is known, the identity is believed.
 
     The same rules as schemas/result.schema.json, which a test holds against this; jsonschema would take 50 times as
     long as reading the file.
     """
-    if result.get("schema_version") != SCHEMA_VERSION:
-        return f"schema_version {result.get('schema_version')!r}, this helm-sweep reads {SCHEMA_VERSION}"
+    version = result.get("schema_version")
+    if type(version) is not int or version < SCHEMA_VERSION:
+        return f"schema_version {str(version)[:20]!r}, expected a number from {SCHEMA_VERSION}"
     if result.get("id") != _id(trial):
         return f"is the result of another trial, {result.get('id')!r}"
     if result.get("status") not in FINAL:
-        return f"status {result.get('status')!r} is none of {', '.join(FINAL)}"
+        newer = f"; it is of schema_version {version}: upgrade helm-sweep" if version > SCHEMA_VERSION else ""
+        return f"status {str(result.get('status'))[:100]!r} is none of {', '.join(FINAL)}{newer}"
     # As text, since 1, 1.0 and True are equal in Python but not the same hyperparameter.
     if not isinstance(trial, str) and _canonical(result.get("identity")) != _canonical(trial.identity):
         return "its identity is not that of the trial with this id"
-    for name in ("metrics", "durations"):
-        if not _are_numbers(result.get(name)):
+    unknown: dict[str, Any] | None = {} if version > SCHEMA_VERSION else None
+    for name, default in (("metrics", None), ("durations", unknown)):
+        if not _are_numbers(result.get(name, default)):
             return f"{name}: not an object of finite numbers and nulls"
-    if not isinstance(result.get("environment"), dict):
+    if not isinstance(result.get("environment", unknown), dict):
         return "environment: not an object"
     return "" if isinstance(result.get("attempt"), str) else "attempt: not the name of an attempt"
 
@@ -270,7 +274,7 @@ class _Reader:
         if len(metrics) < len(result["metrics"]):
             what = f"{len(result['metrics'])} metrics, of which {len(metrics)} are read"
             self.problems.append(Problem(key, what))
-        return slim(result, RESULT) | {"metrics": metrics}
+        return {"durations": {}, "environment": {}} | slim(result, RESULT) | {"metrics": metrics}
 
     def _aside(self, key: str, error: Exception) -> None:
         what = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
