@@ -16,7 +16,7 @@ import cli
 from sweep import basefile, commits, git
 from sweep.basefile import Found
 from sweep.errors import SweepError
-from sweep.files import read, write_atomic
+from sweep.files import holds, read, write_atomic
 from sweep.layout import BASE, Clone, Kit, start
 
 PATIENCE_SECONDS = 4
@@ -76,8 +76,22 @@ def ignore(clone: Clone) -> str:
     missing = [f"/{name}/" for name in IGNORED if not git.is_ignored(clone.root, f"{name}/x")]
     path = clone.root / ".gitignore"
     before = text_of(path) if path.exists() else ""
+    if not missing:
+        return before if was_cut_off(clone, before) else ""
     gap = "\n" if before and not before.endswith("\n") else ""
-    return before + gap + "".join(f"{line}\n" for line in missing) if missing else ""
+    return before + gap + "".join(f"{line}\n" for line in missing)
+
+
+def was_cut_off(clone: Clone, text: str) -> bool:
+    """Whether what .gitignore has beyond its committed text is what an earlier `init` wrote, and could not commit."""
+    committed = (git.show(clone.root, "HEAD", ".gitignore") or b"").decode(errors="surrogateescape")
+    added = set(text.removeprefix(committed).split())
+    return text.startswith(committed) and bool(added) and added <= {f"/{name}/" for name in IGNORED}
+
+
+def is_written(clone: Clone, wanted: dict[Path, str], path: Path) -> bool:
+    """Whether the file is there as it is wanted: an earlier `init` was cut off before its commit."""
+    return path in wanted and holds(path, wanted[path].encode(errors="surrogateescape"), clone.root)
 
 
 def vendor(clone: Clone) -> None:
@@ -97,14 +111,20 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     clone = Clone(start().resolve())
     git.root(clone.root)  # raises where there is no repository
-    began, wanted = git.position(clone.root), {}
-    if clone.base.exists():
-        cli.say(f"{BASE}: exists already; left as it is")
-    else:
+    began = git.position(clone.root)
+    wanted: dict[Path, str] = {}
+    if not clone.base.exists() or git.dirty(clone.root, str(BASE)):
         wanted[clone.base] = basefile.text(look(clone.root))
+    if clone.base.exists() and not is_written(clone, wanted, clone.base):
+        wanted.pop(clone.base, None)
+        cli.say(f"{BASE}: exists already; left as it is")
     if ignored := ignore(clone):
         wanted[clone.root / ".gitignore"] = ignored
-    clean = [clone.relative(path) for path in wanted if not git.dirty(clone.root, clone.relative(path))]
+    clean = [
+        clone.relative(path)
+        for path in wanted
+        if not git.dirty(clone.root, clone.relative(path)) or is_written(clone, wanted, path)
+    ]
     for path, text in wanted.items():
         write_atomic(path, text.encode(errors="surrogateescape"), path.parent)
         cli.say(f"{clone.relative(path)}: written")

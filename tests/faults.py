@@ -112,11 +112,13 @@ def errors_of(kind: str) -> tuple[int, ...]:
     return ERRORS if kind in ("create", "rewrite") else ERRORS[:-1]
 
 
-def points(calls: Sequence[str], only: str = "", once: str = "") -> Iterator[tuple[int, int, bool]]:
+def points(
+    calls: Sequence[str], only: str = "", once: str = "", *, reading: bool = False
+) -> Iterator[tuple[int, int, bool]]:
     """(number of a call, error, whether it lasts), for every one of these calls, or those `only` that are like this.
 
     Each gets one of its errors in turn, once or lasting; of those that are like `once`, each kind and name one time.
-    With EVERY_POINT=1 in the environment all get all of them, those that open a file to read it too.
+    Those that open a file to read it are among them if `reading`. With EVERY_POINT=1 in the environment all get all.
     """
     turn: Counter[str] = Counter()
     seen: set[str | tuple[str, str] | None] = set()
@@ -125,7 +127,7 @@ def points(calls: Sequence[str], only: str = "", once: str = "") -> Iterator[tup
         choices = [(error, lasting) for lasting in (True, False) for error in errors_of(kind)]
         turn[kind] += 1
         same = (kind, call.rpartition("/")[2]) if once and re.search(once, call) else call
-        wanted = kind != "open" and re.search(only, call) and same not in seen
+        wanted = (reading or kind != "open") and re.search(only, call) and same not in seen
         seen.add(same if same != call else None)
         if EVERY or wanted:
             yield from ((at, *choice) for choice in (choices if EVERY else [choices[turn[kind] % len(choices)]]))

@@ -12,6 +12,7 @@ from sweep import code, freezing, settings, yamlfile
 from sweep.engines.engine import Target
 from sweep.engines.kinds.local import LocalEngine
 from sweep.engines.local import LocalRun, slots_for
+from sweep.errors import naming
 from sweep.jobs import JobState
 from sweep.layout import SweepFiles
 from sweep.records import outputs, store
@@ -105,7 +106,8 @@ class Check:
         listed = [clone.base]
         for number, text in enumerate(texts):
             listed.append(scratch / f"{number}.yaml")
-            listed[-1].write_text(text, encoding="utf-8")
+            with naming(listed[-1]):
+                listed[-1].write_text(text, encoding="utf-8")
         self.files = files
         self.rendered = Session(files, given, self.engine, "").render(files.name, listed)
         (self.trial,) = self.rendered.trials

@@ -102,9 +102,11 @@ def _cure(name: str) -> str:
 SAID = ("ENOSPC", "EDQUOT", "EROFS", "EIO", "EACCES", "EMFILE", "ENFILE", "ENOMEM", "ESTALE")
 """What other programs say of the machine in the system's own words. `Permission denied (publickey)` is a server's."""
 UNSAID = re.compile(
-    r"(unable to|could not|couldn't) (write|append|close|flush|fsync)|write error|insufficient permission"
+    r"(unable to|could not|couldn't) (write|append|close|flush|fsync)|write error|insufficient permission|"
+    r"empty commit message|couldn't set 'refs",
+    re.IGNORECASE,
 )
-"""How git begins where it leaves the system's words out."""
+"""How git begins where it leaves the system's words out. A message of ours is empty where git could not write it."""
 
 
 def of_program(program: str, output: str) -> MachineFault | None:

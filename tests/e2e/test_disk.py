@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import guard
 
+import contextlib
 import errno
 import gc
 import hashlib
 import io
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
@@ -26,10 +29,14 @@ from typing import Any
 
 import pytest
 
-from sweep import helm, locks
+from helm_sweep import verbs
+from sweep import helm, layout, locks
+from sweep.engines.kinds import cluster
 from sweep.layout import Clone
 from sweep.records import store
 from sweep.reports import plots, vendor
+from sweep.session import Target, open_sweep
+from tests.e2e import namespace
 from tests.faults import EVERY, Faults, points
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,9 +64,22 @@ trials:
   # expanded from space.yaml: not yet
   # end
 """
+FED = """sweep: fed
+objective: {metric: score, direction: maximize}
+command: [sh, train.sh]
+limit_seconds: 60
+gpu: {count: 0}
+data: {id: some, volume: {nfs: null, hostPath: {path: DATA}}, prepare: [sh, fill.sh]}
+code: {path: toy}
+local: {requirements: null}
+trials:
+  - {"x": 1}
+"""
+FILL = "mkdir -p DATA && echo data >DATA/set\n"
 TRAIN = """x=$(sed -n 's/.*"x": \\([0-9]*\\).*/\\1/p' "$HYPERPARAMETERS_FILE")
 echo "$x" >>LOG
 test "$x" = 3 && exit 64
+echo "$x" >"$OUTPUT_DIR/model"
 echo "{\\"score\\": $x}" >"$METRICS_FILE"
 """
 read_file = io.open
@@ -72,6 +92,8 @@ class Machine:
         self.folder, self.root, self.log = folder, folder / "here" / "clone", folder / "trainings"
         self.cache, self.temporary = folder / "here" / "cache", folder / "here" / "tmp"
         self.helm = folder / "helm"
+        self.trial = ""
+        """The one that succeeds here."""
         for made in (self.cache, self.temporary, self.helm):
             made.mkdir(parents=True)
         self.calls: list[str] = []
@@ -86,6 +108,8 @@ class Machine:
         shutil.rmtree(self.folder / "here")
         shutil.copytree(self.folder / name, self.folder / "here", symlinks=True)
         self.log.write_text("")
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copy2(self.folder / "namespace.kept", self.folder / "namespace")
 
     def run(self, verb: str, *words: str, faults: Faults | None = None) -> tuple[int, str, list[str]]:
         """Run a verb in a process of its own: (exit code, stdout, lines of stderr)."""
@@ -104,6 +128,7 @@ class Machine:
             sys.stderr = guard._stream(2, "backslashreplace", talk=True)
             sys.argv = [verb, *words]
             os.chdir(self.root)
+            layout.look_from(self.root)
             main = import_module(verb).main
             faults.install()
             guard.run(main)
@@ -116,20 +141,31 @@ class Machine:
             os.write(handle, "\n".join(faults.calls).encode())
             os._exit(code)
 
+    def committed(self) -> list[Path]:
+        """What verbs write that is committed."""
+        found = [*self.root.glob("values/**/*"), *self.root.glob(".*")]
+        return [path for path in found if path.is_file()]
+
     def state(self) -> dict[str, Any]:
         """What a verb leaves behind that anybody reads again."""
-        files = {str(path.relative_to(self.root)): path.read_bytes() for path in self.root.glob("values/*/*")}
+        files = {str(path.relative_to(self.root)): kept(path) for path in self.committed()}
         found = store.read(self.root / "results", store.ids(self.root / "results")).trials
         git_folder = self.root / ".git"
         return {
             "values": files,
-            "tree": self.git("rev-parse", "HEAD^{tree}"),
+            "tree": [line for line in self.git("ls-tree", "-r", "HEAD").splitlines() if "results.csv" not in line],
             "status": self.git("status", "--porcelain"),
             "locks": [*git_folder.rglob("*.lock"), *git_folder.glob("helm-sweep*")],
             "results": {trial: one.result and one.result["metrics"] for trial, one in found.items()},
             "out": sorted(str(path.relative_to(self.root)) for path in self.root.glob("out/**/*") if is_wanted(path)),
             "temporary": list(self.temporary.iterdir()),
         }
+
+
+def kept(path: Path) -> bytes:
+    """What a file holds; of a table the columns that are no times."""
+    data = path.read_bytes()
+    return b"\n".join(b",".join(line.split(b",")[:4]) for line in data.splitlines()) if path.suffix == ".csv" else data
 
 
 def is_wanted(path: Path) -> bool:
@@ -146,6 +182,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         config = folder / "gitconfig"
         config.write_text("[user]\n name = Ada\n email = ada@example.org\n[init]\n defaultBranch = main\n")
         env = {"GIT_CONFIG_GLOBAL": config, "GIT_CONFIG_NOSYSTEM": 1, "HOME": folder, "TMPDIR": machine.temporary}
+        env["KUBECONFIG"] = folder / "none"
         for key, value in (env | {"XDG_CACHE_HOME": machine.cache}).items():
             patch.setenv(key, str(value))
         patch.setattr("tempfile.tempdir", None)
@@ -155,20 +192,12 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         patch.setattr(helm, "run_program", remembering(helm.run_program, machine))
         patch.setattr(vendor, "_run", lambda folder, *_: Path(folder, "echarts.min.js").write_text("// charts"))
         patch.setattr(plots, "svgs", lambda *_: {"curves": "<svg/>", "timeline": "<svg/>"})
-        for verb in (
-            "collect",
-            "expand",
-            "new",
-            "submit",
-            "report",
-            "best",
-            "retry",
-            "status",
-            "plan",
-            "jsonschema",
-            "numpy",
-        ):
-            import_module(verb)  # once, and not in every process that is made
+        patch.setattr(cluster, "Cluster", namespace.Namespace)
+        patch.setattr(namespace.Namespace, "file", folder / "namespace", raising=False)
+        patch.setattr(namespace.Namespace, "store", folder / "cluster-store", raising=False)
+        modules = {verb.module for name, verb in verbs.VERBS.items() if name in ROWS}
+        for name in (*modules, "jsonschema", "numpy", "scipy.stats", "rich.table"):
+            import_module(name)  # once, and not in every process that is made
 
         gc.freeze()
         prepare(machine)
@@ -184,7 +213,9 @@ def prepare(machine: Machine) -> None:
     for name, text in {
         "values/toy/space.yaml": SPACE,
         "values/toy/values.yaml": VALUES,
+        "values/fed/values.yaml": FED.replace("DATA", str(machine.folder / "here" / "data")),
         "toy/train.sh": TRAIN.replace("LOG", str(machine.log)),
+        "toy/fill.sh": FILL.replace("DATA", str(machine.folder / "here" / "data")),
         ".gitignore": "/out/\n/results/\n",
     }.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -201,12 +232,26 @@ def prepare(machine: Machine) -> None:
         ended, _, said = machine.run(verb, "toy", *words)
         assert ended == code, said
         machine.keep(after)
+    (machine.trial,) = (name for name, result in machine.state()["results"].items() if result)
+    rendered = open_sweep(Clone(root), "toy", Target("cluster")).rendered
+    objects = namespace.contents(rendered.trials, machine.folder / "cluster-store")
+    (machine.folder / "namespace.kept").write_text(json.dumps(objects))
+    for name in ("trials/00/000000000000/attempts", "checkpoints/00/000000000000"):
+        (root / "results" / name).mkdir(parents=True)
+        (root / "results" / name / "file").write_text("what nothing names")
+    machine.keep("littered")
+    machine.back("new")
+    machine.git("rm", "-r", "--quiet", "values", ".gitignore")
+    machine.git("commit", "--quiet", "--message=no project yet")
+    machine.keep("bare")
 
 
 def remembering(run: Callable[..., str], machine: Machine) -> Callable[..., str]:
     """Helm, asked once for the same: it changes nothing here, and takes most of the time."""
 
     def asked(program: str, *words: str, folder: Path | None = None) -> str:
+        if words[0] == "uninstall":
+            return ""
         digest = hashlib.sha256(repr(words).encode())
         for before, word in pairwise(words):
             if before == "-f":
@@ -223,33 +268,38 @@ def remembering(run: Callable[..., str], machine: Machine) -> Callable[..., str]
     return asked
 
 
-def refuse(machine: Machine, before: str, verb: str, *words: str, only: str = "", once: str = "") -> None:
+def refuse(machine: Machine, name: str, row: Row) -> None:
     """Refuse every call of a verb in turn, and look: one line and exit code 4, or nothing that matters; every file is
     the old one or the new one; and the same again ends as if nothing had been (in a short run every third time)."""
-    machine.back(before)
+    verb = verbs.VERBS[name]
+    words = [machine.trial if word == "TRIAL" else word for word in row.words.split()]
+    words += verb.words
+    machine.back(row.before)
     old = machine.state()["values"]
-    usual, _, said = machine.run(verb, *words)
-    assert usual in (0, 1), said
+    usual, _, usually = machine.run(verb.module, *words)
+    assert usual == row.code, usually
     assert len(machine.calls) > 1
     calls, after = machine.calls, machine.state()
-    for at, number, lasting in points(calls, only, once):
-        machine.back(before)
+    refused = [*points(calls, row.only, row.once, reading=row.reading)][:: 1 if EVERY else row.step]
+    assert refused, calls
+    for place, (at, number, lasting) in enumerate(refused):
+        machine.back(row.before)
         faults = Faults([str(machine.folder / "here")], at, number, lasting=lasting)
-        code, _, said = machine.run(verb, *words, faults=faults)
-        case = (verb, at, calls[at - 1], errno.errorcode[number], lasting, code, said)
+        code, _, said = machine.run(verb.module, *words, faults=faults)
+        case = (name, at, calls[at - 1], errno.errorcode[number], lasting, code, said)
         assert code in (usual, 4), case
-        check_message(code, said, number, case)
+        check_message(code, said, usually, number, case)
         check_files(machine, old, after["values"], case, lasting=lasting)
-        if EVERY or at % 3 == 0:
-            code, _, said = machine.run(verb, *words)
+        if EVERY or place % 3 == 0:
+            code, _, said = machine.run(verb.module, *words)
             assert code == usual, (case, said)
             check_end(machine, after, calls[at - 1], number, case, lasting=lasting)
 
 
-def check_message(code: int, said: list[str], number: int, case: tuple[object, ...]) -> None:
-    """One line where anything is wrong: what, and why."""
-    errors = [line for line in said if line.startswith("error: ")]
-    assert len(errors) == (code != 0), case
+def check_message(code: int, said: list[str], usual: list[str], number: int, case: tuple[object, ...]) -> None:
+    """One line where anything is wrong, beside what is said as usual: what, and why."""
+    errors = [line for line in said if line.startswith("error: ") and line not in usual]
+    assert len(errors) == (code == 4), case
     if code == 4:
         assert said[-1] == errors[0], case
         assert os.strerror(number) in errors[0], case
@@ -261,10 +311,10 @@ def check_files(
     machine: Machine, old: dict[str, bytes], new: dict[str, bytes], case: tuple[object, ...], *, lasting: bool
 ) -> None:
     """Every file of values/ is the old one or the new one."""
-    for path in machine.root.glob("values/*/*"):
+    for path in machine.committed():
         name = str(path.relative_to(machine.root))
         if name in old or name in new:
-            assert path.read_bytes() in (old.get(name), new.get(name)), (name, case)
+            assert kept(path) in (old.get(name), new.get(name)), (name, case)
         else:
             assert lasting, (name, case)  # a temporary file that could not be removed either
 
@@ -276,8 +326,11 @@ def check_end(
     ended = machine.state()
     if lasting and number in (errno.EROFS, errno.EACCES, errno.EIO):  # nothing could be removed either
         ended["out"] = [name for name in ended["out"] if not name.endswith(".tmp")]
+        if case[0] == "uninstall":  # it commits nothing, and what it could not remove goes with the next commit
+            ended["status"] = "".join(line for line in ended["status"].splitlines(True) if not line.endswith(".tmp\n"))
+            ended["values"] = {name: data for name, data in ended["values"].items() if not name.endswith(".tmp")}
     not_opened = lasting and number not in (errno.ENOSPC, errno.EDQUOT)  # nor opened to look what to remove
-    if not_opened or call.startswith(("unlink", "rmdir")):
+    if not_opened or call.startswith(("unlink", "rmdir", f"open {machine.temporary}")):
         ended["temporary"] = []
     differing = {name: (ended[name], after[name]) for name in after if ended[name] != after[name]}
     assert not differing, (case, str(differing)[:2000])
@@ -287,28 +340,63 @@ BESIDE_GIT = r"^(?!.*/\.git/)"
 """Commits are the same for all verbs."""
 
 
-def test_expand_may_be_refused_at_every_call(machine: Machine) -> None:
-    refuse(machine, "new", "expand", "toy", "--code", "toy")
+@dataclass(frozen=True)
+class Row:
+    """A verb as it is typed in a state of the sweep, how it ends, and which of its calls are refused (tests.faults)."""
+
+    before: str
+    words: str = ""
+    code: int = 0
+    only: str = BESIDE_GIT
+    once: str = ""
+    reading: bool = False
+    step: int = 1
+    """Of what is made of other verbs a short run takes every so many."""
 
 
-def test_submit_may_be_refused_at_every_call(machine: Machine) -> None:
-    refuse(machine, "expanded", "submit", "toy", "--slots", "1", once="/attempts/")
+ROWS = {
+    "init": Row("bare"),
+    "new": Row("new", "fresh -- printf {x}"),
+    "check": Row("expanded", "toy --code toy", once=".", step=8),
+    "sweep": Row("expanded", "toy --slots 1", code=1, once=".", step=24),
+    "expand": Row("new", "toy --code toy", only=""),
+    "plan": Row("expanded", "toy", reading=True, once=".", step=3),
+    "render": Row("expanded", "toy", reading=True, once="."),
+    "dataset": Row("new", "fed", reading=True, once="."),
+    "submit": Row("expanded", "toy --slots 1", code=1, only="", once="/attempts/"),
+    "watch": Row("collected", "toy --engine cluster", code=1, reading=True, once="."),
+    "status": Row("ran", "toy"),
+    "logs": Row("ran", "toy TRIAL", reading=True, once="."),
+    "retry": Row("ran", "toy"),
+    "stop": Row("collected", "toy --engine cluster", reading=True, once="."),
+    "resume": Row("collected", "toy --engine cluster", reading=True, once="."),
+    "uninstall": Row("collected", "toy --engine cluster --yes", once=".", step=4),
+    "collect": Row("ran", "toy"),
+    "report": Row("collected", "toy"),
+    "best": Row("collected", "toy"),
+    "fetch": Row("collected", "toy TRIAL"),
+    "trace": Row("collected", "TRIAL", reading=True, once="."),
+    "reproduce": Row("collected", "TRIAL", once=".", step=8),
+    "replay": Row("collected", "toy", reading=True, once="."),
+    "ledger": Row("collected", reading=True, once="."),
+    "gc": Row("littered", "--yes"),
+    "doctor": Row("expanded", reading=True, once="."),
+}
+TOUCH_NOTHING = {"role", "completion"}
+"""They read what is installed, and print it."""
 
 
-@pytest.mark.parametrize(
-    ("before", "words"),
-    [
-        ("new", ["new", "fresh", "--", "printf", "{x}"]),
-        ("ran", ["collect", "toy"]),
-        ("ran", ["status", "toy"]),
-        ("ran", ["retry", "toy"]),
-        ("collected", ["report", "toy"]),
-        ("collected", ["best", "toy"]),
-    ],
-    ids=lambda value: value[0] if isinstance(value, list) else "",
-)
-def test_a_verb_may_be_refused_at_every_call(machine: Machine, before: str, words: list[str]) -> None:
-    refuse(machine, before, *words, only=BESIDE_GIT)
+def test_every_verb_of_the_program_is_refused() -> None:
+    assert ROWS.keys() | TOUCH_NOTHING == verbs.VERBS.keys()
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_verb_may_be_refused_at_every_call(machine: Machine, name: str) -> None:
+    refuse(machine, name, ROWS[name])
+
+
+def test_what_comes_from_a_cluster_may_be_refused_at_every_call(machine: Machine) -> None:
+    refuse(machine, "collect", Row("collected", "toy --engine cluster", once="."))
 
 
 # ---- what a disk that was full has left, or a newer version has written ----

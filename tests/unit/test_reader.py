@@ -27,7 +27,7 @@ from sweep import chartfiles
 from sweep.engines import reader, stream
 from sweep.engines.cluster import Cluster, Refused
 from sweep.engines.reader import Brought, NoReader
-from sweep.errors import Unreachable
+from sweep.errors import BadInput, Unreachable
 from sweep.files import Tree
 from sweep.layout import Clone
 from sweep.records import attempt, outputs, store, strict
@@ -672,3 +672,16 @@ def test_the_runner_the_reader_and_collect_have_the_same_bounds() -> None:
     assert folders.LARGEST_RECORD_BYTES == PROGRAM.RECORD_BYTES == store.LARGEST_BYTES
     assert PROGRAM.MOST_ATTEMPTS == store.MOST_ATTEMPTS
     assert attempts.ATTEMPT_NAME == PROGRAM.ATTEMPT_NAME.pattern == attempt.NAME.pattern
+
+
+def test_the_time_of_a_mirror_is_set_through_no_link(tmp_path: Path) -> None:
+    elsewhere, mirror = tmp_path / "elsewhere", tmp_path / "mirror"
+    odd_files.make_elsewhere(elsewhere)
+    for name in ("private", "nothing"):
+        mirror.mkdir(exist_ok=True)
+        (mirror / store.LOOKED).unlink(missing_ok=True)
+        (mirror / store.LOOKED).symlink_to(elsewhere / name)
+        before = odd_files.state(elsewhere)
+        with pytest.raises(BadInput, match="is a link to"):
+            refresh(Pods(tmp_path), mirror)
+        assert odd_files.state(elsewhere) == before

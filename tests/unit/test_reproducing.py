@@ -86,7 +86,7 @@ def run(monkeypatch: pytest.MonkeyPatch, api: Api, *seen: JobState) -> tuple[dic
     session: Any = Session(RUNNER, job_of())
     engine = ClusterEngine(Clone.here().sweep("s"), Settings(), Target())
     monkeypatch.setattr(ClusterEngine, "cluster", api)
-    monkeypatch.setattr(once.time, "sleep", lambda _: None)
+    monkeypatch.setattr(once, "FIRST_DELAY", 0.0)
     made = reproducing.again(session, ONE.id, 7)
     looks = iter(seen)
     monkeypatch.setattr(states, "explained", lambda *_: {made.trials[0].job: next(looks)})

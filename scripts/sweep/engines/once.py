@@ -14,7 +14,8 @@ from sweep.jobs import JobState
 from sweep.records import store
 from sweep.render import Object, Rendered
 
-LOOK_SECONDS = 5.0
+FIRST_DELAY, LAST_DELAY = 0.5, 5.0
+"""Seconds between two looks: short at first."""
 
 
 def run(
@@ -47,7 +48,7 @@ def _ensure(cluster: Cluster, item: Object) -> None:
 
 
 def _wait(cluster: Cluster, sweep: str, trial: str, name: str, say: Say, sleep: Callable[[float], None]) -> JobState:
-    patient, last = Patience(say), ""
+    patient, last, delay = Patience(say), "", FIRST_DELAY
     while True:
         job = patient(lambda: cluster.get("Job", name))
         if job is None:
@@ -62,7 +63,8 @@ def _wait(cluster: Cluster, sweep: str, trial: str, name: str, say: Say, sleep: 
         if news != last:
             say(f"{trial}: {news}")
             last = news
-        sleep(LOOK_SECONDS)
+        sleep(delay)
+        delay = min(LAST_DELAY, delay * 1.5)
 
 
 def _result_in(state: JobState, trial: str) -> Object | None:

@@ -87,9 +87,11 @@ def refresh(
                 brought.unread += record["unread"]
                 begun.append(record["now"])
     (mirror / "trials").mkdir(parents=True, exist_ok=True)
-    (mirror / store.LOOKED).touch()
+    path = mirror / store.LOOKED
+    write_atomic(path, "")
     looked = min(begun, default=cluster.now())  # by the Pod's clock: this machine's may be hours away from the store's
-    os.utime(mirror / store.LOOKED, (looked, looked))
+    with naming(path):
+        os.utime(path, (looked, looked), follow_symlinks=False)
     return brought
 
 
