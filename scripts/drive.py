@@ -8,7 +8,8 @@ from __future__ import annotations
 import guard
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
@@ -21,10 +22,12 @@ import plan
 import report
 import submit
 import watch
-from sweep import commits, git, submission
+from sweep import commits, git, notify, submission
 from sweep.engines.engine import Options
-from sweep.errors import TrialsFailed
+from sweep.errors import BadInput, TrialsFailed
 from sweep.layout import Clone, SweepFiles
+from sweep.notify import Ending
+from sweep.records import results
 from sweep.session import Session
 from sweep.spaces import search, spacefile, valuesfile
 from sweep.spaces.expansion import Wish
@@ -62,13 +65,8 @@ def run_round(session: Session, args: argparse.Namespace, began: git.Position) -
     return failed
 
 
-def main() -> int:
-    parser = cli.parser(__doc__)
-    cli.submit_arguments(parser)
-    cli.quorum_argument(parser)
-    parser.add_argument("--repin", action="store_true", help="run the code as it is now: frozen anew, and committed")
-    args = parser.parse_args()
-    files = Clone.here().sweep(args.sweep)
+def sweep(files: SweepFiles, args: argparse.Namespace) -> int:
+    """All rounds of a sweep, and its winner; returns 0, or 1 where trials failed."""
     root = files.clone.root
     how = expand.Options(Wish(quorum=args.quorum), args.engine, allow_dirty=args.allow_dirty, repin=args.repin)
     if args.quorum < 1 and files.clone.has(files.results):
@@ -89,6 +87,38 @@ def main() -> int:
     report.run(session)
     best.run(session, git.position(root))
     return failed
+
+
+def tell(argv: Sequence[str], files: SweepFiles, outcome: str, code: int, message: str) -> None:
+    """Tell the notifier how it has ended; an unreadable table is no reason not to."""
+    counts: dict[str, int] = {}
+    with suppress(BadInput, OSError):
+        counts = results.counts(results.read(files.results))
+    report_there = str(files.report) if files.report.is_file() else ""
+    notify.send(argv, Ending(files.name, outcome, code, message, counts, report_there), cli.say)
+
+
+def main() -> int:
+    parser = cli.parser(__doc__)
+    cli.submit_arguments(parser)
+    cli.quorum_argument(parser)
+    parser.add_argument("--repin", action="store_true", help="run the code as it is now: frozen anew, and committed")
+    parser.add_argument("--notify", metavar="CMD", help="a program to start at the end, whatever that is; docs/faq.md")
+    args = parser.parse_args()
+    argv = notify.parsed(args.notify) if args.notify is not None else None
+    files = Clone.here().sweep(args.sweep)
+    if argv is None:
+        return sweep(files, args)
+    try:
+        code = sweep(files, args)
+    except BaseException as error:
+        message, code = guard.in_words(error)
+        interrupted = isinstance(error, KeyboardInterrupt)
+        outcome = "interrupted" if interrupted else "failed" if isinstance(error, TrialsFailed) else "error"
+        tell(argv, files, outcome, code, guard.masked(message))
+        raise
+    tell(argv, files, "failed" if code else "done", code, "some trials failed" if code else "")
+    return code
 
 
 if __name__ == "__main__":

@@ -135,7 +135,7 @@ def last_words(error: BaseException) -> int:
     try:
         if isinstance(error, SystemExit):
             return error.code if isinstance(error.code, int) else bool(error.code)
-        text, code = _in_words(error)
+        text, code = in_words(error)
     except BaseException as worse:
         text, code = f"error: {type(error).__name__}, and {type(worse).__name__} while saying so", INTERNAL
     try:
@@ -168,7 +168,7 @@ def masked(text: str) -> str:
     return text
 
 
-def _in_words(error: BaseException) -> tuple[str, int]:
+def in_words(error: BaseException) -> tuple[str, int]:
     if isinstance(error, KeyboardInterrupt):
         return "interrupted; the same command goes on from here", INTERRUPTED
     if isinstance(error, ModuleNotFoundError):

@@ -337,3 +337,21 @@ def test_a_watch_ends_with_the_launcher_that_was_killed(clone: TestClone) -> Non
     assert "what ran it has ended before its trials" in watcher.communicate(timeout=120)[1]
     assert watcher.returncode == 1
     assert {row["status"] for row in clone.rows().values()} == {"pending", "missing"}
+
+
+def test_a_notifier_is_told_of_success_failure_and_error_and_cannot_spoil_them(clone: TestClone) -> None:
+    log = clone.root.parent / "notified"
+    words = f"sh -c 'cat >> {log}; echo >> {log}; exit 7'"
+    prepared(clone, {"x": 1}, backoffLimit=0)
+    clone.open_gate()
+    assert "--notify sh: ended with 7" in clone.run("drive", "toy", "--notify", words)
+    clone.edit({"x": 1}, {"x": -1}, backoffLimit=0)
+    clone.run("drive", "toy", "--notify", words, code=1)
+    (clone.root / "values/toy/values.yaml").write_text("sweep: [")
+    clone.run("drive", "toy", "--notify", words, code=2)
+    first, second, third = (json.loads(line) for line in log.read_text().splitlines())
+    assert (first["outcome"], first["exit_code"], first["trials"]) == ("done", 0, {"succeeded": 1})
+    assert Path(first["report"]).is_file()
+    assert (second["outcome"], second["exit_code"], second["trials"]) == ("failed", 1, {"succeeded": 1, "failed": 1})
+    assert (third["outcome"], third["exit_code"]) == ("error", 2)
+    assert "values/toy/values.yaml:1" in third["message"]
