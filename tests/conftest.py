@@ -11,4 +11,5 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says how busy the machine is, not whether the law holds.
 settings.register_profile("untimed", deadline=None)
+settings.register_profile("thousand", deadline=None, max_examples=1000)
 settings.load_profile("untimed")

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sweep.errors import BadInput
 from sweep.spaces import search
 from sweep.spaces.evaluation import Unclear
 from sweep.spaces.expression import parse, parse_text
@@ -163,3 +164,47 @@ def test_old_spaces_draw_what_they_drew_beside_what_is_computed() -> None:
     plain = search.expand(read("{a: {type: float, low: 0, high: 1}, b: [1, 2, 3]}", "{name: random, n: 20}"))
     more = search.expand(read("{a: {type: float, low: 0, high: 1}, c: 2 * a, b: [1, 2, 3]}", "{name: random, n: 20}"))
     assert [{name: line[name] for name in ("a", "b")} for line in more] == plain
+
+
+RAY = """resources: {requests: {cpu: "{num_workers + 1}"}, limits: {memory: "{8 if num_workers > 7 else 4}Gi", d: 1Gi}}
+gpu: {count: "{1 if num_workers == 0 else 0}"}
+"""
+
+
+def test_resources_follow_hyperparameters() -> None:
+    found = search.expand(read("{num_workers: 0..15, num_envs_per_worker: 1..15}", "{name: grid}", more=RAY))
+    assert len(found) == 16 * 15
+    assert found[0]["gpu"] == {"count": 1}
+    assert found[-1] == {
+        "num_workers": 15,
+        "num_envs_per_worker": 15,
+        "resources": {"requests": {"cpu": 16}, "limits": {"memory": "8Gi", "d": "1Gi"}},
+        "gpu": {"count": 0},
+    }
+
+
+def test_resources_of_what_is_not_there_are_not_asked_for() -> None:
+    more = 'resources: {limits: {memory: "{b}Gi"}}\n'
+    found = search.expand(read("{a: [1, 2], b: {type: int, choices: [5], when: {a: 2}}}", "{name: grid}", more=more))
+    assert found == [{"a": 1}, {"a": 2, "b": 5, "resources": {"limits": {"memory": "5Gi"}}}]
+
+
+@pytest.mark.parametrize(
+    ("more", "problem"),
+    [
+        (
+            'gpu: {count: "{a / 2}"}',
+            r":5: gpu.count: it gives 0.5, not a whole number from 0 to 1024; use // or int\(\)",
+        ),
+        (
+            'resources: {limits: {memory: "{c}Gi"}}',
+            r":5: resources.limits.memory: c is no hyperparameter; known here: a",
+        ),
+        ('resources: {limits: {cpu: "{a > 0}"}}', r":5: resources.limits.cpu: it gives True, which is no quantity; "),
+        ("resources: {memory: 4Gi}", r":5: resources.memory: unknown key; "),
+        ("gpu: {count: many}", r":5: gpu.count: 'many' does not match "),
+    ],
+)
+def test_what_is_no_request_is_refused_with_its_line(more: str, problem: str) -> None:
+    with pytest.raises(BadInput, match=problem):
+        search.expand(read("{a: [1]}", "{name: grid}", more=f"{more}\n"))

@@ -43,7 +43,7 @@ def around(space: Space, rows: Sequence[Row], engine: str, which: str, shrink: f
     if space.fit(point) is None:
         raise BadInput(f"--around {which}: trial {row.id} is no point of space.yaml; write an id of one that is")
     near, listed = _shrunk(space, point, shrink), _listed(rows)
-    trials: Iterator[Trial] = ({**near.line(new), **extra} for new in sobol.ask(near))
+    trials: Iterator[Trial] = ({**near.line(new), **extra, **near.asked(near.line(new))} for new in sobol.ask(near))
     fresh = (trial for trial in trials if same.of_line(space.hyperparameters, trial) not in listed)
     return list(itertools.islice(fresh, n))
 
@@ -146,7 +146,8 @@ def _seeds(space: Space, rows: Sequence[Row], point: stats.Point, count: int) ->
     seen = _listed(rows)
     for seed in range(count):
         if same.trial(point.hyperparameters, seed) not in seen:
-            yield {**own(space, point.trial), **({"seed": seed} if seed else {})}
+            trial = own(space, point.trial)
+            yield {**trial, **space.asked(trial), **({"seed": seed} if seed else {})}
 
 
 def _listed(rows: Sequence[Row]) -> set[str]:

@@ -17,7 +17,7 @@ MISSES = 10_000  # draws in a row that brought nothing new, after which the rest
 
 def replicated(space: Space, points: Iterable[Point]) -> list[Trial]:
     """The trials of each point, with the same seeds, so that comparisons are paired."""
-    lines = map(space.line, points)
+    lines = ({**line, **space.asked(line)} for line in map(space.line, points))
     return [{**line, "seed": seed} if seed else line for line in lines for seed in range(space.replicates)]
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from sweep.errors import BadInput
 from sweep.records.same import as_helm_sees
+from sweep.spaces.asking import Request, asked
 from sweep.spaces.computed import Computed
 from sweep.spaces.domain import OUTSIDE, Parameter
 from sweep.spaces.expression import Absent
@@ -52,6 +53,8 @@ class Space:
     rules: tuple[Rule, ...] = ()
     computed: tuple[Computed, ...] = ()
     """What a trial has beside its point: values computed from others, and constants that not every trial has."""
+    requests: tuple[Request, ...] = ()
+    """What a trial asks of the cluster by its hyperparameters."""
     order: tuple[str, ...] = ()
     """All names that a trial may set, in the file's order."""
     points: tuple[Point, ...] = ()  # the explicit ones
@@ -92,6 +95,10 @@ class Space:
                     own.add(computed.name)
         rest = [name for name in point if name not in self.order]
         return {name: values[name] for name in (*self.order, *rest) if name in own}
+
+    def asked(self, own: Mapping[str, Any]) -> dict[str, Any]:
+        """`resources` and `gpu` of a trial that sets `own`, {} where the space says nothing of them."""
+        return asked(self.requests, {**self.hyperparameters, **own}) if self.requests else {}
 
     def objection(self, point: Point, index: int | None = None) -> str:
         """The rule that forbids the point, "" for none; with `index`, of those that this parameter decides."""

@@ -12,7 +12,7 @@ from sweep import secrets, yamlfile
 from sweep.layout import Kit, SweepFiles
 from sweep.records.same import settings
 from sweep.schema import check
-from sweep.spaces import declaring
+from sweep.spaces import asking, declaring
 from sweep.spaces.constraint import Constraint
 from sweep.spaces.constraint import parse as parse_constraint
 from sweep.spaces.domain import OUTSIDE, Parameter
@@ -63,6 +63,7 @@ def read(doc: Document, schema: dict[str, Any]) -> Space:
         hyperparameters=fixed,
         parameters=declaration.domains,
         computed=declaration.formulas,
+        requests=asking.read(doc, [*fixed, *declaration.places]),
         order=tuple(declaration.places),
         digest=digest,
         doc=doc,
