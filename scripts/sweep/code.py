@@ -24,6 +24,7 @@ LIMIT = 100_000  # bytes compressed: the code lies twice in the release, which i
 LARGEST = 32 << 20  # bytes of all files, before anything is read: a sparse file may claim any size
 # For people and for images; no trial reads them. A module may well be called requirements_check.py.
 LEFT_OUT = ("README", "README.*", "Dockerfile", "requirements*.txt", "requirements*.in", "requirements*.lock")
+DIRTY = "-dirty"
 LITERAL = re.compile("[^\x00-\x08\x0b-\x1f]*")
 
 
@@ -36,6 +37,10 @@ class Bundle:
     commit: str  # HEAD at that time; ends with `-dirty` if it had
     files: dict[str, Any]
     source = "bundle"
+
+    @property
+    def dirty(self) -> bool:
+        return self.commit.endswith(DIRTY)
 
     @property
     def label(self) -> str:
@@ -79,7 +84,7 @@ def gather(repo: Path, folder: Path) -> Bundle:
         raise BadInput(f"{path}: no files that git would take; commit the code, or name its folder with --code")
     head = git.head(repo) or ""
     if changed(repo, path):
-        tree, head = "", f"{head}-dirty"
+        tree, head = "", head + DIRTY
     else:
         tree = git.tree(repo, "" if own else path) or ""
     _check_sizes(path, folder, names)

@@ -137,14 +137,17 @@ def _renewed(
 ) -> tuple[str | None, str]:
     """As `text`, of code that is frozen now; the file stays where it would not differ."""
     taken = origin.take()
-    if frozen and frozen.path == taken.path and not code.differences(frozen, taken):
+    same = frozen and frozen.path == taken.path and not code.differences(frozen, taken)
+    if same and not (isinstance(frozen, Bundle) and frozen.dirty):  # which may have been committed since
         return None, ""
     if isinstance(taken, Pin):
         return code.dump(taken), f"code {taken.label}{_behind(clone, taken)}"
     dirty = code.changed(clone.root, taken.path)
     if dirty and not dirty_allowed:
         raise BadInput(f"{dirty[0]}: has uncommitted changes; commit them, or record them as such by --allow-dirty")
-    return code.dump(taken), f"code {taken.label}"
+    more = f" and {len(dirty) - 5} more" if len(dirty) > 5 else ""
+    marked = f", with uncommitted changes: {', '.join(dirty[:5])}{more}" if dirty else ""
+    return code.dump(taken), f"code {taken.label}{marked}"
 
 
 def _behind(clone: Clone, pin: Pin) -> str:

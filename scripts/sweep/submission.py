@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sweep import git
+from sweep import code, git, yamlfile
+from sweep.code import Bundle
 from sweep.errors import BadInput
+from sweep.layout import SweepFiles
 from sweep.session import Session
 
 
@@ -23,7 +25,20 @@ def provenance(session: Session, allow_dirty: bool) -> dict[str, Any]:
     if not commit:
         raise BadInput("git: no commit yet; a result is traced to a commit, so make one")
     unsaved = git.dirty(clone.root, clone.relative(files.values), clone.relative(files.code))
-    return {"commit": commit, "author": git.author(clone.root, commit), "dirty": bool(dirty or unsaved)}
+    return {
+        "commit": commit,
+        "author": git.author(clone.root, commit),
+        "dirty": bool(dirty or unsaved) or code_is_unsaved(files),
+    }
+
+
+def code_is_unsaved(files: SweepFiles) -> bool:
+    """Whether the frozen code had changes that no commit of its folder has, as `--allow-dirty` freezes them."""
+    if not files.clone.has(files.code):
+        return False
+    shown = files.clone.relative(files.code)
+    frozen = code.parse(yamlfile.read_text(files.code, shown, files.clone.values), shown)
+    return isinstance(frozen, Bundle) and frozen.dirty
 
 
 def record(session: Session, allow_dirty: bool) -> dict[str, Any]:

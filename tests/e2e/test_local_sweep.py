@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from functools import partial
@@ -242,6 +243,25 @@ def test_uncommitted_chart_is_refused_or_recorded(clone: TestClone) -> None:
     clone.run("submit", "toy", "--allow-dirty")
     (attempt,) = (clone.root / "results/trials").glob("*/*/attempts/*/attempt.json")
     assert json.loads(attempt.read_text())["provenance"]["dirty"] is True
+
+
+def test_uncommitted_code_that_is_frozen_is_named_and_marks_what_runs_until_it_is_committed(clone: TestClone) -> None:
+    prepared(clone, {"x": 1})
+    clone.open_gate()
+    program = clone.root / "toy/train.py"
+    program.write_text(program.read_text() + "# edited\n")
+    assert "with uncommitted changes: toy/train.py" in clone.run("expand", "toy", "--repin", "--allow-dirty")
+    clone.run("submit", "toy")
+
+    def marked() -> list[bool]:
+        attempts = sorted((clone.root / "results/trials").glob("*/*/attempts/*/attempt.json"))
+        return [json.loads(attempt.read_text())["provenance"]["dirty"] for attempt in attempts]
+
+    assert marked() == [True]
+    shutil.rmtree(clone.root / "results")
+    clone.run("drive", "toy", "--repin")
+    assert marked() == [False]
+    assert clone.git("status", "--porcelain") == ""
 
 
 def test_budget_refuses_before_anything_runs(clone: TestClone) -> None:

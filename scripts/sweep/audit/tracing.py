@@ -302,6 +302,6 @@ def _code(clone: Clone, hash: str, source: Source | None) -> Code | None:
         frozen = code.parse(data.decode(errors="replace"), path) if data else None
     if frozen is None:
         return Code(hash, "" if hash else "in the image")
-    commit = frozen.commit.removesuffix("-dirty")
+    commit = frozen.commit.removesuffix(code.DIRTY)
     same = frozen.tree and git.tree(clone.root, frozen.path, commit) == frozen.tree
     return Code(hash, frozen.label, frozen.path, commit if same else "")
