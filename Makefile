@@ -158,7 +158,7 @@ test-trainer: .venv/.dev ## the trainer, in its own environment
 .PHONY: test-cluster
 test-cluster: .venv/.dev ## whole sweeps on a real Kubernetes that it builds
 	@.venv/bin/python tests/cluster/build.py
-	@.venv/bin/pytest -n 2 --dist loadscope tests/cluster $(ARGS)
+	@.venv/bin/pytest -n 3 --dist loadscope tests/cluster $(ARGS)
 
 .PHONY: cluster-up
 cluster-up: .venv/.dev ## that Kubernetes, to try things on: eval "$$(make -s cluster-up)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 import re
@@ -113,7 +114,7 @@ def _other_values(data: bytes, chance: random.Random) -> bytes:
             if chance.random() < 0.5:
                 container[chance.choice((f"{key}x", "", "status", "id", "\ud800", "x" * 300))] = value
         else:
-            container[key] = chance.choice(VALUES)
+            container[key] = copy.deepcopy(chance.choice(VALUES))  # or one might come to lie in itself
     text = json.dumps(holder[0], ensure_ascii=chance.random() < 0.5)
     return text.replace('"\\u0000deep"', "[" * DEEP + "]" * DEEP).encode(errors="surrogatepass")
 
