@@ -86,7 +86,6 @@ class Settings:
 
     sweep: str = ""
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
-    more_hyperparameters: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     passing: Mapping[str, Any] | None = None
     env: Mapping[str, Any] = field(default_factory=dict)
@@ -130,8 +129,7 @@ def of(values: Mapping[str, Any]) -> Settings:
         if "prepare" in part:
             part["prepare"] = tuple(part["prepare"] or ())
         parts[name] = _filled(kind, part)
-    for name in ("command", "more_hyperparameters"):
-        parts[name] = tuple(values.get(name) or ())
+    parts["command"] = tuple(values.get("command") or ())
     return _filled(Settings, parts)
 
 

@@ -40,8 +40,8 @@ def notes(values: ValuesFile, space: Space | None, settings: Settings) -> list[s
         if stranger.meant:
             raise BadInput(
                 f"{values.shown}:{stranger.line}: trials: {stranger.name} is no hyperparameter of this sweep; did you "
-                f"mean {stranger.meant}? One that is new on purpose is named in `more_hyperparameters: "
-                f"[{stranger.name}]`"
+                f"mean {stranger.meant}? One that is new on purpose is named by `hyperparameters: "
+                f"{{{stranger.name}: null}}`"
             )
     lines: dict[str, list[int]] = {}
     for stranger in unknown:
@@ -77,7 +77,7 @@ def _had_by_more(having: Counter[str], name: str) -> set[str]:
 
 def _declared(space: Space | None, settings: Settings) -> set[str]:
     """Names that the sweep has beside those of its trials."""
-    names = {*OF_A_TRIAL, *settings.more_hyperparameters, *settings.hyperparameters}
+    names = {*OF_A_TRIAL, *settings.hyperparameters}
     names |= passing.asked_for(settings.command)
     if space:
         names.update(space.hyperparameters, space.order, *space.points)
