@@ -18,8 +18,10 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
@@ -38,6 +40,7 @@ from sweep.reports import plots, vendor
 from sweep.session import Target, open_sweep
 from tests.e2e import namespace
 from tests.faults import EVERY, Faults, points
+from tests.unit import odd_files
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = (
@@ -83,6 +86,8 @@ echo "$x" >"$OUTPUT_DIR/model"
 echo "{\\"score\\": $x}" >"$METRICS_FILE"
 """
 read_file = io.open
+LONGEST_SECONDS = 300
+"""For a verb on a machine that is busy."""
 
 
 class Machine:
@@ -129,6 +134,7 @@ class Machine:
             sys.argv = [verb, *words]
             os.chdir(self.root)
             layout.look_from(self.root)
+            signal.alarm(LONGEST_SECONDS)  # nobody waits for a FIFO
             main = import_module(verb).main
             faults.install()
             guard.run(main)
@@ -144,7 +150,7 @@ class Machine:
     def committed(self) -> list[Path]:
         """What verbs write that is committed."""
         found = [*self.root.glob("values/**/*"), *self.root.glob(".*")]
-        return [path for path in found if path.is_file()]
+        return [path for path in found if path.is_file() and not path.is_symlink()]
 
     def state(self) -> dict[str, Any]:
         """What a verb leaves behind that anybody reads again."""
@@ -397,6 +403,50 @@ def test_a_verb_may_be_refused_at_every_call(machine: Machine, name: str) -> Non
 
 def test_what_comes_from_a_cluster_may_be_refused_at_every_call(machine: Machine) -> None:
     refuse(machine, "collect", Row("collected", "toy --engine cluster", once="."))
+
+
+# ---- links and what is no file, in the place of what verbs read and write ----
+
+PLACES = (
+    "values/toy", "values/toy/space.yaml", "values/toy/values.yaml", "values/toy/code.yaml", "values/toy/results.csv",
+    "values/toy/best.yaml", "out", "out/toy", "out/toy/local.yaml", "out/toy/store-cache.json", "out/toy/report.html",
+    "TRIAL", "TRIAL/result.json", "TRIAL/attempts", "TRIAL/attempts/ATTEMPT", "TRIAL/attempts/ATTEMPT/attempt.json",
+    "TRIAL/attempts/ATTEMPT/output.log", "TRIAL/attempts/ATTEMPT/outputs", "results/checkpoints",
+)  # fmt: skip
+LINKED = ("link to a private file", "link to a folder elsewhere", "fifo", "link to a device")
+ON_A_CLUSTER = {"watch", "stop", "resume", "uninstall"}
+SLOW = set() if EVERY else {"sweep", "check", "report", "reproduce"}
+"""Each run takes seconds."""
+
+
+@pytest.mark.parametrize("name", sorted(ROWS.keys() - {"init", "new"} - ON_A_CLUSTER - SLOW))
+def test_a_verb_leaves_and_shows_nothing_through_what_is_no_file(machine: Machine, name: str) -> None:
+    """Each verb of the program meets each place, there each kind in turn; with EVERY_POINT=1 all kinds."""
+    verb, words = verbs.VERBS[name], ROWS[name].words.split()
+    words = [*(machine.trial if word == "TRIAL" else word for word in words), *verb.words]
+    trial = f"results/trials/{machine.trial[:2]}/{machine.trial}"
+    offset = zlib.crc32(name.encode())
+    for number, place in enumerate(PLACES):
+        for kind in LINKED if EVERY else (LINKED[(number + offset) % len(LINKED)],):
+            machine.back("littered")
+            elsewhere = machine.folder / "elsewhere"
+            shutil.rmtree(elsewhere, ignore_errors=True)
+            odd_files.make_elsewhere(elsewhere)
+            (attempt,) = (path.name for path in (machine.root / trial / "attempts").iterdir())
+            odd_files.put(machine.root / place.replace("TRIAL", trial).replace("ATTEMPT", attempt), kind, elsewhere)
+            before = odd_files.state(elsewhere)
+            code, out, said = machine.run(verb.module, *words)
+            case = (name, place, kind, code, said)
+            assert code in (0, 1, 2, 4), case
+            assert odd_files.state(elsewhere) == before, case
+            assert odd_files.SECRET not in out + "".join(said), case
+            assert not [path for path in machine.committed() if has_secret(path)], case
+            assert len([line for line in said if line.startswith("error: ")]) == (code in (2, 4)) or code == 1, case
+            assert "Traceback" not in "".join(said), case
+
+
+def has_secret(path: Path) -> bool:
+    return odd_files.SECRET.encode() in path.read_bytes()
 
 
 # ---- what a disk that was full has left, or a newer version has written ----
