@@ -128,7 +128,7 @@ class _Refusal:
     def advice(self) -> str:
         if self.schema.get("examples"):
             return f"; write {plain(self.schema['examples'][0])}"
-        return f", as in {plain(self.schema['default'])}" if self.schema.get("default") else ""
+        return f"; for example {plain(self.schema['default'])}" if self.schema.get("default") else ""
 
 
 def _problems(error: ValidationError) -> Iterator[Problem]:
@@ -157,10 +157,7 @@ def _unknown_keys(refusal: _Refusal) -> Iterator[tuple[Key, str]]:
 
 def _wrong_kind(refusal: _Refusal) -> str:
     kinds = [refusal.wanted] if isinstance(refusal.wanted, str) else refusal.wanted
-    due = [KINDS[kind] for kind in kinds if kind != "null"]
-    return (
-        f"{describe(refusal.value)}, {', '.join(due[:-1])}{' or ' if due[1:] else ''}{due[-1]} is due{refusal.advice}"
-    )
+    return f"{expected(*(kind for kind in kinds if kind != 'null'), value=refusal.value)}{refusal.advice}"
 
 
 def _not_in_list(refusal: _Refusal) -> str:
@@ -229,10 +226,15 @@ def _show(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "…"
 
 
-def describe(value: Any) -> str:
-    """`'abc' is a string`, and so on for every kind of value."""
+def expected(*kinds: str, value: Any) -> str:
+    """`expected a number, got the string 'abc'`, and so on for every kind of value; `kinds` are the schema's words."""
+    names = [KINDS[kind] for kind in kinds]
+    either = f"{', '.join(names[:-1])}{' or ' if names[1:] else ''}{names[-1]}"
+    return f"expected {either}, got {_kind(value)}"
+
+
+def _kind(value: Any) -> str:
     if value is None:
-        return "it has no value (null)"
-    kinds = {bool: "boolean", str: "string", int: "number", float: "number", list: "array", dict: "object"}
-    name = "a boolean" if isinstance(value, bool) else KINDS[kinds[type(value)]]
-    return f"{_show(value)} is {name}"
+        return "no value (null)"
+    names = {bool: "the boolean", str: "the string", int: "the number", float: "the number", list: "the list"}
+    return f"{names.get(type(value), 'the map')} {_show(value)}"

@@ -357,7 +357,8 @@ def test_the_command_line_says_one_line_and_ends_with_2(clone: Clone) -> None:
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert (
-        done.stderr == "error: values/demo/space.yaml:5: space.lr.low: 'abc' is a string, a number is due; write 0.1\n"
+        done.stderr
+        == "error: values/demo/space.yaml:5: space.lr.low: expected a number, got the string 'abc'; write 0.1\n"
     )
 
 

@@ -289,7 +289,7 @@ def test_a_conflict_in_a_table_is_named_with_its_line() -> None:
             "(it is of a newer helm-sweep, 2)",
         ),
         (lambda text: text.replace("succeeded", "done"), "results.csv:2: status 'done'"),
-        (lambda text: text.replace("0.9", '"""x"""'), "results.csv:2: a number is due"),
+        (lambda text: text.replace("0.9", '"""x"""'), "results.csv:2: expected a number"),
         (lambda text: text.replace("0.9", "NaN"), "results.csv:2: NaN is not JSON"),
         (lambda text: text.replace("0.9", "0,9"), "results.csv:2: "),
         (lambda text: text.replace("0.9", "x"), "results.csv:2: "),

@@ -122,7 +122,9 @@ def test_what_luck_does_not_find_is_taken_in_order(monkeypatch: pytest.MonkeyPat
 def test_a_range_with_too_few_floats_is_an_error_with_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sampling, "MISSES", 50)
     made = random_space({"a": {"type": "float", "low": 1.0, "high": 1.0000000000000004}}, 9)
-    with pytest.raises(BadInput, match=r"^space.yaml:2: sampler.n: 9 points are due, only 3 different ones were found"):
+    with pytest.raises(
+        BadInput, match=r"^space.yaml:2: sampler.n: expected 9 points, only 3 different ones were found"
+    ):
         search.expand(made)
 
 

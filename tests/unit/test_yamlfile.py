@@ -170,7 +170,7 @@ def test_the_first_problem_of_the_file_is_told_and_a_misspelling_before_what_it_
     }
     with pytest.raises(BadInput, match=r"^x:1: frist: unknown key; did you mean first\?$"):
         schema.check(yamlfile.parse("frist: 1\nlast: a\n", "x"), rules)
-    with pytest.raises(BadInput, match=r"^x:2: last: 'a' is a string, a whole number is due$"):
+    with pytest.raises(BadInput, match=r"^x:2: last: expected a whole number, got the string 'a'$"):
         schema.check(yamlfile.parse("first: 1\nlast: a\n", "x"), rules)
     schema.check(yamlfile.parse("last: 1\n", "x"), rules, partial=True)
 

@@ -145,7 +145,7 @@ def row_of(header: Columns, line: list[str]) -> Row:
     numbers = {name: cells.value_of(given[name]) for name in ("objective", *NUMBERS) if given.get(name)}
     metrics, hyperparameters = _values(header.metrics, line), _values(header.hyperparameters, line)
     if not all(is_number(value) for value in (*numbers.values(), *metrics.values())):
-        raise ValueError("a number is due where there is none")
+        raise ValueError("expected a number in a column of numbers")
     more = {name: cells.text_of(line[place]) for place, name in header.more}
     return Row(**texts, **numbers, metrics=metrics, hyperparameters=hyperparameters, more=more)
 

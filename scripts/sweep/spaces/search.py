@@ -69,7 +69,7 @@ def expand(space: Space) -> list[dict[str, Any]]:
     drawn = len(points) - len(space.points)
     if n is not None and drawn < n:
         different = f"only {drawn} different ones were found" if drawn else "none was found"
-        problem = f"{n} points are due, {different}{sampling.why_few(space)}; widen the space"
+        problem = f"expected {n} points, {different}{sampling.why_few(space)}; widen the space"
         raise space.doc.bad(("sampler", "n"), problem)
     if not points:
         raise space.doc.bad(("space",), f"no point is left{sampling.why_few(space)}; loosen them")

@@ -196,7 +196,9 @@ def _check_size(space: Space, sampler: Sampler) -> None:
     if due:
         key, number = due
         if points is not None and number > points:
-            raise doc.bad(("sampler", key), f"{number} points are due, the space has {points}; write at most {points}")
+            raise doc.bad(
+                ("sampler", key), f"{number} points wanted, but the space has {points}; write at most {points}"
+            )
         points = number
     elif space.rules:
         points = 0  # only the points themselves can tell

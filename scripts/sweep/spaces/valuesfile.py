@@ -12,7 +12,7 @@ from sweep.errors import BadInput
 from sweep.layout import Clone, SweepFiles
 from sweep.records import same
 from sweep.schema import check as schema_check
-from sweep.schema import describe
+from sweep.schema import expected
 from sweep.spaces import block as blocks
 from sweep.spaces.block import ADVICE, Block, Section
 from sweep.spaces.space import Space
@@ -33,10 +33,10 @@ class ValuesFile:
         written = self.block.trials if self.block and not self.block.edited else []
         own = self.head.value("trials") or []
         if not isinstance(own, list):
-            raise self.head.bad(("trials",), f"{describe(own)}, a list is due")
+            raise self.head.bad(("trials",), expected("array", value=own))
         for index, trial in enumerate(own):
             if not isinstance(trial, dict):
-                raise self.head.bad(("trials", index), f"{describe(trial)}, a map is due")
+                raise self.head.bad(("trials", index), expected("object", value=trial))
         return written + [(self.head.line("trials", index), trial) for index, trial in enumerate(own)]
 
 
