@@ -6,7 +6,7 @@ import guard
 
 import cli
 from sweep import collection, git
-from sweep.engines.cluster import Patience
+from sweep.engines.patience import Patience
 from sweep.layout import Clone
 from sweep.records import results
 from sweep.session import Session

@@ -5,7 +5,7 @@ from __future__ import annotations
 import guard
 
 import cli
-from sweep.engines.cluster import Patience
+from sweep.engines.patience import Patience
 from sweep.errors import SweepError
 from sweep.records import results
 from sweep.words import counted

@@ -166,6 +166,7 @@ read (NUL: no process can be given it). Hyperparameters have the schema for it. 
   {{- end -}}
 {{- end -}}
 {{- if and .data.at (not (include "helm-sweep.data.mounted" $)) }}{{ fail "data.at: is set, and data.volume is not; name the volume of the data set" }}{{ end -}}
+{{- if and .priority (not .queue) }}{{ fail "priority: says who goes first in a queue; set `queue` too, or take it away" }}{{ end -}}
 {{- if and .queue .suspend }}{{ fail "suspend: must be false with a queue, for Kueue decides when the Jobs start" }}{{ end -}}
 {{- end -}}
 {{- include "helm-sweep.passing.check" . -}}
@@ -229,6 +230,15 @@ read (NUL: no process can be given it). Hyperparameters have the schema for it. 
 and "@lineage.folder@" stand in for <id[:2]>/<id> of either. */}}
 {{- define "helm-sweep.store.folders" -}}
 {{ list "trials/@trial.folder@" "checkpoints/@lineage.folder@" | toJson }}
+{{- end }}
+
+{{/* Metadata of a Job as JSON, with the labels by which Kueue knows it. Takes (dict "metadata" MAP "queued" MAP), where
+`queued` has `queue` and `priority`: the sweep's values, or what one trial's Job keeps of them. */}}
+{{- define "helm-sweep.job.metadata" -}}
+{{- $labels := deepCopy .metadata.labels -}}
+{{- with .queued.queue }}{{ $_ := set $labels "kueue.x-k8s.io/queue-name" . }}{{ end -}}
+{{- with .queued.priority }}{{ $_ := set $labels "kueue.x-k8s.io/priority-class" . }}{{ end -}}
+{{- set (deepCopy .metadata) "labels" $labels | toJson -}}
 {{- end }}
 
 {{/* The Job spec without what differs between trials: "@trial.json@", "@trial.id@" and the above stand in for it. */}}

@@ -278,6 +278,11 @@ class SweepFiles:
         return self.out / "provenance.yaml"
 
     @property
+    def admitted(self) -> Path:
+        """What Jobs that have started keep of their queue."""
+        return self.out / "admitted.yaml"
+
+    @property
     def store_cache(self) -> Path:
         """What was read of the result store; may be deleted at any time."""
         return self.out / "store-cache.json"

@@ -15,7 +15,6 @@ from sweep.engines.engine import Engine
 from sweep.engines.engine import Target as Target
 from sweep.engines.kinds import NAMES, named
 from sweep.errors import BadInput
-from sweep.files import holds, write_atomic
 from sweep.jobs import JobState
 from sweep.layout import Clone, SweepFiles
 from sweep.records import results, store
@@ -132,7 +131,7 @@ class Session:
     def manifest(self, template: str, wanted: Mapping[str, Any]) -> str:
         """What an engine needs and no release holds: the object of a template, by the chart's value of its name."""
         asked, clone = self.files.asked(template), self.files.clone
-        _write(asked, f"What is asked of {template}.yaml", {template: dict(wanted)})
+        yamlfile.write_generated(asked, f"What is asked of {template}.yaml", {template: dict(wanted)})
         name = release.names(self.name, self.engine.shards)[0]
         values = [*self.values_files, asked]
         return helm.template(clone.chart, name, values, self.engine.namespace, f"{template}.yaml", clone.root)
@@ -142,13 +141,15 @@ class Session:
         if self.engine.values:
             self.files.out.mkdir(parents=True, exist_ok=True)
             path = self.files.engine_values(self.engine.NAME)
-            _write(path, f"Where the {self.engine.NAME} engine has image and volumes", dict(self.engine.values))
+            yamlfile.write_generated(
+                path, f"Where the {self.engine.NAME} engine has image and volumes", dict(self.engine.values)
+            )
 
     def write_provenance(self, provenance: dict[str, Any]) -> None:
         """Where this submission comes from, as the chart's value `provenance`; the round of a search is added."""
         block = valuesfile.load(self.files).block
         record = provenance | ({"round": block.rounds} if block and block.rounds else {})
-        _write(self.files.provenance, "Where this submission comes from", {"provenance": record})
+        yamlfile.write_generated(self.files.provenance, "Where this submission comes from", {"provenance": record})
 
 
 def open_sweep(clone: Clone, name: str, target: Target | None = None) -> Session:
@@ -197,9 +198,3 @@ def locate(message: str, files: SweepFiles) -> str:
     lower = [path for path in (files.clone.base, files.code) if files.clone.has(path)]
     documents = [*(yamlfile.load(path, files.clone.relative(path)) for path in lower), values.head]
     return settings.locate(message, documents)
-
-
-def _write(path: Path, what: str, values: dict[str, Any]) -> None:
-    text = f"# {what}. Generated; not committed.\n{yamlfile.lines(values)}\n"
-    if not holds(path, text.encode()):
-        write_atomic(path, text)

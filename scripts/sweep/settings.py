@@ -95,6 +95,7 @@ class Settings:
     budget_gpu_hours: float | None = None
     failFast: int = 3  # noqa: N815 - as the values have it
     queue: str = ""
+    priority: str = ""
     code: Code = Code()
     image: Image = Image()
     data: Data = Data()

@@ -10,13 +10,14 @@ import json
 import math
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sweep import scalars
 from sweep.errors import BadInput, naming
-from sweep.files import check_merged, open_handle
+from sweep.files import check_merged, holds, open_handle, write_atomic
 from sweep.scalars import TRUTHY
 from sweep.words import CONTROL
 
@@ -277,3 +278,10 @@ def plain(value: Any) -> str:
     if isinstance(value, str) and re.fullmatch(r"[A-Za-z_][\w./-]*", value, re.ASCII) and value.lower() not in words:
         return value
     return flow(value)
+
+
+def write_generated(path: Path, what: str, values: Mapping[str, Any]) -> None:
+    """Write a values file that is not committed; one that holds the same is left alone. Raises BadInput."""
+    text = f"# {what}. Generated; not committed.\n{lines(values)}\n"
+    if not holds(path, text.encode()):
+        write_atomic(path, text)

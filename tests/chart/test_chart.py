@@ -533,6 +533,25 @@ def test_queue_is_kueues_label_and_suspending_is_left_to_it(tmp_path: Path) -> N
     assert only_job(tmp_path, suspend=True)["spec"]["suspend"] is True
 
 
+def test_queue_and_priority_are_no_part_of_a_job_s_name_and_admitted_keeps_those_of_one_trial(tmp_path: Path) -> None:
+    trials = [{"lr": 0.5}, {"lr": 0.25}, {"lr": 0.125}]
+    plain = rendered(tmp_path, with_values(trials=trials))
+    first, second, _ = (trial.id for trial in plain.trials)
+    admitted = {first: {"queue": "old", "priority": "low"}, second: {}, "0" * 12: {"queue": "of a trial that is gone"}}
+    queued = rendered(tmp_path, with_values(trials=trials, queue="team", priority="high", admitted=admitted))
+    assert [job["metadata"]["name"] for job in queued.jobs] == [job["metadata"]["name"] for job in plain.jobs]
+    assert [job["spec"] for job in queued.jobs] == [job["spec"] for job in plain.jobs]
+    kueues = [
+        {name: value for name, value in job["metadata"]["labels"].items() if name.startswith("kueue.x-k8s.io/")}
+        for job in queued.jobs
+    ]
+    assert kueues == [
+        {"kueue.x-k8s.io/queue-name": "old", "kueue.x-k8s.io/priority-class": "low"},
+        {},
+        {"kueue.x-k8s.io/queue-name": "team", "kueue.x-k8s.io/priority-class": "high"},
+    ]
+
+
 # ---- code from Git ----
 
 
@@ -740,6 +759,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no kind of volume": ({"results": {"volume": {"nfs": None}}}, "results.volume: name one of"),
     "no result volume": ({"results": {}}, "results.volume: name one of"),
     "overlay of the chart's own key": ({"pod": {"volumes": []}}, "pod.volumes: the chart sets this itself"),
+    "priority without queue": ({"priority": "p"}, "priority: says who goes first in a queue; set `queue` too"),
     "queue and suspend": ({"queue": "q", "suspend": True}, "suspend: must be false with a queue"),
     "a place for no data": ({"data": {"at": "../data"}}, "data.at: is set, and data.volume is not"),
     "data elsewhere on the node": ({"data": {"at": "/etc/x"}}, "data.at"),

@@ -47,6 +47,8 @@ PLACES: dict[str, Callable[[str], dict[str, Any]]] = {
     "tolerations": lambda text: {"tolerations": [{"key": "zone", "value": text}]},
     "priorityClassName": lambda text: {"priorityClassName": text},
     "queue": lambda text: {"queue": text},
+    "priority": lambda text: {"queue": "team", "priority": text},
+    "admitted": lambda text: {"admitted": {"0" * 12: {"queue": text}}},
     "podLabels": lambda text: {"podLabels": {"team": text}},
     "podAnnotations": lambda text: {"podAnnotations": {"note": text}},
     "podAnnotations: key": lambda text: {"podAnnotations": {text: "x"}},

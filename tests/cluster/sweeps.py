@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,17 @@ class ClusterSweep(TestClone):
         if not (self.root / "values" / "toy" / "code.yaml").exists():
             self.run("expand", "toy", "--code", head.get("code", {}).get("path", "toy"))
         self.commit("edit")
+
+    def copy(self, name: str, to: str, *trials: dict[str, Any], **head: Any) -> None:
+        """Make another sweep out of one, with these trials and changes of its head."""
+        values = self.root / "values"
+        shutil.copytree(values / name, values / to, ignore=shutil.ignore_patterns("results.csv", "best.yaml"))
+        kept = (values / name / "values.yaml").read_text().partition("trials:\n")[0].splitlines()
+        changed = {"sweep": to, **head, "trials": trials}
+        lines = [line for line in kept if line.partition(":")[0] not in changed]
+        lines += [f"{key}: {json.dumps(value)}" for key, value in changed.items()]
+        (values / to / "values.yaml").write_text("\n".join(lines) + "\n")
+        self.commit(f"{to} from {name}")
 
     def commit(self, message: str) -> str:
         """Commit everything, as the person would; returns the commit."""

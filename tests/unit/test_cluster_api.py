@@ -18,7 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweep.engines import cluster as module
-from sweep.engines.cluster import Cluster, Patience, Refused
+from sweep.engines.cluster import Cluster, Refused
+from sweep.engines.patience import Patience
 from sweep.errors import BadInput, NotSetUp, Unreachable
 
 Answer = Callable[["Handler"], None]

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweep.engines import states, watching
-from sweep.engines.cluster import Cluster, Patience
+from sweep.engines.cluster import Cluster
+from sweep.engines.patience import Patience
 from sweep.errors import BadInput, Unreachable
 from sweep.jobs import JobState
 from sweep.render import Object

@@ -30,10 +30,8 @@ TIMEOUT_SECONDS = (10, 60)
 LONGEST_LINE = 16 << 20
 """Of a log, in bytes: more than a reader Pod ever prints in one."""
 FIELD_MANAGER = "helm-sweep"
-PATIENCE_SECONDS = 300
-"""How long a cluster may be away in the middle of something: the upgrade of a control plane."""
 
-_PATHS = {
+_PATHS = {  # {version}: the one that the API prefers, of a group that is not Kubernetes' own
     "Job": "/apis/batch/v1/namespaces/{namespace}/jobs",
     "Pod": "/api/v1/namespaces/{namespace}/pods",
     "Event": "/api/v1/namespaces/{namespace}/events",
@@ -44,6 +42,8 @@ _PATHS = {
     "PersistentVolumeClaim": "/api/v1/namespaces/{namespace}/persistentvolumeclaims",
     "ConfigMap": "/api/v1/namespaces/{namespace}/configmaps",
     "ResourceClaimTemplate": "/apis/resource.k8s.io/v1/namespaces/{namespace}/resourceclaimtemplates",
+    "Workload": "/apis/kueue.x-k8s.io/{version}/namespaces/{namespace}/workloads",
+    "LocalQueue": "/apis/kueue.x-k8s.io/{version}/namespaces/{namespace}/localqueues",
 }
 Result = TypeVar("Result")
 
@@ -64,6 +64,8 @@ class Cluster:
     namespace: str
     _clock: list[tuple[float, float]] = field(default_factory=list, repr=False, compare=False)
     """The API's clock in its last answer, and ours (monotonic) then; empty before the first."""
+    _versions: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+    """API group -> the version that was asked for."""
 
     @cached_property
     def _api(self) -> ApiClient:
@@ -198,8 +200,16 @@ class Cluster:
             socket.close()
 
     def _path(self, kind: str, name: str = "") -> str:
-        path = _PATHS[kind].format(namespace=self.namespace)
+        path = _PATHS[kind]
+        version = self._preferred(path.split("/")[2]) if "{version}" in path else ""
+        path = path.format(namespace=self.namespace, version=version)
         return f"{path}/{name}" if name else path
+
+    def _preferred(self, group: str) -> str:
+        """Version of an API group that the server prefers. Raises Refused: with status 404, it has no such group."""
+        if group not in self._versions:
+            self._versions[group] = _parsed(self._open("GET", f"/apis/{group}", {}))["preferredVersion"]["version"]
+        return self._versions[group]
 
     def _open(
         self,
@@ -248,39 +258,6 @@ def _parsed(response: Any) -> Object:
             "cluster: something else answers in its place (no JSON); a proxy, or a login page?"
         ) from error
     return parsed
-
-
-@dataclass
-class Patience:
-    """Bridges the time a cluster is away: calls again, with a growing delay, for `seconds` from the first failure."""
-
-    say: Callable[[str], None]
-    seconds: float = PATIENCE_SECONDS
-    sleep: Callable[[float], None] = field(default=time.sleep, repr=False)
-    clock: Callable[[], float] = field(default=time.monotonic, repr=False)
-
-    def __call__(self, call: Callable[[], Result]) -> Result:
-        """The result of `call`. Raises its last Unreachable when the patience is at its end."""
-        since, delay = None, 1.0
-        while True:
-            try:
-                result = call()
-            except (Unreachable, Refused) as error:
-                # An API server that has just come back refuses everybody until it has read its rules.
-                starting = isinstance(error, Refused) and since is not None and error.status in (401, 403)
-                if isinstance(error, NotSetUp) or (isinstance(error, Refused) and not starting):
-                    raise
-                if since is None:
-                    since = self.clock()
-                    self.say(f"{error}; trying again for {self.seconds:.0f} s")
-                if self.clock() - since > self.seconds:
-                    raise
-                self.sleep(delay)
-                delay = min(30.0, delay * 1.5)
-            else:
-                if since is not None:
-                    self.say("cluster: answers again")
-                return result
 
 
 def _stream(response: Any) -> Iterator[bytes]:

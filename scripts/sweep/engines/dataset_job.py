@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sweep.engines import states
-from sweep.engines.cluster import Cluster, Patience, Refused
+from sweep.engines.cluster import Cluster, Refused
+from sweep.engines.patience import Patience
 from sweep.errors import TrialsFailed
 from sweep.render import Object
 

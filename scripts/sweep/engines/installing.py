@@ -9,8 +9,9 @@ from typing import Any
 
 from sweep import git
 from sweep.engines import release, states
-from sweep.engines.cluster import Cluster, Patience, Refused
+from sweep.engines.cluster import Cluster, Refused
 from sweep.engines.engine import Say
+from sweep.engines.patience import Patience
 from sweep.errors import BadInput
 from sweep.jobs import JobState
 from sweep.layout import Clone, SweepFiles

@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable
 
 from sweep.engines import states
-from sweep.engines.cluster import Cluster, Patience
+from sweep.engines.cluster import Cluster
 from sweep.engines.engine import Say
+from sweep.engines.patience import Patience
 from sweep.errors import TrialsFailed
 from sweep.jobs import JobState
 from sweep.records import store

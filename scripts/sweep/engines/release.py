@@ -18,7 +18,8 @@ from typing import Any
 
 from sweep import helm, plan, yamlfile
 from sweep.engines import states
-from sweep.engines.cluster import Cluster, Patience
+from sweep.engines.cluster import Cluster
+from sweep.engines.patience import Patience
 from sweep.errors import BadInput
 from sweep.files import write_atomic
 from sweep.render import Object, Release, Trial, container_of

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from sweep import secrets
+from sweep.engines import kueue
 from sweep.engines.cluster import Cluster
 from sweep.jobs import JobState
 from sweep.records.exits import EXITS
@@ -37,14 +38,21 @@ REPRODUCTION = "-p"
 """With its number after it, how the name of a reproduction's Job ends; a trial's ends in hex digits or `-r1`."""
 
 
-def read(jobs: Iterable[Object], pods: Iterable[Object], events: Iterable[Object], now: float) -> dict[str, JobState]:
-    """Job name -> its state. `pods` and `events` may be those of other Jobs too; `now` is seconds of the epoch."""
+def read(
+    jobs: Iterable[Object],
+    pods: Iterable[Object],
+    events: Iterable[Object],
+    now: float,
+    waits: Mapping[str, kueue.Wait] | None = None,
+) -> dict[str, JobState]:
+    """Job name -> its state. `pods` and `events` may be those of other Jobs too; `now` is seconds of the epoch;
+    `waits` are those of what Kueue holds, by the Job's uid."""
     of_job: dict[str, list[Object]] = {}  # by uid: a Job that was deleted may have had the same name
     for pod in sorted(pods, key=lambda item: item["metadata"]["creationTimestamp"]):
         of_job.setdefault(pod["metadata"]["labels"].get("batch.kubernetes.io/controller-uid", ""), []).append(pod)
     latest = newest(events)
     return {
-        job["metadata"]["name"]: _state(job, of_job.get(job["metadata"]["uid"], []), latest, now)
+        job["metadata"]["name"]: _state(job, of_job.get(job["metadata"]["uid"], []), latest, now, waits or {})
         for job in jobs
         if TRIAL_LABEL in job["metadata"].get("labels", {})
     }
@@ -66,11 +74,12 @@ def look(cluster: Cluster, sweep: str) -> dict[str, JobState]:
 
 
 def explained(cluster: Cluster, jobs: Sequence[Object], pods: Sequence[Object]) -> dict[str, JobState]:
-    """The states of `jobs`; asks for events where these alone can say why a Job waits."""
-    states = read(jobs, pods, [], cluster.now())
-    if not any(state.cause in ("starting", "stuck", "retrying") for state in states.values()):
-        return states
-    return read(jobs, pods, telling_events(cluster), cluster.now())
+    """The states of `jobs`; asks for events, or for Kueue's Workloads, where these alone can say why a Job waits."""
+    waits = kueue.waits(cluster, jobs)
+    known = read(jobs, pods, [], cluster.now(), waits)
+    if not any(state.cause in ("starting", "stuck", "retrying") for state in known.values()):
+        return known
+    return read(jobs, pods, telling_events(cluster), cluster.now(), waits)
 
 
 def newest(events: Iterable[Object]) -> dict[str, Object]:
@@ -88,9 +97,11 @@ def terminating(objects: Iterable[Object]) -> list[str]:
     return [item["metadata"]["name"] for item in objects if "deletionTimestamp" in item["metadata"]]
 
 
-def _state(job: Object, pods: Sequence[Object], latest: Mapping[str, Object], now: float) -> JobState:
+def _state(
+    job: Object, pods: Sequence[Object], latest: Mapping[str, Object], now: float, waits: Mapping[str, kueue.Wait]
+) -> JobState:
     about, status = job["metadata"], job.get("status", {})
-    condition, cause, reason, since = _verdict(job, status, pods, latest, now)
+    condition, cause, reason, since = _verdict(job, status, pods, latest, now, waits)
     failure = next((pod for pod in reversed(pods) if _failed(pod)), None)
     return JobState(
         name=about["name"],
@@ -112,7 +123,12 @@ def _state(job: Object, pods: Sequence[Object], latest: Mapping[str, Object], no
 
 
 def _verdict(
-    job: Object, status: Object, pods: Sequence[Object], latest: Mapping[str, Object], now: float
+    job: Object,
+    status: Object,
+    pods: Sequence[Object],
+    latest: Mapping[str, Object],
+    now: float,
+    waits: Mapping[str, kueue.Wait],
 ) -> tuple[str, str, str, float]:
     """(condition, cause, reason, since)."""
     ended = {entry["type"]: entry for entry in status.get("conditions", []) if entry["status"] == "True"}
@@ -122,7 +138,7 @@ def _verdict(
         if kind in ended:
             return "Failed", *_failure(ended[kind], pods), seconds(ended[kind].get("lastTransitionTime"))
     if job["spec"].get("suspend"):
-        return "Suspended", "suspended", "", 0.0
+        return _suspended(job, waits)
     alive = [pod for pod in pods if pod["status"].get("phase") in ("Pending", "Running", "Unknown", None)]
     if not alive:
         return _without_pod(job, pods, latest, now)
@@ -136,6 +152,14 @@ def _verdict(
         return "Pending", "ending", _BOOKING, seconds(state["terminated"].get("finishedAt"))
     since = seconds(pod["metadata"]["creationTimestamp"])
     return "Pending", *waiting(pod, latest), since
+
+
+def _suspended(job: Object, waits: Mapping[str, kueue.Wait]) -> tuple[str, str, str, float]:
+    """By a person, or by Kueue, for which it waits."""
+    if not kueue.held(job):
+        return "Suspended", "suspended", "", 0.0
+    wait = waits.get(job["metadata"]["uid"], kueue.Wait("for Kueue"))
+    return "Pending", "queued", wait.reason, seconds(wait.since or job["metadata"]["creationTimestamp"])
 
 
 def _without_pod(

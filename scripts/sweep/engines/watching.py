@@ -12,7 +12,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 
 from sweep import failfast
 from sweep.engines import states
-from sweep.engines.cluster import Cluster, Patience
+from sweep.engines.cluster import Cluster
+from sweep.engines.patience import Patience
 from sweep.errors import BadInput, Unreachable
 from sweep.jobs import JobState
 

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import ClassVar, final
 
-from sweep.engines import dataset_job, installing, once, reader, release, serving, states, watching
-from sweep.engines.cluster import Cluster, Patience, Refused
+from sweep import yamlfile
+from sweep.engines import dataset_job, installing, kueue, once, reader, release, serving, states, watching
+from sweep.engines.cluster import Cluster, Refused
 from sweep.engines.engine import Engine, Options, Person, Say, Sweep, Target
-from sweep.errors import BadInput
+from sweep.engines.patience import Patience
+from sweep.errors import BadInput, Unreachable
 from sweep.jobs import JobState
 from sweep.layout import Clone, SweepFiles
 from sweep.records import store
 from sweep.records.artifacts import Here, Place
-from sweep.render import Object, Rendered, Trial, read_manifest
+from sweep.render import Object, Release, Rendered, Trial, read_manifest
 from sweep.settings import Settings
 from sweep.words import counted
 
@@ -61,6 +63,16 @@ class ClusterEngine(Engine):
     def has_store_here(self) -> bool:
         return bool(self.settings.cluster.store)
 
+    def notes(self) -> list[str]:
+        """About the queue, where it can be asked."""
+        with suppress(Unreachable):
+            return self._queue_notes()
+        return []
+
+    def _queue_notes(self) -> list[str]:
+        note = kueue.check(self.cluster, self.settings.queue) if self.settings.queue else ""
+        return [note] if note else []
+
     # ---- running ----
 
     def states(self) -> Mapping[str, JobState]:
@@ -70,6 +82,8 @@ class ClusterEngine(Engine):
         releases = sweep.releases
         installing.check_image(sweep.name, self.settings.image, say)
         installing.check(self.cluster, self.files, releases, self.shards, takeover=options.takeover, say=say)
+        for note in Patience(say)(self._queue_notes):
+            say(f"{sweep.name}: {note}")
 
     def submit(self, sweep: Sweep, options: Options, person: Person) -> Mapping[str, JobState]:
         """Keep what is there, then install."""
@@ -81,8 +95,22 @@ class ClusterEngine(Engine):
             person.confirm(f"{sweep.name}: this ends the Pods of {them}: {' '.join(ending[:5])}{more}")
         if any(state.condition == "Failed" for state in states.values()):
             self.fetch(sweep, person.say)  # before the Pods of failed Jobs go, and what they can tell with them
-        installing.install(self.cluster, sweep.name, sweep.releases, self.files.clone, person.say)
+        releases = self._keeping_queues(sweep, person.say)
+        installing.install(self.cluster, sweep.name, releases, self.files.clone, person.say)
         return {}
+
+    def _keeping_queues(self, sweep: Sweep, say: Say) -> list[Release]:
+        """The releases, with values for the Jobs whose queue or priority Kueue no longer lets change."""
+        queue, priority = self.settings.queue, self.settings.priority
+        jobs = Patience(say)(lambda: kueue.otherwise(self.cluster, states.trials_of(sweep.name), queue, priority))
+        kept = kueue.kept(jobs, queue, priority)
+        admitted = {trial.id: kept[trial.job] for trial in sweep.rendered.trials if trial.job in kept}
+        if not admitted:
+            return sweep.releases
+        say(f"{sweep.name}: {counted(len(admitted), 'Job')} keep the queue or priority they have, as Kueue demands")
+        path = self.files.admitted
+        yamlfile.write_generated(path, "What Jobs that have started keep of their queue", {"admitted": admitted})
+        return [replace(planned, values=(*planned.values, path)) for planned in sweep.releases]
 
     def looks(self, jobs: Sequence[str], say: Say) -> Iterator[Mapping[str, JobState]]:
         patient = Patience(say, NIGHT_SECONDS)
