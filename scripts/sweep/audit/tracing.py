@@ -21,7 +21,7 @@ from sweep.records.results import Row
 from sweep.records.store import Stored
 from sweep.settings import hyperparameters
 from sweep.spaces import block as blocks
-from sweep.spaces import spacefile, valuesfile
+from sweep.spaces import spacefile, valuesfile, warmstart
 from sweep.spaces.valuesfile import ValuesFile
 
 
@@ -283,11 +283,13 @@ def _titles(lines: list[str]) -> list[blocks.Section]:
 def _space_commit(clone: Clone, path: str, digest: str | None, commit: str) -> str:
     """A commit whose space.yaml has this digest: this one, which is the rule, else any."""
     schema = json.loads((Kit.here().schemas / "space.schema.json").read_text())
+    past = warmstart.of(clone.root)
     commits = [commit, *(version.commit for version in git.versions(clone.root, path))]
     for candidate in dict.fromkeys(commits):
         with contextlib.suppress(BadInput, UnicodeDecodeError):
             text = git.show(clone.root, candidate, path)
-            if text and spacefile.read(yamlfile.parse(text.decode(), path, helm=False), schema).digest == digest:
+            doc = yamlfile.parse((text or b"").decode(), path, helm=False)
+            if spacefile.read(doc, schema, past).digest == digest:
                 return candidate
     return ""
 

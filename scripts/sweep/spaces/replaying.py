@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sweep import git, yamlfile
 from sweep.errors import BadInput
 from sweep.layout import Kit, SweepFiles
-from sweep.spaces import search, source, spacefile, valuesfile
+from sweep.spaces import search, source, spacefile, valuesfile, warmstart
 from sweep.spaces.space import Space
 
 
@@ -60,7 +60,7 @@ def _space(files: SweepFiles, digest: str) -> Space:
     texts += [text for commit in git.commits(repo, shown) if (text := git.show(repo, commit, shown))]
     for text in texts:
         try:
-            space = spacefile.read(yamlfile.parse(text.decode(), shown, helm=False), schema)
+            space = spacefile.read(yamlfile.parse(text.decode(), shown, helm=False), schema, warmstart.of(repo))
         except (BadInput, UnicodeDecodeError):
             continue  # a version that was broken made no trials
         if space.digest == digest:

@@ -12,7 +12,7 @@ from sweep import secrets, yamlfile
 from sweep.layout import Kit, SweepFiles
 from sweep.records.same import settings
 from sweep.schema import check
-from sweep.spaces import asking, declaring
+from sweep.spaces import asking, declaring, warmstart
 from sweep.spaces.constraint import Constraint
 from sweep.spaces.constraint import parse as parse_constraint
 from sweep.spaces.domain import OUTSIDE, Parameter
@@ -21,6 +21,7 @@ from sweep.spaces.outline import fitted, with_copies
 from sweep.spaces.sampler import Sampler
 from sweep.spaces.samplers import SAMPLERS
 from sweep.spaces.space import MAX_TRIALS, Point, Rule, Space, is_active, is_among, too_many
+from sweep.spaces.warmstart import Past
 from sweep.yamlfile import Document, Key
 
 
@@ -34,11 +35,12 @@ def load(files: SweepFiles) -> Space:
     for name, raw in domains.items() if isinstance(domains, dict) else ():
         if isinstance(raw, dict) and any(secrets.find({name: raw.get("choices")})):
             raise doc.bad(("space", name), f"{secrets.NAMED}; {secrets.WAY_NAME}")
-    return read(doc, json.loads((Kit.here().schemas / "space.schema.json").read_text()))
+    schema = json.loads((Kit.here().schemas / "space.schema.json").read_text())
+    return read(doc, schema, warmstart.of(files.clone.root))
 
 
-def read(doc: Document, schema: dict[str, Any]) -> Space:
-    """The space in `doc`, checked by the schema and by the rules that a schema cannot say."""
+def read(doc: Document, schema: dict[str, Any], past: Past = warmstart.NOTHING) -> Space:
+    """The space in `doc`, checked by the schema and by the rules that a schema cannot say; `past` for `warm_start`."""
     if isinstance(doc.data.get("space"), dict):
         doc = replace(doc, data={**doc.data, "space": with_copies(doc.data["space"])})
     check(doc, schema)
@@ -74,7 +76,8 @@ def read(doc: Document, schema: dict[str, Any]) -> Space:
     )
     sampler.check(space)
     _check_size(space, sampler)
-    return replace(space, points=tuple(_points(space)))
+    space = replace(space, points=tuple(_points(space)))
+    return replace(space, points=(*space.points, *_warm(space, past)))
 
 
 def _check_names(doc: Document, fixed: Collection[str], searched: Mapping[str, tuple[Key, ...]]) -> None:
@@ -170,6 +173,21 @@ def _points(space: Space) -> Iterator[Point]:
         if first != index:
             raise space.doc.bad(path, f"the same as points[{first}]; remove one")
         yield point
+
+
+def _warm(space: Space, past: Past) -> Iterator[Point]:
+    """The points that were good before, each once, and none that stands in `points`."""
+    seen = set(map(settings, space.points))
+    names = {parameter.name for parameter in space.parameters}
+    for index, row in warmstart.best(space.doc, space.objectives[0], space.budget, past):
+        raw = {name: value for name, value in row.items() if name in names}
+        point = space.fit(raw)
+        if point is None:
+            problem = f"{yamlfile.plain(raw)} is no point of this space: {_no_point(space, raw)}"
+            raise space.doc.bad(("warm_start", index), problem)
+        if settings(point) not in seen:
+            seen.add(settings(point))
+            yield point
 
 
 def _no_point(space: Space, raw: Mapping[str, Any]) -> str:
