@@ -10,7 +10,6 @@ import stat
 import time
 from contextlib import suppress
 
-import attempts
 from ending import BAD_INPUT, GPU_MEMORY, NO_ROOM, TERMINATED, TIME_LIMIT, TRY_AGAIN, Stop
 from folders import create, naming, write_all
 from processes import adopt_orphans, die_with_parent, end_children
@@ -75,14 +74,23 @@ class Command:
         self.output = self.child.stdout.fileno()
         os.set_blocking(self.output, False)
 
-    def run(self, signals: int, deadline: float, patience: float, heartbeat: Callable[[], None]) -> int:
-        """Until the command ends, or was ended: `ending` is then `limit` or `preempted`. Returns its exit code.
+    def run(
+        self,
+        signals: int,
+        deadline: float,
+        patience: float,
+        heartbeat: Callable[[], str],
+        every: float,
+    ) -> int:
+        """Until the command ends, or was ended: `ending` is then `limit`, `preempted` or what a heartbeat said. Returns
+        its exit code.
 
-        `deadline` is the time limit by the monotonic clock; `patience` are the seconds between SIGTERM and SIGKILL.
+        `deadline` is the time limit by the monotonic clock; `patience` are the seconds between SIGTERM and SIGKILL. A
+        heartbeat is due `every` so many seconds; what it returns ends the command.
         """
         import selectors
 
-        beat_at = time.monotonic() + attempts.HEARTBEAT_SECONDS
+        beat_at = time.monotonic() + every
         try:
             with selectors.DefaultSelector() as selector:
                 selector.register(signals, selectors.EVENT_READ)
@@ -97,8 +105,8 @@ class Command:
                     told_to_end = signals in ready and {signal.SIGTERM, signal.SIGINT} & set(os.read(signals, 512))
                     self._end_in_time(bool(told_to_end), deadline, patience)
                     if time.monotonic() >= beat_at:
-                        heartbeat()
-                        beat_at = time.monotonic() + attempts.HEARTBEAT_SECONDS
+                        self._end(heartbeat(), patience)
+                        beat_at = time.monotonic() + every
             self._drain()
         finally:
             self._signal(signal.SIGKILL)  # what is left of the process group, whose number is ours until the wait
@@ -193,7 +201,7 @@ class Command:
         self.logged = LOG_HEAD_BYTES + len(data)
 
     def _end(self, ending: str, patience: float) -> None:
-        if not self.ending:
+        if ending and not self.ending:
             self.ending, self.kill_at = ending, time.monotonic() + patience
             self._signal(signal.SIGTERM)
 
@@ -202,14 +210,22 @@ class Command:
             os.killpg(self.child.pid, number)
 
 
+def judge_ending(ending: str, shown: int, trial: dict[str, Any]) -> None:
+    """Raises Stop where the command was ended."""
+    if ending == "preempted":
+        raise Stop(TERMINATED, "SIGTERM", status="preempted", ended=shown)
+    if ending == "stuck":
+        # It hangs, which says nothing against the trial: the next attempt goes on from its checkpoint.
+        raise Stop(TRY_AGAIN, "stuck: no line and no row for as long as stop.stuck says", ended=shown)
+    if ending == "limit":
+        message = f"limit: the {trial['limit_seconds']:g} s of all attempts are used up; raise limit_seconds to go on"
+        raise Stop(TIME_LIMIT, "limit", message, ended=shown)
+
+
 def judge(command: Command, code: int, options: argparse.Namespace, trial: dict[str, Any]) -> None:
     """Raises Stop unless the command ended by itself and well. Negative codes are signals."""
     shown = 128 - code if code < 0 else code
-    if command.ending == "preempted":
-        raise Stop(TERMINATED, "SIGTERM", status="preempted", ended=shown)
-    if command.ending == "limit":
-        message = f"limit: the {trial['limit_seconds']:g} s of all attempts are used up; raise limit_seconds to go on"
-        raise Stop(TIME_LIMIT, "limit", message, ended=shown)
+    judge_ending(command.ending, shown, trial)
     if code == GPU_MEMORY:
         # A shared GPU may have room again; on an exclusive one the same trial fails the same way.
         raise Stop(TRY_AGAIN if options.gpu_shared else code, "gpu out of memory", ended=code)

@@ -33,6 +33,10 @@ def parse_trial(text: str | None) -> dict[str, Any]:
         need(isinstance(identity.get("passing", {}), dict), "identity.passing: not an object")  # type: ignore[union-attr]
         for listed in (trial["identity"].get("metrics", []), trial.get("steps", [])):
             need(isinstance(listed, list), "metrics: not a list")
+        if "stop" in trial:
+            stop = trial["stop"]
+            need(isinstance(stop, dict) and isinstance(stop.get("rule"), dict), "stop: no rule")
+            need(re.fullmatch("[0-9a-f]{4,64}", str(stop.get("group"))), "stop.group: not a hash")
         return trial
     except ValueError as error:
         raise Stop(BAD_INPUT, f"TRIAL: {error}; render the chart again") from None

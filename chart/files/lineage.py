@@ -15,15 +15,19 @@ def checkpoint_folder(options: argparse.Namespace, trial: dict[str, Any]) -> Fol
     return Folder(options.results, f"{options.within}checkpoints/{trial['lineage'][:2]}/{trial['lineage']}")
 
 
-def clean_checkpoints(options: argparse.Namespace, trial: dict[str, Any], siblings: Folder, own: str = "") -> None:
+def clean_checkpoints(
+    options: argparse.Namespace, trial: dict[str, Any], siblings: Folder, own: str = "", stopped: bool = False
+) -> None:
     """Remove the checkpoints that nobody needs once a valid result stands, even while another Pod still trains.
 
     Without a budget only attempts of this trial use them, and those end as duplicates or, begun again, exit at once:
     the files go, the folder stays while another attempt shows signs of life, lest its next checkpoint fail.
+    Of a trial that was `stopped` whoever wants the whole goes on from the newest.
     With a budget other trials share them and may be training: the newest epoch stays, and so does what has no epoch in
     its name or is being written (`.*`, `*tmp*`). `drop` empties the folder all the same, but only after a training.
     """
-    folder, shared = checkpoint_folder(options, trial), options.budget in trial["identity"]["hyperparameters"]
+    folder = checkpoint_folder(options, trial)
+    shared = stopped or options.budget in trial["identity"]["hyperparameters"]
     if options.checkpoints == "keep" or (options.checkpoints == "drop" and shared and not own):
         return
     names = folder.names()

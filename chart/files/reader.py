@@ -35,9 +35,10 @@ HISTORY_BYTES = 262_144
 LOG_BYTES = 16_384
 RECORD_BYTES = 4 * 1024 * 1024
 TRIAL_BYTES = 4 * 1024 * 1024  # of all files: its line, after BYTES of others, stays below a kubelet's 10 MiB
-MOST_ATTEMPTS = 1000
+MOST_ATTEMPTS, MOST_VERDICTS = 1000, 8
 STALE_RETRIES = 5
 MOST_UNREAD = 20
+VERDICT_NAME = re.compile(r"stopped-[0-9a-f]{4,64}\.json")
 ATTEMPT_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -119,6 +120,19 @@ def attempts(trial: int | None) -> list[str]:
     return there(names, trial, "attempts") or []
 
 
+def verdict_names(folder: int, name: str) -> list[str]:
+    handle = enter(folder, name)
+    try:
+        return sorted(filter(VERDICT_NAME.fullmatch, os.listdir(handle)))[:MOST_VERDICTS]
+    finally:
+        os.close(handle)
+
+
+def verdicts(trial: int | None) -> list[str]:
+    """Files of the rules that stopped a trial."""
+    return there(verdict_names, trial, ".") or []
+
+
 def plain(status: os.stat_result) -> os.stat_result:
     """The stat of a plain file. Raises OSError for that of anything else."""
     if not stat.S_ISREG(status.st_mode):
@@ -135,7 +149,7 @@ def sign(folder: int, name: str) -> str:
 def fingerprint(store: str, trial: str) -> str:
     """12 hex digits over the names, sizes and times of a trial's result and attempts: what changes when they do."""
     with opened(store, trial) as folder:
-        paths = ["result.json", *(f"attempts/{name}/attempt.json" for name in attempts(folder))]
+        paths = ["result.json", *(f"attempts/{name}/attempt.json" for name in attempts(folder)), *verdicts(folder)]
         signs = [f"{path} {there(sign, folder, path) or '-'}" for path in paths]
     return hashlib.sha256("\n".join(signs).encode()).hexdigest()[:12]
 
@@ -169,9 +183,10 @@ def record(store: str, trial: str) -> dict[str, Any]:
     the result before its attempts are listed: the one that backs it must be among them.
     """
     with opened(store, trial) as folder:
-        files = {"result.json": there(read, folder, "result.json", RECORD_BYTES, True)}
+        names = ["result.json", *verdicts(folder)]
+        files = {name: there(read, folder, name, RECORD_BYTES, True) for name in names}
         listed = attempts(folder)
-        left = TRIAL_BYTES - weight(files["result.json"])
+        left = TRIAL_BYTES - sum(map(weight, files.values()))
         for name in reversed(listed):
             path = f"attempts/{name}/attempt.json"
             files[path] = there(read, folder, path, RECORD_BYTES, True)

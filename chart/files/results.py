@@ -21,12 +21,27 @@ if TYPE_CHECKING:
     from folders import Folder
 
 
+RESULT = "result.json"
 NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, 524)  # the last is what NFSv3 says, and has no name here
 
 
 def valid_result(folder: Folder, name: str, trial: dict[str, Any]) -> dict[str, Any]:
-    """The result in a file. Raises ValueError unless schema, id and the whole identity agree."""
-    return checked(strict_object(folder.look(name)[0]), trial)
+    """The result in a file. Raises ValueError unless schema, id and the whole identity agree, and of what stands where
+    a rule has stopped the trial, unless its verdict follows from its evidence."""
+    result = checked(strict_object(folder.look(name)[0]), trial)
+    if name.startswith(RESULT):
+        need("verdict" not in result, "it is the verdict of a rule, and no whole result")
+    else:
+        import rules
+
+        flaw = rules.flaw(result.get("verdict"), trial["id"], **trial["stop"])
+        need(not flaw, f"its verdict is not sound: {flaw}")
+    return result
+
+
+def stopped_name(trial: dict[str, Any]) -> str:
+    """Of the file that stands in the place of a result where the rule of this sweep has stopped the trial."""
+    return f"stopped-{trial['stop']['group']}.json"
 
 
 def checked(result: dict[str, Any], trial: dict[str, Any]) -> dict[str, Any]:
@@ -76,9 +91,8 @@ def backed(folder: Folder, result: dict[str, Any]) -> None:
     )
 
 
-def standing_result(folder: Folder, trial: dict[str, Any]) -> dict[str, Any] | None:
+def standing_result(folder: Folder, trial: dict[str, Any], name: str = RESULT) -> dict[str, Any] | None:
     """The valid result of a trial, None if there is none. An invalid one is set aside, never deleted."""
-    name = "result.json"
     try:
         result = valid_result(folder, name, trial)
         backed(folder, result)
@@ -98,7 +112,12 @@ def standing_result(folder: Folder, trial: dict[str, Any]) -> dict[str, Any] | N
         say(f"{folder}/{name}: set aside as {aside}: {why}")
     except (FileNotFoundError, FileExistsError):
         pass  # another attempt was as quick
-    return standing_result(folder, trial)
+    return standing_result(folder, trial, name)
+
+
+def stopped_result(folder: Folder, trial: dict[str, Any]) -> dict[str, Any] | None:
+    """What stands in the place of a result where the sweep's rule has stopped the trial; None if it has not."""
+    return standing_result(folder, trial, stopped_name(trial)) if trial.get("stop") else None
 
 
 def mended_result(folder: Folder, trial: dict[str, Any]) -> dict[str, Any] | None:
@@ -124,9 +143,8 @@ def mended_result(folder: Folder, trial: dict[str, Any]) -> dict[str, Any] | Non
     return None
 
 
-def publish(folder: Folder, result: dict[str, Any], trial: dict[str, Any]) -> dict[str, Any]:
+def publish(folder: Folder, result: dict[str, Any], trial: dict[str, Any], name: str = RESULT) -> dict[str, Any]:
     """Keep exactly one result: returns the one that stands, `result` itself or that of an attempt that was first."""
-    name = "result.json"
     temporary = f".{name}.{result['attempt']}.{os.urandom(4).hex()}"
     try:
         folder.write_new(temporary, result)
@@ -141,7 +159,7 @@ def publish(folder: Folder, result: dict[str, Any], trial: dict[str, Any]) -> di
                 with folder.handle() as handle, open(temporary, "rb", opener=in_folder(handle)) as opened:
                     if os.fstat(opened.fileno()).st_nlink == 2:
                         return result
-                standing = standing_result(folder, trial)
+                standing = standing_result(folder, trial, name)
                 if standing:
                     return standing
         raise OSError(errno.EEXIST, "others keep writing invalid results", f"{folder}/{name}")

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import argparse
     from typing import Any
 
+    from stopping import Watch
+
 # Its own folder, which `-I` leaves out: what stands beside it is imported from there.
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from arguments import parse_arguments
@@ -36,9 +38,10 @@ from identity import SCHEMA_VERSION, objectives, parse_trial
 from keeping import keep_outputs
 from lineage import clean_checkpoints
 from metrics import lack, metrics_of, read_all, reading_of
+from observing import Observer
 from placing import place
 from processes import listen
-from results import mended_result, publish, standing_result, status_of
+from results import mended_result, publish, standing_result, status_of, stopped_result
 
 
 def main(words: list[str] | None = None) -> int:
@@ -53,6 +56,7 @@ def main(words: list[str] | None = None) -> int:
         trial = parse_trial(os.environb[b"TRIAL"].decode(errors="replace") if b"TRIAL" in os.environb else None)
         if os.environ.get("REPRODUCTION"):
             options.within = store_of_reproduction(options.results, trial, os.environ["REPRODUCTION"])
+            trial.pop("stop", None)  # it is to be the whole once more, and no peer of anybody
         run(options, trial, signals)
         return 0
     except Exception as error:
@@ -65,7 +69,7 @@ def main(words: list[str] | None = None) -> int:
 def run(options: argparse.Namespace, trial: dict[str, Any], signals: int) -> None:
     """One attempt, unless a valid result stands. Raises Stop."""
     folder = Folder(options.results, f"{options.within}trials/{trial['id'][:2]}/{trial['id']}")
-    standing = standing_result(folder, trial) or mended_result(folder, trial)
+    standing = standing_result(folder, trial) or mended_result(folder, trial) or stopped_result(folder, trial)
     if standing:
         say(f"{trial['id']}: done already: {standing['status']} in attempt {standing['attempt']}")
         end_well(standing, options, trial, folder.below("attempts"))
@@ -77,8 +81,9 @@ def run(options: argparse.Namespace, trial: dict[str, Any], signals: int) -> Non
         raise not_writable(options.results, error) from None
     try:
         result = train(options, trial, attempt, signals)
-        standing = publish(folder, result, trial)
-        status, reason = result["status"], ""
+        stopped = "verdict" in result
+        standing = result if stopped else publish(folder, result, trial)
+        status, reason = result["status"], result["verdict"]["reason"] if stopped else ""
         if standing["attempt"] != attempt.name:
             status, reason = "duplicate", f"attempt {standing['attempt']} was first"
             attempt.folder.remove("outputs")
@@ -105,19 +110,16 @@ def train(options: argparse.Namespace, trial: dict[str, Any], attempt: Attempt, 
     secret = secret_values(trial["identity"]["env"])
     reading = reading_of(trial, Folder(here, "."), Folder(env["OUTPUT_DIR"], "."))
 
-    def look() -> None:
-        if reading:
-            reading.look(live=True)
-            attempt.keep_history(reading.history())
-
-    def beat() -> None:
-        attempt.heartbeat()
-        look()
-
-    command = Command(words, env, code_folder, attempt.folder, secret, reading.hear if reading else None)
+    watch = watch_of(options, trial, attempt)
+    observer = Observer(attempt, reading, watch)
+    hear = observer.hear if reading or watch else None
+    command = Command(words, env, code_folder, attempt.folder, secret, hear)
     patience = max(options.grace - 5, options.grace / 2)
-    code = command.run(signals, attempt.began + left, patience, beat)
-    look()  # what it printed last belongs to its learning curve, however it ended
+    code = command.run(signals, attempt.began + left, patience, observer.beat, observer.every)
+    observer.look()  # what it printed last belongs to its learning curve, however it ended
+    if watch and watch.stands and command.ending == "stopped":
+        attempt.folder.remove("outputs")
+        return watch.stands
     judge(command, code, options, trial)
     # The same command would write the same again: what is no result now is none at the next start either.
     read, lacks = None, ""
@@ -143,6 +145,18 @@ def train(options: argparse.Namespace, trial: dict[str, Any], attempt: Attempt, 
     return {**result, "status": status_of(result, trial)}
 
 
+def watch_of(options: argparse.Namespace, trial: dict[str, Any], attempt: Attempt) -> Watch | None:
+    """What may stop the trial; None where the sweep has no rule. Raises Stop."""
+    if "stop" not in trial:
+        return None
+    import stopping
+
+    try:
+        return stopping.Watch(options, trial, attempt)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Stop(BAD_INPUT, f"stop: {error}; mend it in the values") from None
+
+
 def seconds_left(options: argparse.Namespace, trial: dict[str, Any], attempt: Attempt) -> float:
     """Of limit_seconds. Raises Stop where earlier attempts have used them up."""
     used, count = attempt.used_before(options.grace)
@@ -159,7 +173,7 @@ def end_well(
     """What is left to do where a valid result stands; none of it may turn the trial into a failed one."""
     last_words(json.dumps(standing))
     try:
-        clean_checkpoints(options, trial, siblings, own)
+        clean_checkpoints(options, trial, siblings, own, "verdict" in standing)
     except OSError as error:
         say(f"{trial['id']}: checkpoints stay: {in_words(error)}")
 

@@ -41,8 +41,9 @@ passwd entry. JSON: file name -> text. */}}
   {{- with get (dict "tensorboard" "events" "mlflow" "mlruns") (toString $source.from) }}{{ $reading = append $reading . | uniq }}{{ end -}}
 {{ end -}}
 {{- $passing := or (include "helm-sweep.passing.always" . | empty | not) (include "helm-sweep.passing.placeholders" . | ne "{}") | ternary (list "passing") list -}}
-{{- $always := list "trial" "arguments" "attempts" "checks" "command" "ending" "environment" "folders" "identity" "keeping" "lineage" "metrics" "outputs" "placing" "processes" "results" -}}
-{{- range $module := concat $always $passing $reading }}{{ $name := printf "%s.py" $module }}{{ $_ := set $files $name ($.Files.Get (printf "files/%s" $name)) }}{{ end -}}
+{{- $always := list "trial" "arguments" "attempts" "checks" "command" "ending" "environment" "folders" "identity" "keeping" "lineage" "metrics" "observing" "outputs" "placing" "processes" "results" -}}
+{{- $stopping := empty .Values.stop | ternary list (list "stopping" "rules") -}}
+{{- range $module := concat $always $passing $reading $stopping }}{{ $name := printf "%s.py" $module }}{{ $_ := set $files $name ($.Files.Get (printf "files/%s" $name)) }}{{ end -}}
 {{- if eq .Values.code.source "git" -}}
   {{- $_ := set $files "clone.sh" (.Files.Get "files/clone.sh") -}}
   {{- $_ := set $files "passwd" (printf "trial:x:%d:%d::/tmp:/bin/sh\n" (int .Values.security.runAsUser) (int .Values.security.runAsGroup)) -}}
@@ -170,6 +171,7 @@ read (NUL: no process can be given it). Hyperparameters have the schema for it. 
 {{- if and .queue .suspend }}{{ fail "suspend: must be false with a queue, for Kueue decides when the Jobs start" }}{{ end -}}
 {{- end -}}
 {{- include "helm-sweep.passing.check" . -}}
+{{- include "helm-sweep.stop.check" . -}}
 {{- include "helm-sweep.names.check" . -}}
 {{- end }}
 
@@ -227,9 +229,11 @@ read (NUL: no process can be given it). Hyperparameters have the schema for it. 
 {{- end }}
 
 {{/* The folders of the store that a trial may write, and so the only ones that its container mounts: "@trial.folder@"
-and "@lineage.folder@" stand in for <id[:2]>/<id> of either. */}}
+and "@lineage.folder@" stand in for <id[:2]>/<id> of either. The rungs of a stop rule it shares with its peers. */}}
 {{- define "helm-sweep.store.folders" -}}
-{{ list "trials/@trial.folder@" "checkpoints/@lineage.folder@" | toJson }}
+{{- $folders := list "trials/@trial.folder@" "checkpoints/@lineage.folder@" -}}
+{{- if .Values.stop }}{{ $folders = append $folders (printf "rungs/%s" (include "helm-sweep.stop.group" .)) }}{{ end -}}
+{{- toJson $folders -}}
 {{- end }}
 
 {{/* Metadata of a Job as JSON, with the labels by which Kueue knows it. Takes (dict "metadata" MAP "queued" MAP), where

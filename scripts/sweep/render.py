@@ -7,7 +7,7 @@ JSON value per top-level key, so reading 5,000 Jobs takes a JSON parser and no Y
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,13 @@ class Trial:
     gpus: int
     job: str
     """Name of its Job."""
+    stop: Mapping[str, Any] | None = None
+    """{group, rule} of the rule that may stop it; None for none."""
+
+    @property
+    def group(self) -> str:
+        """Of the trials that it is compared with by a rule, "" without one."""
+        return str(self.stop["group"]) if self.stop else ""
 
 
 @dataclass(frozen=True)
@@ -108,6 +115,7 @@ def trial_of(job: Object) -> Trial:
         limit_seconds=record["limit_seconds"],
         gpus=int(settings["gpus"]),
         job=job["metadata"]["name"],
+        stop=record.get("stop"),
     )
 
 

@@ -416,7 +416,7 @@ def test_a_table_of_another_time_is_read(path: Path) -> None:
 def test_a_column_that_is_not_there_is_unknown(column: str) -> None:
     if column == "seed":
         return  # without it a row says nothing
-    whole = [row({"lr": 0.1}, node="a", gpu="b", gpu_seconds=1.0, queued_s=2.0, attempts=3)]
+    whole = [row({"lr": 0.1}, node="a", gpu="b", gpu_seconds=1.0, queued_s=2.0, attempts=3, stop="0a1b")]
     header, cells = csv.reader(io.StringIO(results.to_csv(whole).decode()))
     place = header.index(column)
     text = io.StringIO()
@@ -456,3 +456,10 @@ def test_counts_are_in_the_order_of_the_statuses() -> None:
     table = [row({"lr": n}, status=status) for n, status in enumerate(["failed", "missing", "succeeded", "failed"])]
     assert results.counts(table) == {"succeeded": 1, "failed": 2, "missing": 1}
     assert list(results.counts(table)) == ["succeeded", "failed", "missing"]
+
+
+def test_a_trial_that_a_rule_stopped_counts_for_that_rule_alone() -> None:
+    """results.csv has the column where there is something in it, and a sweep with another rule runs the trial again."""
+    stopped = row({"lr": 0.1}, status="pruned", stop="0a1b")
+    assert b",stop" not in results.to_csv([row({"lr": 0.1})]).partition(b"\n")[0]
+    assert results.from_csv(results.to_csv([stopped])) == [stopped]

@@ -22,7 +22,7 @@ from sweep.engines import states, stream
 from sweep.engines.cluster import Cluster, Refused
 from sweep.errors import SweepError, Unreachable, naming
 from sweep.files import write_atomic
-from sweep.records import store, strict
+from sweep.records import store, strict, verdicts
 from sweep.records.attempt import NAME as ATTEMPT
 from sweep.render import Object, Trial, read_manifest
 
@@ -37,7 +37,7 @@ START_SECONDS = 180
 PASS_SECONDS = 900
 """And how long to end, its start included."""
 SIGNS = ("attempt.json", "result.json")
-"""The files that make a trial's fingerprint."""
+"""The files that make a trial's fingerprint, with those of verdicts."""
 READER_LABEL = "helm-sweep/part=reader"
 CONTAINER = "reader"
 
@@ -107,11 +107,12 @@ def from_messages(pods: Iterable[Object], mirror: Path, trials: Sequence[Trial])
             result = strict.parse_object(message.encode())
         except ValueError:
             continue
-        if trial and not store.flaw(result, trial) and ATTEMPT.fullmatch(result["attempt"]):
+        name = verdicts.name_of(trial.group) if trial and "verdict" in result else "result.json"
+        if trial and not store.flaw(result, trial, name) and ATTEMPT.fullmatch(result["attempt"]):
             folder = store.folder(mirror, trial.id)
             record = json.dumps(_vouched_for(result, trial, pod))
             write_atomic(folder / "attempts" / result["attempt"] / "attempt.json", record)
-            write_atomic(folder / "result.json", message)
+            write_atomic(folder / name, message)
             del wanted[trial.id]
             kept += 1
     return kept
@@ -198,7 +199,8 @@ def keep(folder: Path, record: dict[str, Any]) -> None:
         path = fresh / name
         with naming(path):
             path.write_bytes(file["data"])
-        if path.name in SIGNS:  # too large to have come whole, so none of ours: its size says it here too
+        # Too large to have come whole, so none of ours: its size says it here too.
+        if path.name in SIGNS or verdicts.FILE.fullmatch(path.name):
             os.truncate(path, file["size"])
         os.utime(path, ns=(file["mtime_ns"], file["mtime_ns"]))
     if os.path.lexists(folder):

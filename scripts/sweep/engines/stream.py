@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sweep.errors import Unreachable
-from sweep.records import store, strict
+from sweep.records import store, strict, verdicts
 from sweep.records.attempt import NAME as ATTEMPT
 
 LARGEST_BYTES = 128 * 2**20
@@ -25,6 +25,8 @@ LATEST = 1e11
 """No clock is later: seconds of the epoch in 3,000 years."""
 FILES = ("attempt.json", "history.jsonl", "output.log")
 """Of an attempt."""
+MOST_VERDICTS = 8
+"""Of a trial, which each sweep with another rule may have stopped."""
 
 
 def parse(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
@@ -72,7 +74,8 @@ def of_trial(record: dict[str, Any]) -> dict[str, Any]:
     _need(isinstance(listed, list), "attempts: no list")
     _need(isinstance(files, dict), "files: no map")
     names = sorted({name for name in listed if isinstance(name, str) and ATTEMPT.fullmatch(name)})
-    paths = ["result.json", *(f"attempts/{name}/{file}" for name in names for file in FILES)]
+    verdict = sorted(name for name in files if isinstance(name, str) and verdicts.FILE.fullmatch(name))
+    paths = ["result.json", *verdict[:MOST_VERDICTS], *(f"attempts/{name}/{file}" for name in names for file in FILES)]
     return {"trial": trial, "attempts": names, "files": {path: _file(files[path]) for path in paths if path in files}}
 
 

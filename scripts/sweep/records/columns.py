@@ -31,7 +31,9 @@ LONGEST_ROW = 8 << 20
 BEFORE = ("schema_version", "id", "status", "store", "engine", "objective")
 GPU_SECONDS = ("gpu_seconds", *(f"gpu_seconds_{cause}" for cause in booking.CAUSES))
 NUMBERS = ("seed", "attempts", "queued_s", "setup_s", "train_s", *GPU_SECONDS)
-TEXTS = ("node", "gpu", "reason", "commit", "code", "image", "image_id", "data")
+TEXTS = ("node", "gpu", "reason", "commit", "code", "image", "image_id", "data", "stop")
+SELDOM = ("stop",)
+"""Columns that a table has only where a row has something in them."""
 TEXT_COLUMNS = ("id", "status", "store", "engine", *TEXTS)
 NEEDED = ("schema_version", "id", "status", "seed")
 """Columns without which a row says nothing. Others that an older helm-sweep did not write are unknown."""
@@ -70,6 +72,8 @@ class Row:
     image_id: str = ""
     """What a cluster really pulled for `image`, as `name@sha256:…`."""
     data: str = ""
+    stop: str = ""
+    """The group of the rule that stopped it: its result is one for sweeps with this rule alone."""
     more: dict[str, str] = field(default_factory=dict)
     """Columns that a newer helm-sweep wrote, as they stand."""
 

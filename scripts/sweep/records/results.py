@@ -28,6 +28,7 @@ from sweep.records.columns import (
     MOST_ROWS,
     MOST_VALUES,
     NUMBERS,
+    SELDOM,
     TEXTS,
     Lines,
     columns,
@@ -125,7 +126,7 @@ def _row(trial: Trial, stored: Stored, old: Row, job: JobState, engine: str) -> 
     row = replace(row, **{name: getattr(old, name) for name in GPU_SECONDS})
     if stored.result:
         return _with_result(row, stored.result, stored.attempts, trial)
-    if old.status in FINAL:
+    if old.status in FINAL and counts_for(old, trial):
         value = old.metrics.get(objectives([trial])[0].metric)
         return replace(old, store="missing", objective=value, queued_s=row.queued_s)
     if old.status == "failed" and not job.condition and not stored.attempts:
@@ -134,6 +135,11 @@ def _row(trial: Trial, stored: Stored, old: Row, job: JobState, engine: str) -> 
     node = _text(last.get("node")) or _text(job.node)
     status, reason = _standing(last, job)
     return replace(row, status=status, reason=reason, node=node, commit=_commit(last) if last else "")
+
+
+def counts_for(row: Row, trial: Trial) -> bool:
+    """Whether what a row tells is told of this trial: that a rule stopped it counts only where that rule still is."""
+    return row.stop in ("", trial.group)
 
 
 def _standing(last: dict[str, Any], job: JobState) -> tuple[str, str]:
@@ -155,6 +161,7 @@ def _with_result(row: Row, result: dict[str, Any], attempts: Sequence[Attempt], 
     environment = result["environment"]
     metrics = {name: value for name, value in result["metrics"].items() if value is not None}
     record = next((attempt.record for attempt in attempts if attempt.name == result["attempt"]), {})
+    verdict = result.get("verdict") or {}
     return replace(
         row,
         status=result["status"],
@@ -168,6 +175,8 @@ def _with_result(row: Row, result: dict[str, Any], attempts: Sequence[Attempt], 
         node=_text(environment.get("node")),
         gpu=_text(environment.get("gpu") or environment.get("device")),
         commit=_commit(record),
+        reason=_text(verdict.get("reason")),
+        stop=_text(verdict.get("group")),
     )
 
 
@@ -238,18 +247,24 @@ def _ranked_metrics(rows: Iterable[Row], first: Sequence[str]) -> list[str]:
     return sorted(having, key=lambda name: (name not in first, -having[name], name))
 
 
+def _text_columns(rows: Sequence[Row]) -> list[str]:
+    """Those of TEXTS that the table has."""
+    return [name for name in TEXTS if name not in SELDOM or any(getattr(row, name) for row in rows)]
+
+
 def _table(rows: Sequence[Row], metrics: Sequence[str], names: Sequence[str], longest: int) -> bytes:
     """The table with these columns, and reasons of at most `longest` characters; nothing where it is too large."""
+    texts = _text_columns(rows)
     header = [*(f"metric.{cells.name(name)}" for name in metrics), *(f"hp.{cells.name(name)}" for name in names)]
     more = sorted({name for row in rows for name in row.more})
     table = io.BytesIO()
-    longest_line = table.write(cells.line([*BEFORE, *header, *NUMBERS, *TEXTS, *map(cells.name, more)]).encode())
+    longest_line = table.write(cells.line([*BEFORE, *header, *NUMBERS, *texts, *map(cells.name, more)]).encode())
     values = 0
     for row in rows:
         numbers = [row.objective, *map(row.metrics.get, metrics), *map(row.hyperparameters.get, names)]
         values += len(numbers) - numbers.count(None)
         numbers += [getattr(row, name) for name in NUMBERS]
-        about = [getattr(row, name)[: longest if name == "reason" else None] for name in TEXTS]
+        about = [getattr(row, name)[: longest if name == "reason" else None] for name in texts]
         before, after = (map(cells.text, some) for some in ([row.id, row.status, row.store, row.engine], about))
         rest = (cells.text(row.more.get(name, "")) for name in more)
         line = cells.line([str(CSV_VERSION), *before, *map(cells.value, numbers), *after, *rest]).encode()

@@ -1,6 +1,7 @@
 """Reading a result store: what trials wrote, checked, and only as far as it is new.
 
     <store>/trials/<id[:2]>/<id>/result.json
+                                 stopped-<group>.json     where a rule stopped it: see verdicts.py
                                  attempts/<number>-<UTC start>-<pod>/{attempt.json,output.log,history.jsonl}
 
 Nothing here is fatal: a file that cannot be believed is set aside with its path and the reason.
@@ -23,6 +24,7 @@ from typing import Any
 from sweep import files
 from sweep.errors import BadInput
 from sweep.files import Tree
+from sweep.records import verdicts
 from sweep.records.attempt import Attempt, doubt
 from sweep.records.strict import ATTEMPT, RESULT, is_number, parse_object, slim, thinned
 from sweep.render import Trial
@@ -58,7 +60,7 @@ class Problem:
 @dataclass(frozen=True)
 class Stored:
     """What the store holds of one trial. `result` is a valid result.json that one of the attempts backs, less the
-    identity it was checked against."""
+    identity it was checked against; without one, the same of where the sweep's own rule stopped the trial."""
 
     result: dict[str, Any] | None = None
     attempts: tuple[Attempt, ...] = ()
@@ -124,11 +126,14 @@ def newest_attempt(store: Path, trial: str) -> str | None:
         return None
 
 
+NO_ATTEMPT = "attempt: not the name of an attempt"
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode  # made once: json.dumps makes one a call
 
 
-def flaw(result: dict[str, Any], trial: Trial | str) -> str:
+def flaw(result: dict[str, Any], trial: Trial | str, file: str = "result.json") -> str:
     """Why `result` is no valid result of `trial`; "" if it is: schema, id and the whole identity agree.
+
+    What is in the `file` of a verdict is one where that follows from its evidence, by the sweep's own rule.
 
     Of a trial of which no more than the id is known, the identity is believed.
 
@@ -152,7 +157,14 @@ def flaw(result: dict[str, Any], trial: Trial | str) -> str:
             return f"{name}: not an object of finite numbers and nulls"
     if not isinstance(result.get("environment", unknown), dict):
         return "environment: not an object"
-    return "" if isinstance(result.get("attempt"), str) else "attempt: not the name of an attempt"
+    return _verdict_flaw(result, trial, file) if isinstance(result.get("attempt"), str) else NO_ATTEMPT
+
+
+def _verdict_flaw(result: dict[str, Any], trial: Trial | str, file: str) -> str:
+    """Why there is no verdict where one is due, or one where none is."""
+    if verdicts.FILE.fullmatch(file):
+        return verdicts.flaw(result, _id(trial), None if isinstance(trial, str) else trial.stop)
+    return "is the verdict of a rule, and no whole result" if "verdict" in result else ""
 
 
 def _are_numbers(value: Any) -> bool:
@@ -219,7 +231,11 @@ class _Reader:
 
     def trial(self, trial: Trial | str) -> Stored:
         base = path_of(_id(trial))
-        result = self._file(f"{base}/result.json", trial)
+        name = "result.json"
+        result = self._file(f"{base}/{name}", trial)
+        if result is None and not isinstance(trial, str) and trial.group:
+            name = verdicts.name_of(trial.group)
+            result = self._file(f"{base}/{name}", trial)
         try:
             names = attempt_names(self.tree, _id(trial))
         except OSError as error:
@@ -230,7 +246,7 @@ class _Reader:
             self.problems.append(Problem(f"{base}/attempts", what))
         attempts = tuple(self._attempt(base, name) for name in names[-MOST_ATTEMPTS:])
         if result and (why := doubt(result, attempts)):
-            self.problems.append(Problem(f"{base}/result.json", why))
+            self.problems.append(Problem(f"{base}/{name}", why))
             result = None
         return Stored(result, attempts)
 
@@ -253,7 +269,7 @@ class _Reader:
             record = parse_object(self.tree.read(key, LARGEST_BYTES))
             known_problems = len(self.problems)
             if trial:
-                if wrong := flaw(record, trial):
+                if wrong := flaw(record, trial, key.rpartition("/")[2]):
                     raise ValueError(wrong)
                 record = self._result(key, record, trial)
             else:
@@ -274,7 +290,8 @@ class _Reader:
         if len(metrics) < len(result["metrics"]):
             what = f"{len(result['metrics'])} metrics, of which {len(metrics)} are read"
             self.problems.append(Problem(key, what))
-        return {"durations": {}, "environment": {}} | slim(result, RESULT) | {"metrics": metrics}
+        verdict = {"verdict": verdicts.brief(result["verdict"])} if "verdict" in result else {}
+        return {"durations": {}, "environment": {}} | slim({**result, **verdict}, RESULT) | {"metrics": metrics}
 
     def _aside(self, key: str, error: Exception) -> None:
         what = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)

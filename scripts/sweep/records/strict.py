@@ -90,11 +90,11 @@ def thinned(metrics: dict[str, Any], wanted: Any) -> dict[str, Any]:
 
 RESULT = (
     "schema_version", "id", "status", "metrics", "objective", "attempt", "started_at", "finished_at", "used_s",
-    "durations", "environment", "outputs",
+    "durations", "environment", "outputs", "verdict",
 )  # fmt: skip
 ATTEMPT = (
     "schema_version", "id", "attempt", "sweep", "status", "exit_code", "reason", "started_at", "finished_at", "used_s",
-    "engine", "node", "pod", "pod_uid", "gpus", "limit_seconds", "provenance", "kept",
+    "engine", "node", "pod", "pod_uid", "gpus", "limit_seconds", "provenance", "kept", "audited",
 )  # fmt: skip
 """The fields that are read."""
 

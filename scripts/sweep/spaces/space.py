@@ -37,7 +37,8 @@ class Rule:
 
 @dataclass(frozen=True)
 class Space:
-    """One space.yaml. `digest` is of its meaning: a comment, another spelling or more rounds do not change it."""
+    """One space.yaml. `digest` is of what its points follow from: a comment, another spelling, more rounds or a
+    stop rule do not change it."""
 
     objective: Any  # {metric, direction}, or a list of them
     sampler: str
@@ -60,6 +61,8 @@ class Space:
     points: tuple[Point, ...] = ()  # the explicit ones
     budget: str = ""
     """The hyperparameter that says how long a trial trains."""
+    stop: Mapping[str, Any] | None = None
+    """The rule that ends trials early; no point depends on it."""
     sets_budget: bool = False
     """Whether the sampler gives every trial its budget, which then is no part of a point."""
     sampled: str = ""

@@ -53,7 +53,8 @@ def read(doc: Document, schema: dict[str, Any], past: Past = warmstart.NOTHING) 
     _check_metrics(doc)
     declaration = declaring.read(doc, searched, fixed)
     _check_names(doc, fixed, declaration.places)
-    meaning = {**data, "sampler": {key: value for key, value in data["sampler"].items() if key != "rounds"}}
+    meaning = {name: value for name, value in data.items() if name != "stop"}
+    meaning["sampler"] = {key: value for key, value in data["sampler"].items() if key != "rounds"}
     digest = hashlib.sha256(json.dumps(meaning, separators=(",", ":")).encode()).hexdigest()[:16]
     rules = (*_constraints(doc, [*fixed, *declaration.places]), *_exclusions(doc, declaration.parameters))
     options, replicates = _options(doc, sampler), int(data["sampler"].get("replicates", 1))
@@ -71,6 +72,7 @@ def read(doc: Document, schema: dict[str, Any], past: Past = warmstart.NOTHING) 
         doc=doc,
         rules=rules,
         budget=str(data.get("budget", "")),
+        stop=data.get("stop"),
         sets_budget=sampler.sets_budget,
         sampled=sampler.describe(options, replicates),
     )

@@ -108,7 +108,9 @@ def generate(sweep: str, space: Space, sections: Sequence[Section]) -> str:
 sweep: {yamlfile.plain(sweep)}
 objective: {yamlfile.plain(space.objective)}
 hyperparameters: {yamlfile.flow(space.hyperparameters)}
-{f"budget: {yamlfile.plain(space.budget)}{chr(10)}" if space.budget else ""}command: [python, train.py]
+{f"budget: {yamlfile.plain(space.budget)}{chr(10)}" if space.budget else ""}{
+        f"stop: {yamlfile.flow(space.stop)}{chr(10)}" if space.stop else ""
+    }command: [python, train.py]
 limit_seconds: 600
 gpu: {{count: 0}}  # GPUs of a trial; without this line what base.yaml says
 retries: {{}}  # {{id: n}}, written by retry
@@ -167,7 +169,8 @@ def edits(old: ValuesFile, new: ValuesFile) -> list[str]:
 def check_head(values: ValuesFile, space: Space) -> None:
     """Raise BadInput where the head of values.yaml, which is the person's, says something else than space.yaml."""
     data, derived = values.head.data, {"objective": space.objective, "hyperparameters": space.hyperparameters}
-    whole = {"budget": space.budget} if space.budget else {}
+    whole: dict[str, Any] = {"budget": space.budget} if space.budget else {}
+    whole |= {"stop": space.stop} if space.stop else {}
     if isinstance(space.objective, list):
         whole["objective"] = derived.pop("objective")
     for key, wanted in whole.items():
