@@ -14,7 +14,7 @@ from sweep.errors import BadInput, Unreachable
 from sweep.jobs import JobState
 from sweep.records import results, store
 from sweep.session import Session
-from sweep.words import counted
+from sweep.words import counted, figure
 
 
 def known_jobs(session: Session) -> Mapping[str, JobState]:
@@ -63,8 +63,8 @@ def show(session: Session, planned: plan.Plan) -> None:
             cli.say(f"  {len(trials):5} {meaning}{names}")
     if planned.to_run:
         cli.say(
-            f"  ceiling: {planned.to_run_hours:.2g} trial-hours, {planned.to_run_gpu_hours:.2g} GPU-hours "
-            f"(whole sweep: {planned.ceiling_gpu_hours:.2g} GPU-hours)"
+            f"  ceiling: {figure(planned.to_run_hours)} trial-hours, {figure(planned.to_run_gpu_hours)} GPU-hours "
+            f"(whole sweep: {figure(planned.ceiling_gpu_hours)} GPU-hours)"
         )
     share = planned.release_bytes / helm.SECRET_LIMIT_BYTES
     parts = f"{len(session.releases)} helm releases, the largest" if len(session.releases) > 1 else "a helm release"

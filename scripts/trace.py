@@ -11,7 +11,7 @@ import cli
 from sweep.audit import pasting, tracing
 from sweep.layout import Clone
 from sweep.records.results import Row
-from sweep.words import short
+from sweep.words import figure, short
 
 
 def facts(trace: tracing.Trace) -> Iterator[tuple[str, str]]:
@@ -66,7 +66,8 @@ def show(trace: tracing.Trace, commands: dict[str, str]) -> None:
     for attempt in trace.attempts:
         node = f" on {attempt['node']}" if attempt["node"] else ""
         cli.show(
-            f"  attempt   {attempt['attempt']}: {attempt['status']}, {attempt['seconds']:g} s{node}; {attempt['cause']}"
+            f"  attempt   {attempt['attempt']}: {attempt['status']}, {figure(attempt['seconds'], 6)} s{node}; "
+            f"{attempt['cause']}"
         )
         if attempt["reason"]:
             cli.show(f"            {attempt['reason']}")

@@ -1,40 +1,57 @@
-"""The words that the chart starts the runner with."""
+"""The words that the chart starts the runner with. argparse takes as long to import as all the rest of the runner."""
 
 from __future__ import annotations
 
-import argparse
-
 from ending import BAD_INPUT, Stop
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import NoReturn
+CHOICES = ("auto", "keep", "drop")
 
 
-class Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise Stop(BAD_INPUT, f"arguments: {message}; render the chart again")
+class Options:
+    """What one run of the runner is to do; a word is `--NAME=VALUE` with - for _, or `--NAME` of a switch."""
+
+    results = ""  # the result store
+    data = ""  # the data set; without it there is no DATA_DIR
+    data_at = ""  # where the command finds the data set too, from its folder
+    code = ""  # files.json or folder of the frozen code; without it the code is in the image
+    provenance = ""  # provenance.json; may be missing
+    scratch = ""  # a writable folder for this attempt alone
+    gpus = 0  # GPUs of this Pod, for the record
+    grace = 30.0  # seconds between SIGTERM and SIGKILL from outside
+    checkpoints = CHOICES[0]  # what becomes of them after the result
+    outputs = "none"  # keep OUTPUT_DIR with the result, up to so many bytes
+    budget = ""  # hyperparameter whose trials share checkpoints
+    gpu_shared = False  # out of GPU memory is tried again
+    within = ""  # path below the store of the one that is used, with a slash at its end; no word sets it
+
+    def __init__(self) -> None:
+        self.make: list[str] = []  # folders of the store to make, and then run nothing
+
+    def take(self, word: str) -> None:
+        """Raises ValueError for a word that means nothing."""
+        dashed, _, text = word.partition("=")
+        name = dashed[2:].replace("-", "_")
+        if not dashed.startswith("--") or name == "within" or not hasattr(self, name) or callable(getattr(self, name)):
+            raise ValueError(f"unrecognized: {word}")
+        if isinstance(getattr(self, name), bool):
+            self.__dict__[name] = True
+        elif isinstance(getattr(self, name), list):
+            self.make.append(text)
+        else:
+            self.__dict__[name] = type(getattr(self, name))(text)
 
 
-def parse_arguments(words: list[str] | None) -> argparse.Namespace:
+def parse_arguments(words: list[str]) -> Options:
     """Raises Stop."""
-    # A width, or argparse imports shutil to ask for the terminal's.
-    style = lambda prog: argparse.HelpFormatter(prog, width=120)  # noqa: E731
-    parser = Parser(description="Run one attempt of the trial in TRIAL.", allow_abbrev=False, formatter_class=style)
-    add = parser.add_argument
-    add("--results", required=True, metavar="DIR", help="the result store")
-    add("--data", metavar="DIR", help="the data set; without it there is no DATA_DIR")
-    add("--data-at", metavar="PATH", help="where the command finds the data set too, from its folder")
-    add("--code", metavar="PATH", help="files.json or folder of the frozen code; without it the code is in the image")
-    add("--provenance", metavar="FILE", help="provenance.json; may be missing")
-    add("--make", action="append", metavar="PATH", help="make this folder of the store, and run nothing")
-    add("--scratch", required=True, metavar="DIR", help="a writable folder for this attempt alone")
-    add("--gpus", type=int, default=0, metavar="N", help="GPUs of this Pod, for the record")
-    add("--grace", type=float, default=30, metavar="SECONDS", help="time between SIGTERM and SIGKILL from outside")
-    add("--checkpoints", choices=("auto", "keep", "drop"), default="auto", help="what becomes of them after the result")
-    add("--outputs", default="none", metavar="SIZE", help="keep OUTPUT_DIR with the result, up to so many bytes")
-    add("--budget", default="", metavar="NAME", help="hyperparameter whose trials share checkpoints")
-    add("--gpu-shared", action="store_true", help="out of GPU memory is tried again")
-    options = parser.parse_args(words)
-    options.within = ""  # path below the store of the one that is used, with a slash at its end
+    options = Options()
+    try:
+        for word in words:
+            options.take(word)
+        for name in ("results", "scratch"):
+            if not getattr(options, name):
+                raise ValueError(f"--{name} is missing")
+        if options.checkpoints not in CHOICES:
+            raise ValueError(f"--checkpoints={options.checkpoints} is none of {', '.join(CHOICES)}")
+    except ValueError as error:
+        raise Stop(BAD_INPUT, f"arguments: {error}; render the chart again") from None
     return options

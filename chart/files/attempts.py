@@ -15,10 +15,10 @@ from identity import FINAL, SCHEMA_VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Iterator
     from typing import Any
 
+    from arguments import Options
     from folders import Folder
 
 
@@ -30,7 +30,7 @@ ATTEMPT_NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,254}"
 class Attempt:
     """The folder of this attempt in the store, and the attempt.json in it."""
 
-    def __init__(self, trial_folder: Folder, options: argparse.Namespace, trial: dict[str, Any]) -> None:
+    def __init__(self, trial_folder: Folder, options: Options, trial: dict[str, Any]) -> None:
         """Raises OSError when the store cannot be written; nothing half-made is left then."""
         self.began = time.monotonic()
         now, environ, host = time.time(), os.environ, os.uname().nodename

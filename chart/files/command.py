@@ -16,10 +16,10 @@ from processes import adopt_orphans, die_with_parent, end_children
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable
     from typing import Any
 
+    from arguments import Options
     from folders import Folder
 
 
@@ -222,7 +222,7 @@ def judge_ending(ending: str, shown: int, trial: dict[str, Any]) -> None:
         raise Stop(TIME_LIMIT, "limit", message, ended=shown)
 
 
-def judge(command: Command, code: int, options: argparse.Namespace, trial: dict[str, Any]) -> None:
+def judge(command: Command, code: int, options: Options, trial: dict[str, Any]) -> None:
     """Raises Stop unless the command ended by itself and well. Negative codes are signals."""
     shown = 128 - code if code < 0 else code
     judge_ending(command.ending, shown, trial)

@@ -13,16 +13,16 @@ from lineage import checkpoint_folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import argparse
     from typing import Any
 
+    from arguments import Options
     from attempts import Attempt
 
 
 SHORTEST_SECRET = 6
 
 
-def prepare(options: argparse.Namespace, trial: dict[str, Any], attempt: Attempt) -> dict[str, str]:
+def prepare(options: Options, trial: dict[str, Any], attempt: Attempt) -> dict[str, str]:
     """Make the files and folders that the command finds; returns its environment. Raises Stop."""
     identity, scratch = trial["identity"], os.path.abspath(options.scratch)
     claim(scratch)

@@ -12,13 +12,13 @@ from metrics import SHOWN_NAMES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import argparse
     from typing import Any
 
+    from arguments import Options
     from attempts import Attempt
 
 
-def keep_outputs(options: argparse.Namespace, trial: dict[str, Any], attempt: Attempt) -> dict[str, Any]:
+def keep_outputs(options: Options, trial: dict[str, Any], attempt: Attempt) -> dict[str, Any]:
     """What the command left in OUTPUT_DIR, as the result's field `outputs`; its newest checkpoint, copied there, where
     it left nothing. {} for nothing at all. What cannot be kept is said and left out: no result is lost over it.
     """
@@ -39,9 +39,7 @@ def keep_outputs(options: argparse.Namespace, trial: dict[str, Any], attempt: At
     return {}
 
 
-def list_outputs(
-    options: argparse.Namespace, trial: dict[str, Any], attempt: Attempt, handle: int, own: bool
-) -> dict[str, Any]:
+def list_outputs(options: Options, trial: dict[str, Any], attempt: Attempt, handle: int, own: bool) -> dict[str, Any]:
     """As keep_outputs; `handle` is of the folder, `own`: the command left something there. Raises ValueError for more
     than is kept, and OSError.
     """
@@ -61,7 +59,7 @@ def list_outputs(
     return {"outputs": {"files": len(files), "bytes": total, "sha256": outputs.digest_of(files)}}
 
 
-def copy_checkpoint(options: argparse.Namespace, trial: dict[str, Any], attempt: Attempt, most: int) -> None:
+def copy_checkpoint(options: Options, trial: dict[str, Any], attempt: Attempt, most: int) -> None:
     """The model of a program that knows of checkpoints alone, which are removed once its result stands. As above."""
     import outputs
 

@@ -7,16 +7,17 @@ from folders import Folder, remove_empty
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import argparse
     from typing import Any
 
+    from arguments import Options
 
-def checkpoint_folder(options: argparse.Namespace, trial: dict[str, Any]) -> Folder:
+
+def checkpoint_folder(options: Options, trial: dict[str, Any]) -> Folder:
     return Folder(options.results, f"{options.within}checkpoints/{trial['lineage'][:2]}/{trial['lineage']}")
 
 
 def clean_checkpoints(
-    options: argparse.Namespace, trial: dict[str, Any], siblings: Folder, own: str = "", stopped: bool = False
+    options: Options, trial: dict[str, Any], siblings: Folder, own: str = "", stopped: bool = False
 ) -> None:
     """Remove the checkpoints that nobody needs once a valid result stands, even while another Pod still trains.
 

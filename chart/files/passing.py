@@ -375,8 +375,8 @@ def merged_text(identity: dict[str, Any], folder: str, env: dict[str, str]) -> s
             return file_text(identity, theirs)
         from subprocess import run
 
-        # The packages of the user's Python, which this process was started without.
-        words = [sys.executable, "-B", os.path.abspath(__file__), file["format"], path]
+        # The packages of the python3 that the command finds: this process was started without any.
+        words = ["python3", "-B", os.path.abspath(__file__), file["format"], path]
         done = run(words, input=file_text(identity).encode(), capture_output=True, env=env)
         need(done.returncode == 0, done.stderr.decode(errors="replace").strip()[-500:])
         return done.stdout.decode()

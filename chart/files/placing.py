@@ -11,13 +11,13 @@ from folders import naming, read_bytes, remove
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import argparse
+    from arguments import Options
 
 
 LARGEST_BUNDLE_BYTES = 16 << 20  # a ConfigMap has 1 MiB, and lies here as JSON
 
 
-def place(options: argparse.Namespace) -> str | None:
+def place(options: Options) -> str | None:
     """Lay out code and data for the command; the code's folder, None where there is none but the image's."""
     code_folder = os.path.abspath(f"{options.scratch}/code") if options.code else None
     if code_folder:

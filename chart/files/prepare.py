@@ -15,12 +15,11 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import BinaryIO
+    from typing import BinaryIO, NoReturn
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # python -I leaves it out
 sys.dont_write_bytecode = True  # the folder is a chart, or cannot be written
-from arguments import Parser
-from ending import TRY_AGAIN, Stop, in_words, say
+from ending import BAD_INPUT, TRY_AGAIN, Stop, in_words, say
 from environment import usual_environment
 from folders import remove
 from placing import unpack
@@ -58,6 +57,11 @@ def receive(stream: BinaryIO, folder: str) -> int:
     if not count:
         raise Stop(BAD_DATA, "upload: holds no file; send the folder of the data set")
     return count
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise Stop(BAD_INPUT, f"arguments: {message}; render the chart again")
 
 
 def arguments(words: list[str] | None) -> argparse.Namespace:

@@ -27,9 +27,9 @@ from results import link, publish, standing_result, stopped_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import argparse
     from typing import Any
 
+    from arguments import Options
     from attempts import Attempt
 
 JUDGE_SECONDS = 30  # between two looks at the peers, unless a rung is reached
@@ -64,7 +64,7 @@ class Tail:
 class Watch:
     """What one attempt of a trial knows of its learning curve, its rungs and its peers."""
 
-    def __init__(self, options: argparse.Namespace, trial: dict[str, Any], attempt: Attempt) -> None:
+    def __init__(self, options: Options, trial: dict[str, Any], attempt: Attempt) -> None:
         """Raises ValueError for a rule that is none."""
         self.trial, self.attempt = trial, attempt
         self.folder = Folder(options.results, f"trials/{trial['id'][:2]}/{trial['id']}")

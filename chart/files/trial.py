@@ -21,9 +21,9 @@ from contextlib import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import argparse
     from typing import Any
 
+    from arguments import Options
     from stopping import Watch
 
 # Its own folder, which `-I` leaves out: what stands beside it is imported from there.
@@ -48,7 +48,7 @@ def main(words: list[str] | None = None) -> int:
     trial: dict[str, Any] = {}
     try:
         signals = listen()
-        options = parse_arguments(words)
+        options = parse_arguments(sys.argv[1:] if words is None else words)
         if options.make:
             make_folders(options)
             return 0
@@ -66,7 +66,7 @@ def main(words: list[str] | None = None) -> int:
     return stop.code
 
 
-def run(options: argparse.Namespace, trial: dict[str, Any], signals: int) -> None:
+def run(options: Options, trial: dict[str, Any], signals: int) -> None:
     """One attempt, unless a valid result stands. Raises Stop."""
     folder = Folder(options.results, f"{options.within}trials/{trial['id'][:2]}/{trial['id']}")
     standing = standing_result(folder, trial) or mended_result(folder, trial) or stopped_result(folder, trial)
@@ -100,7 +100,7 @@ def run(options: argparse.Namespace, trial: dict[str, Any], signals: int) -> Non
     end_well(standing, options, trial, attempt.siblings, attempt.name)
 
 
-def train(options: argparse.Namespace, trial: dict[str, Any], attempt: Attempt, signals: int) -> dict[str, Any]:
+def train(options: Options, trial: dict[str, Any], attempt: Attempt, signals: int) -> dict[str, Any]:
     """Run the command; returns its result. Raises Stop."""
     left = seconds_left(options, trial, attempt)
     env = prepare(options, trial, attempt)
@@ -145,7 +145,7 @@ def train(options: argparse.Namespace, trial: dict[str, Any], attempt: Attempt, 
     return {**result, "status": status_of(result, trial)}
 
 
-def watch_of(options: argparse.Namespace, trial: dict[str, Any], attempt: Attempt) -> Watch | None:
+def watch_of(options: Options, trial: dict[str, Any], attempt: Attempt) -> Watch | None:
     """What may stop the trial; None where the sweep has no rule. Raises Stop."""
     if "stop" not in trial:
         return None
@@ -157,7 +157,7 @@ def watch_of(options: argparse.Namespace, trial: dict[str, Any], attempt: Attemp
         raise Stop(BAD_INPUT, f"stop: {error}; mend it in the values") from None
 
 
-def seconds_left(options: argparse.Namespace, trial: dict[str, Any], attempt: Attempt) -> float:
+def seconds_left(options: Options, trial: dict[str, Any], attempt: Attempt) -> float:
     """Of limit_seconds. Raises Stop where earlier attempts have used them up."""
     used, count = attempt.used_before(options.grace)
     left: float = trial["limit_seconds"] - used
@@ -168,7 +168,7 @@ def seconds_left(options: argparse.Namespace, trial: dict[str, Any], attempt: At
 
 
 def end_well(
-    standing: dict[str, Any], options: argparse.Namespace, trial: dict[str, Any], siblings: Folder, own: str = ""
+    standing: dict[str, Any], options: Options, trial: dict[str, Any], siblings: Folder, own: str = ""
 ) -> None:
     """What is left to do where a valid result stands; none of it may turn the trial into a failed one."""
     last_words(json.dumps(standing))
@@ -197,7 +197,7 @@ def not_writable(results: str, error: OSError) -> Stop:
     return Stop(TRY_AGAIN, f"result store {results}: {who}: {in_words(error)}; {advice}")
 
 
-def make_folders(options: argparse.Namespace) -> None:
+def make_folders(options: Options) -> None:
     """All that an init container does: make the folders of the store that the trial's own container mounts alone, which
     would else be root's, and see that files can be written there. Raises Stop."""
     try:

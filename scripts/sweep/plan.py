@@ -12,7 +12,7 @@ from typing import Any
 
 from sweep.errors import BadInput
 from sweep.render import Rendered, Trial
-from sweep.words import counted
+from sweep.words import counted, figure
 
 ACTIONS = {
     "new": "new: no result yet, and no Job that works on it",
@@ -86,7 +86,7 @@ def check_budget(plan: Plan, budget_gpu_hours: float | None) -> None:
     if budget_gpu_hours is not None and plan.ceiling_gpu_hours > budget_gpu_hours:
         raise BadInput(
             f"budget_gpu_hours: {counted(listed, 'trial')} may take up to {plan.ceiling_gpu_hours:.1f} "
-            f"GPU-hours and {budget_gpu_hours:g} are allowed; "
+            f"GPU-hours and {figure(budget_gpu_hours, 6)} are allowed; "
             "list fewer trials, lower limit_seconds, or raise the budget"
         )
 

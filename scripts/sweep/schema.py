@@ -52,7 +52,7 @@ def problems(data: Any, schema: dict[str, Any], *, partial: bool = False) -> lis
 
 _KINDS: dict[str, Any] = {"string": str, "boolean": bool, "array": list, "object": dict, "null": type(None)}
 _RULES = {"type", "enum", "properties", "patternProperties", "additionalProperties", "required", "items", "$ref"}
-_BOUNDS = {"minimum", "maximum", "minLength", "maxLength", "minItems", "pattern"}
+_BOUNDS = {"minimum", "maximum", "exclusiveMinimum", "minLength", "maxLength", "minItems", "minProperties", "pattern"}
 _WORDS = {"$schema", "title", "description", "default", "examples", "definitions"}
 
 
@@ -77,14 +77,15 @@ def _within(value: Any, part: dict[str, Any]) -> bool:
     """Whether a value keeps the bounds that a schema has for its kind."""
     match value:
         case dict():
-            return set(part.get("required", ())) <= value.keys()
+            return set(part.get("required", ())) <= value.keys() and len(value) >= part.get("minProperties", 0)
         case list():
             return bool(len(value) >= part.get("minItems", 0))
         case str():
             long = part.get("minLength", 0) <= len(value) <= part.get("maxLength", len(value))
             return long and re.search(part.get("pattern", ""), value) is not None
         case int() | float() if not isinstance(value, bool):
-            return bool(part.get("minimum", value) <= value <= part.get("maximum", value))
+            above = "exclusiveMinimum" not in part or value > part["exclusiveMinimum"]
+            return bool(above and part.get("minimum", value) <= value <= part.get("maximum", value))
     return True
 
 

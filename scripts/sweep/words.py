@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import signal
 from collections.abc import Mapping
@@ -21,10 +22,19 @@ def counted(number: int, what: str) -> str:
     return f"{number} {what}{'s' * (number != 1)}"
 
 
+def figure(value: float, digits: int = 2) -> str:
+    """A figure for people: so many digits that count, every whole one, and no exponent between SMALL and LARGE."""
+    if not math.isfinite(value) or (value and not SMALL < abs(value) < LARGE):
+        return f"{value:.{digits}g}"
+    places = digits - 1 - math.floor(math.log10(abs(value))) if value else 0
+    text = f"{value:,.{max(0, places)}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
 def hours(seconds: float) -> str:
     """Seconds as hours: two digits below a tenth, two decimals below ten, whole ones from there on."""
     if seconds < 360:
-        return f"{seconds / 3600:.2g}"
+        return figure(seconds / 3600)
     return f"{seconds / 3600:.2f}" if seconds < 36_000 else f"{seconds / 3600:,.0f}"
 
 

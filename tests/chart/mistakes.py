@@ -17,7 +17,7 @@ from sweep.layout import Clone
 Path_ = tuple[str | int, ...]
 KINDS: dict[str, Any] = {"string": "?", "number": 0.5, "boolean": True, "array": ["?", {}], "object": {"?": "?"}}
 """A value of each kind that is hardly ever right."""
-NAMES = {"^[0-9a-f]{12}$": "0123456789ab"}
+NAMES = {"^[0-9a-f]{12}$": "0123456789ab", "^[0-9]{1,15}([.][0-9]{1,15})?$": "3"}
 """A name for a pattern that `name` does not match."""
 
 

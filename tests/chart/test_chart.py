@@ -519,7 +519,9 @@ def test_code_is_hashed_as_shipped_and_lies_in_an_immutable_config_map(tmp_path:
 
 def runner_files(folder: Path) -> set[str]:
     """Names of the runner's files where the values ask for nothing."""
-    (files,) = (files for name, files in rendered(folder).config_maps.items() if name.startswith("demo-runner-"))
+    (files,) = (
+        files for name, files in rendered(folder, with_values()).config_maps.items() if name.startswith("demo-runner-")
+    )
     assert "trial.py" in files
     return set(files)
 

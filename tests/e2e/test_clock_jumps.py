@@ -20,7 +20,7 @@ from tests.waiting import until
 
 HOUR = 3600
 SHIFTED = """
-import time
+import sys, time
 wall = time.time
 time.time = lambda: wall() + float(open({file!r}).read())
 """
@@ -44,7 +44,7 @@ def clock(tmp_path: Path, clone: TestClone, monkeypatch: pytest.MonkeyPatch) -> 
     folder.mkdir()
     file, runner, python3 = (folder / name for name in ("shift", "runner.py", "python3"))
     file.write_text("0")
-    (folder / "sitecustomize.py").write_text(SHIFTED.format(file=str(file)))
+    (folder / "sitecustomize.py").write_text(SHIFTED.format(file=str(file)) + f"sys.executable = {str(python3)!r}\n")
     runner.write_text(SHIFTED.format(file=str(file)) + RUNNER)
     python3.write_text(PYTHON.format(python=sys.executable, runner=runner))
     python3.chmod(0o755)

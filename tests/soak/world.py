@@ -92,11 +92,13 @@ class World:
         assert python, "python3: not in PATH"
         if self.has_clock:
             self._program("python3", SEES_ANOTHER_CLOCK.format(library=library, real=python))
+            # A launcher starts the runner by its own Python, and what it starts has nothing of LD_PRELOAD.
+            (self.root / "bin/sitecustomize.py").write_text(f"import sys\nsys.executable = '{self.root}/bin/python3'\n")
         self.env = os.environ | {
             "PATH": f"{self.root}/bin:{os.environ['PATH']}",
             "HELM": f"{self.root}/bin/helm",
             "SOAK": str(self.root),
-            **({"LD_PRELOAD": str(library)} if self.has_clock else {}),
+            **({"LD_PRELOAD": str(library), "PYTHONPATH": f"{self.root}/bin"} if self.has_clock else {}),
         }
         copy_tree(self.clone)
         (self.clone / "soak").mkdir()

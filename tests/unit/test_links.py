@@ -18,9 +18,8 @@ from sweep.engines import reader
 from sweep.errors import BadInput
 from sweep.layout import Clone
 from sweep.records import outputs, results, store
-from sweep.session import _write
 from sweep.spaces import spacefile, valuesfile
-from sweep.yamlfile import read_text
+from sweep.yamlfile import read_text, write_generated
 from tests.unit import odd_files
 from tests.unit.odd_files import KINDS, SECRET
 from tests.unit.stores import folder, put_attempt, put_result, trial
@@ -45,7 +44,7 @@ USES: dict[str, Callable[[Clone, Path], object]] = {
     "read YAML": lambda clone, path: read_text(path, path.name, clone.values),
     "compare": lambda _, path: files.holds(path, b"text"),
     "write": lambda clone, path: files.write_atomic(path, "text", clone.values),
-    "write what is generated": lambda _, path: _write(path, "what", {"a": 1}),
+    "write what is generated": lambda _, path: write_generated(path, "what", {"a": 1}),
     "append": lambda _, path: os.close(files.open_handle(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)),
     "read the table": lambda _, path: results.read(path),
     "write the table": lambda _, path: results.write(path, []),

@@ -660,3 +660,38 @@ def test_a_trial_that_runs_on_frees_the_rest_by_its_success(tmp_path: Path) -> N
     assert [state.condition for state in states.values()] == ["Complete", *["Failed"] * 5]
     gate.close()
     assert said == ["3 trials failed alike at once: exit 64: no output; 1 may end first, none is started"]
+
+
+# ---- the runner itself ----
+
+
+def test_the_runner_is_written_and_compiled_once_and_run_by_the_python_at_hand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever PATH calls python3: a script that looks for one first takes longer than the runner."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/python3").write_text("#!/bin/sh\nexit 9\n")
+    (tmp_path / "bin/python3").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+    program = f"""
+import importlib.util, os, sys
+sys.path.insert(0, os.path.dirname(__file__))
+compiled = os.path.exists(importlib.util.cache_from_source(os.path.dirname(__file__) + "/part.py"))
+import part
+open({str(tmp_path / "log")!r}, "a").write(f"{{sys.executable}} {{compiled}} {{__file__}}\\n")
+"""
+    jobs = [job(name, "") for name in ("a", "b")]
+    for each in jobs:
+        pod = each["spec"]["template"]["spec"]
+        pod["volumes"] = [{"name": "runner", "configMap": {"name": "r"}}]
+        pod["containers"][0] |= {
+            "command": ["python3", "-I", "-S", "/sweep/runner/trial.py"],
+            "volumeMounts": [{"name": "runner", "mountPath": "/sweep/runner"}],
+        }
+    run = engine(tmp_path / "state", *jobs, slots=1)
+    data = {"trial.py": program, "part.py": ""}
+    run.rendered.objects.append({"kind": "ConfigMap", "metadata": {"name": "r"}, "data": data})
+    assert {state.condition for state in run.run().values()} == {"Complete"}
+    path = f"{tmp_path}/state/attempts/r/trial.py"
+    wanted = [f"{sys.executable} {compiled} {path}" for compiled in (False, True)]
+    assert (tmp_path / "log").read_text().splitlines() == wanted

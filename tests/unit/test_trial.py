@@ -1271,6 +1271,25 @@ def test_outside_of_a_container_there_is_nobody_to_hear_them(bench: Bench) -> No
     assert speak(bench, WRITE_METRICS) is None
 
 
+# ---- what every trial pays for ---------------------------------------------------------------------------------------
+
+SLOW = {"argparse", "gettext", "hashlib", "inspect", "logging", "pathlib", "shutil", "tempfile", "typing", "zipfile"}
+"""Modules that take as long to import as the runner, and that it can do without until the command has started."""
+
+
+def test_nothing_slow_is_imported_before_the_command_starts(bench: Bench) -> None:
+    patch = """
+start = command.Command.__init__
+def watched(self, *given):
+    print(*sys.modules)
+    start(self, *given)
+command.Command.__init__ = watched
+"""
+    imported = set(bench.run(make_trial(WRITE_METRICS), patch=patch).out.split())
+    assert {"trial", "command", "json"} <= imported
+    assert not imported & SLOW
+
+
 # ---- the file itself -------------------------------------------------------------------------------------------------
 
 

@@ -151,3 +151,22 @@ def test_a_log_goes_as_it_is_into_a_pipe_alone(tmp_path: Path, piped: bool) -> N
 \xff
 """
         )
+
+
+# ---- figures for people ----
+
+
+@pytest.mark.parametrize("power", range(-10, 15))
+@pytest.mark.parametrize("digits", [2, 6])
+def test_a_figure_for_people_has_no_exponent(power: int, digits: int) -> None:
+    for value in (10.0**power, -1.7 * 10.0**power, 9.99 * 10.0**power):
+        text = words.figure(value, digits)
+        assert "e" not in text
+        assert float(text.replace(",", "")) == pytest.approx(value, rel=0.5 * 10.0 ** (1 - digits))
+
+
+def test_figures_as_they_stand_in_a_plan() -> None:
+    shown = {170.3: "170", 1234.5: "1,234", 12: "12", 1.25: "1.2", 0.5: "0.5", 0.00123: "0.0012", 0: "0"}
+    assert {value: words.figure(value) for value in shown} == shown
+    assert [words.figure(value) for value in (float("nan"), float("inf"), 1e300)] == ["nan", "inf", "1e+300"]
+    assert words.hours(0.1) == "0.000028"

@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 import uuid
 from collections import deque
@@ -20,6 +21,8 @@ from sweep.engines import holding, pod, processes
 from sweep.files import open_handle
 from sweep.render import Object, container_of
 
+OURS = ("python3", "-I", "-S")
+"""How the chart starts programs of its own: without any package of the image's."""
 ACCESS = ("HOME", "SSH_AUTH_SOCK")
 """Variables by which git finds the person's own access to a repository: only init containers get them."""
 
@@ -73,13 +76,18 @@ class Attempt:
 
     def fill(self, config_maps: Mapping[str, Mapping[str, str]], host: Mapping[str, str]) -> None:
         """Make what its containers find. Raises BadInput for what a local process cannot have."""
+        around = self.work.parent
         identity = {
             "metadata.name": f"{self.name}-{self.work.name}",
             "metadata.uid": str(uuid.uuid4()),
             "spec.nodeName": socket.gethostname(),
         }
         trial, *init = (
-            pod.process(self.job, config_maps, work=self.work, pod=identity, host=host, container=container)
+            at_hand(
+                pod.process(
+                    self.job, config_maps, work=self.work, pod=identity, host=host, container=container, programs=around
+                )
+            )
             for container in (container_of(self.job), *_spec(self.job).get("initContainers", []))
         )
         trial.prepare()  # the volumes are the Pod's, for all its containers
@@ -123,6 +131,14 @@ class Attempt:
         """Give back what it had, once all its processes are gone."""
         shutil.rmtree(self.work, ignore_errors=True)
         holding.let_go(self.lock)
+
+
+def at_hand(process: pod.Process) -> pod.Process:
+    """The same, its programs of ours run by the Python that runs this one: PATH's may be a script that looks for one
+    first (pyenv's shim), and the user's command, which it is for, finds it as ever."""
+    if process.argv[: len(OURS)] != [*OURS]:
+        return process
+    return replace(process, argv=[sys.executable, *process.argv[1:]])
 
 
 def grace_of(job: Object) -> float:

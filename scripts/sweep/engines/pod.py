@@ -25,6 +25,8 @@ KEPT = (
     *(f"{name}_PROXY" for name in ("HTTP", "HTTPS", "ALL", "NO")),
 )
 """Variables of a person's that a local process has too."""
+RUNNER = "runner"
+"""The volume that holds the trial runner."""
 HOST_MOUNTS = frozenset({"/dev/shm"})
 """Mount paths that every host has: a local process uses the host's own."""
 
@@ -39,6 +41,8 @@ class Process:
     """Directories to make, empty."""
     files: dict[Path, str]
     """Files of the mounted ConfigMaps."""
+    runner: dict[Path, str]
+    """Files that all attempts share: the first one writes them, and so Python compiles them once."""
 
     def prepare(self) -> None:
         """Make the directories and write the files. Raises FileExistsError where another attempt has been."""
@@ -46,8 +50,16 @@ class Process:
             folder.mkdir(parents=True)
         for path, text in self.files.items():
             path.parent.mkdir(parents=True, exist_ok=True)
-            with naming(path):
-                path.write_text(text, encoding="utf-8")
+            _write(path, text)
+        for path, text in self.runner.items():
+            if not path.exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                _write(path, text)
+
+
+def _write(path: Path, text: str) -> None:
+    with naming(path):
+        path.write_text(text, encoding="utf-8")
 
 
 def process(
@@ -58,25 +70,25 @@ def process(
     pod: Mapping[str, str],
     host: Mapping[str, str],
     container: Mapping[str, Any] | None = None,
+    programs: Path | None = None,
 ) -> Process:
     """The process that stands for a Pod of `job`, or for one `container` of it (default: the trial's).
 
     `work` is this attempt's own directory; `pod` gives `metadata.name`, `metadata.uid` and `spec.nodeName`; `host` is
     what the machine adds to the environment (PATH and the like). A variable from a Secret is taken from the person's
-    own environment. Raises BadInput for a volume or variable that a local process cannot have.
+    own environment. `programs`: where the runner lies that all attempts share; each has its own without. Raises
+    BadInput for a volume or variable that a local process cannot have.
     """
     spec = job["spec"]["template"]["spec"]
     container = container or container_of(job)
     folders: list[Path] = []
     files: dict[Path, str] = {}
+    runner: dict[Path, str] = {}
     sources: dict[str, Path] = {}
     for volume in spec["volumes"]:
-        place = sources[volume["name"]] = _place(volume, work)
-        if "configMap" in volume:
-            config_map = config_maps.get(volume["configMap"]["name"])
-            if config_map is None and not volume["configMap"].get("optional"):
-                raise BadInput(f"volume {volume['name']}: no ConfigMap {volume['configMap']['name']} was rendered")
-            files |= {place / key: text for key, text in (config_map or {}).items()}
+        shared = programs if volume["name"] == RUNNER else None
+        place = sources[volume["name"]] = shared / volume["configMap"]["name"] if shared else _place(volume, work)
+        (runner if shared else files).update(_texts(volume, place, config_maps))
         if place.is_relative_to(work):
             folders.append(place)
     mounts = {
@@ -86,7 +98,17 @@ def process(
     }
     own = _variables(container["env"], pod, mounts)
     words = [*container["command"], *container.get("args", [])]
-    return Process([remap(expand(word, own), mounts) for word in words], {**host, **own}, folders, files)
+    return Process([remap(expand(word, own), mounts) for word in words], {**host, **own}, folders, files, runner)
+
+
+def _texts(volume: Object, place: Path, config_maps: Mapping[str, Mapping[str, str]]) -> dict[Path, str]:
+    """The files that a volume brings, at `place`. Raises BadInput for a ConfigMap that is not there and has to be."""
+    if "configMap" not in volume:
+        return {}
+    config_map = config_maps.get(volume["configMap"]["name"])
+    if config_map is None and not volume["configMap"].get("optional"):
+        raise BadInput(f"volume {volume['name']}: no ConfigMap {volume['configMap']['name']} was rendered")
+    return {place / key: text for key, text in (config_map or {}).items()}
 
 
 def host_environment(path: Sequence[Path]) -> dict[str, str]:

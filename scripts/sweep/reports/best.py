@@ -13,6 +13,7 @@ from sweep.records import same
 from sweep.records.results import Row
 from sweep.render import Trial
 from sweep.reports.verdict import flow_trial
+from sweep.words import figure
 from sweep.yamlfile import flow
 
 LEFT_OUT = ("trials", "retries", "shards")
@@ -26,7 +27,9 @@ def winners(choice: Choice, top: int = 1, max_seconds: float | None = None) -> l
     cheap = [point for point in choice.points if max_seconds is None or _cost(point) <= max_seconds]
     if not cheap:
         least = min(map(_cost, choice.points))
-        raise BadInput(f"--max-cost {max_seconds:g}: the cheapest point trains for {least:.3g} s; allow more")
+        raise BadInput(
+            f"--max-cost {figure(max_seconds or 0, 6)}: the cheapest point trains for {figure(least, 3)} s; allow more"
+        )
     return cheap[:top]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sweep.ranking.stats import Choice, Point, is_test_metric, test_metrics
 from sweep.records.results import Row, counts
-from sweep.words import MOST_PLACES, counted, hours, number
+from sweep.words import MOST_PLACES, counted, figure, hours, number
 from sweep.yamlfile import flow, plain
 
 SETTLED = 0.95
@@ -127,13 +127,13 @@ def _how_sure(choice: Choice, best: Point) -> list[str]:
     gap = choice.gap or 0.0
     if not choice.noise:
         return [
-            f"Every point ran with one seed, so nothing here tells how much of its lead of {gap:.2g} is luck; "
+            f"Every point ran with one seed, so nothing here tells how much of its lead of {figure(gap)} is luck; "
             "run replicates before you believe it.",
             f"It was picked as the best of {count}, which by itself makes it look better than it is (winner's curse).",
         ]
     noise = choice.noise
     if not choice.p_best:
-        return [f"Seeds made no difference at all; it leads by {gap:.2g}."]
+        return [f"Seeds made no difference at all; it leads by {figure(gap)}."]
     shown = decimals(noise.sd)
     lead = f"leads the second by {number(gap, shown)}" if gap >= 0 else "has more seeds than the second"
     lines = [
