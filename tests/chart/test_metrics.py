@@ -83,7 +83,8 @@ def siblings(text: str) -> set[str]:
 
 
 READERS = {"reading.py", "rows.py", "printed.py", "written.py"}
-ON_DEMAND = {"passing.py", "events.py", "mlruns.py", *READERS}
+STOPS = {"stopping.py", "rules.py"}
+ON_DEMAND = {"passing.py", "events.py", "mlruns.py", *READERS, *STOPS}
 """What is imported only where the values ask for it."""
 
 
@@ -94,8 +95,9 @@ ON_DEMAND = {"passing.py", "events.py", "mlruns.py", *READERS}
         ({"metrics": [OUTPUT, CSV]}, READERS),
         ({"metrics": [{"from": "tensorboard", "path": "a"}]}, {*READERS, "events.py"}),
         ({"metrics": [OUTPUT, {"from": "mlflow", "path": "a"}]}, {*READERS, "mlruns.py"}),
+        ({"stop": {"rule": "asha", "max": 9}}, STOPS),
     ],
-    ids=["none", "output and file", "tensorboard", "mlflow"],
+    ids=["none", "output and file", "tensorboard", "mlflow", "a rule that stops"],
 )
 def test_the_runner_is_shipped_to_the_letter_with_all_that_it_imports(
     tmp_path: Path, changes: dict[str, Any], asked: set[str]
