@@ -48,7 +48,7 @@ budget is not, for that is the axis. */}}
 {{- range $key := list "min" "eta" "max" "min_peers" "audit" -}}
   {{- if and (hasKey $rule $key) (not $ranked) (not (and (eq $key "audit") (eq (toString $rule.rule) "threshold"))) }}{{ fail (printf "stop.%s: is for the rules asha and median%s; remove it, or set stop.rule" $key (eq $key "audit" | ternary ", and for threshold" "")) }}{{ end -}}
 {{- end -}}
-{{- if and (eq (toString $rule.rule) "threshold") (not $rule.at) }}{{ fail "stop.at: is missing; name what must be reached at which step, as in `at: {3: 0.5, 9: 0.6}`" }}{{ end -}}
+{{- if and (eq (toString $rule.rule) "threshold") (not $rule.at) }}{{ fail "stop.at: is missing; name what must be reached at which step, as in `at: {\"3\": 0.5, \"9\": 0.6}`" }}{{ end -}}
 {{- if and (hasKey $rule "at") (ne (toString $rule.rule) "threshold") }}{{ fail "stop.at: is for `rule: threshold` alone; remove it" }}{{ end -}}
 {{- if and $ranked (hasKey $rule "max") (le (float64 $rule.max) (float64 $rule.min)) }}{{ fail (printf "stop.max: %v is not above stop.min, %v; trials are compared at min, min x eta … below max" $rule.max $rule.min) }}{{ end -}}
 {{- end -}}
