@@ -79,6 +79,9 @@ def without(values: dict[str, Any], path: Path_) -> dict[str, Any]:
 CHART = Clone.here().chart
 SCHEMA: dict[str, Any] = json.loads((CHART / "values.schema.json").read_text())
 PLACES = {path: right for path, right in places(SCHEMA, SCHEMA) if path[0] != "global"}
+NULLABLE = [path for path in PLACES if path != ("hyperparameters", "name")]
+"""Where null is as if nothing were there, to the byte. A hyperparameter's takes it away, and the runner is told of it:
+tests/chart/test_null.py."""
 OFF = {"reader": None, "dataset": None}  # what renders an object of its own, which no release holds
 
 

@@ -25,7 +25,7 @@ from sweep.layout import Clone, Kit
 from sweep.session import Target, open_sweep
 from sweep.spaces import spacefile, valuesfile
 from tests.chart import mistakes
-from tests.chart.mistakes import CHART, KINDS, OFF, PLACES, SCHEMA, Path_, put
+from tests.chart.mistakes import CHART, KINDS, NULLABLE, OFF, PLACES, SCHEMA, Path_, put
 
 BASE: dict[str, Any] = yaml.safe_load((CHART / "ci" / "everything-values.yaml").read_text())
 BASE |= {"sweep": "demo", "shards": 1, "retries": {}, "provenance": {}}
@@ -61,13 +61,7 @@ def line_of(error: BadInput) -> str:
     return str(error)
 
 
-BY_ITSELF = {("hyperparameters", "name")}
-"""Null takes a hyperparameter away, and the runner is told of it: tests/chart/test_null.py."""
-
-
-@pytest.mark.parametrize(
-    "path", [path for path in PLACES if path not in BY_ITSELF], ids=lambda path: ".".join(map(str, path))
-)
+@pytest.mark.parametrize("path", NULLABLE, ids=lambda path: ".".join(map(str, path)))
 def test_null_is_what_helm_makes_of_it_or_one_line(clone: Clone, tmp_path: Path, path: Path_) -> None:
     head = put(HEAD, path, None)
     try:

@@ -17,7 +17,7 @@ def test_helm_4_refuses_the_same_kinds(tmp_path: Path) -> None:
 
 def test_null_is_the_same_to_helm_3_and_helm_4(tmp_path: Path) -> None:
     three, four = (str(helm_program(name)) for name in ("helm3", "helm4"))
-    for path in mistakes.PLACES:
+    for path in mistakes.NULLABLE:
         same = [mistakes.same_as_absent(helm, tmp_path, BASE, path) for helm in (three, four)]
         assert same[0] == same[1], path
 
