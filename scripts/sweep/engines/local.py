@@ -147,8 +147,6 @@ class LocalRun:
                         attempt.enforce_deadline()
             finally:
                 self._stop(interrupts)
-                if not self.running:
-                    shutil.rmtree(attempts, ignore_errors=True)  # the runner that they shared
                 self.on_tick(self.states)
         if interrupts.count:
             raise KeyboardInterrupt

@@ -12,7 +12,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/spf13/cobra"
 	"go.etcd.io/etcd/server/v3/etcdmain"
@@ -28,7 +27,6 @@ import (
 	controllermanager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
 	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
 	kubelet "k8s.io/kubernetes/cmd/kubelet/app"
-	"k8s.io/kubernetes/pkg/controller/job"
 )
 
 var daemons = map[string]func() *cobra.Command{
@@ -36,13 +34,6 @@ var daemons = map[string]func() *cobra.Command{
 	"kube-controller-manager": controllermanager.NewControllerManagerCommand,
 	"kube-scheduler":          func() *cobra.Command { return scheduler.NewSchedulerCommand() },
 	"kubelet":                 func() *cobra.Command { return kubelet.NewKubeletCommand(context.Background()) },
-}
-
-// What the Job controller waits before it looks at a Job again, and before the next Pod after one that has failed: of
-// its variables that are "exported for tests". Tests wait for that a hundred times.
-func init() {
-	job.SyncJobBatchPeriod = 200 * time.Millisecond
-	job.DefaultJobPodFailureBackOff = 2 * time.Second
 }
 
 func main() {
