@@ -148,7 +148,9 @@ def person(session: Session, *, yes: bool) -> Person:
 
         trials = session.rendered.trials
         objective = results.objectives(trials)[0]
-        return display.Watcher(session.engine.store_folder, trials, varying_names(trials), objective)
+        return display.Watcher(
+            session.engine.store_folder, trials, varying_names(trials), objective, session.engine.now
+        )
 
     return Person(say, (lambda _: None) if yes else confirm, watcher)
 

@@ -7,7 +7,7 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,11 +57,14 @@ class Console(rich.console.Console):
 class Watcher:
     """Shows Job states (by Job name) as they change: a context manager to be called with all of them."""
 
-    def __init__(self, where: Path, trials: list[Trial], varying: list[str], objective: Objective) -> None:
+    def __init__(
+        self, where: Path, trials: list[Trial], varying: list[str], objective: Objective, now: Callable[[], float]
+    ) -> None:
         self.store = where
         self.trials = {trial.id: trial for trial in trials}
         self.varying = varying
         self.objective = objective
+        self.now = now
         self.console = Console(stderr=True)
         self.took: list[float] = []
         """Seconds of the trials whose end was shown."""
@@ -171,6 +174,6 @@ class Watcher:
         return table
 
     def _progress(self, state: JobState) -> str:
-        seconds = max(0.0, time.time() - state.since) if state.since else None
+        seconds = max(0.0, self.now() - state.since) if state.since else None
         usual = statistics.median(self.took) if self.took else None
         return progress.of(self.store, state.trial, self.objective.metric, seconds, usual).words(self.objective.metric)

@@ -7,7 +7,6 @@ import guard
 import dataclasses
 import shutil
 import sys
-import time
 from collections.abc import Mapping
 
 import cli
@@ -25,7 +24,7 @@ def under_way(session: Session, jobs: Mapping[str, JobState], snapshot: Snapshot
     """Trial id -> how far it is, of those that run."""
     metric = results.objectives(session.rendered.trials)[0].metric
     usual = progress.usual_seconds(snapshot.trials.values())
-    folder, now = session.engine.store_folder, time.time()
+    folder, now = session.engine.store_folder, session.engine.now()
     running = [state for state in jobs.values() if state.condition == "Running"]
     since = {state.trial: max(0.0, now - state.since) if state.since else None for state in running}
     return {trial: progress.of(folder, trial, metric, seconds, usual) for trial, seconds in since.items()}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +50,11 @@ class Rendered:
     trials: list[Trial]
     """In the order of the values file; `jobs` in the same order."""
 
-    @property
+    @cached_property
     def jobs(self) -> list[Object]:
         return [item for item in self.objects if item["kind"] == "Job"]
 
-    @property
+    @cached_property
     def config_maps(self) -> dict[str, dict[str, str]]:
         """ConfigMap name -> its data."""
         return {item["metadata"]["name"]: item["data"] for item in self.objects if item["kind"] == "ConfigMap"}

@@ -55,11 +55,11 @@ EDGES = {
     "console": "Console().print(TEXT)",
     "text": "Console(stderr=True).print(Text(TEXT))",
     "cell": "t = Table(TEXT); t.add_row(TEXT); Console(stderr=True).print(t)",
-    "watcher": "Watcher(Path('/none'), [], [], Objective('m', 'maximize')).say(TEXT)",
+    "watcher": "Watcher(Path('/none'), [], [], Objective('m', 'maximize'), float).say(TEXT)",
     "live": """\
 from tests.unit.stores import trial
 one = trial()
-with Watcher(Path('/none'), [one], ['lr'], Objective('m', 'maximize')) as watcher:
+with Watcher(Path('/none'), [one], ['lr'], Objective('m', 'maximize'), float) as watcher:
     watcher({})
     cli.say(TEXT)
     watcher({one.job: JobState(one.job, one.id, 'Failed', reason=TEXT)})

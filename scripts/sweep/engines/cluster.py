@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from sweep.errors import BadInput, NotSetUp, Unreachable
 from sweep.render import Object
@@ -45,7 +45,6 @@ _PATHS = {  # {version}: the one that the API prefers, of a group that is not Ku
     "Workload": "/apis/kueue.x-k8s.io/{version}/namespaces/{namespace}/workloads",
     "LocalQueue": "/apis/kueue.x-k8s.io/{version}/namespaces/{namespace}/localqueues",
 }
-Result = TypeVar("Result")
 
 
 class Refused(BadInput):
@@ -245,6 +244,12 @@ class Cluster:
         with response:
             text = b"".join(_stream(response)).decode(errors="replace")
         raise _failure(response.status, text)
+
+
+def condition(item: Object, kind: str) -> Object:
+    """A condition of an object's status, {} where it has none of the kind."""
+    conditions: list[Object] = item.get("status", {}).get("conditions", [])
+    return next((entry for entry in conditions if entry["type"] == kind), {})
 
 
 def _parsed(response: Any) -> Object:

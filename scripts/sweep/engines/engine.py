@@ -6,6 +6,7 @@ settings alone; what takes what helm renders is given the opened sweep. Whatever
 
 from __future__ import annotations
 
+import time
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -140,6 +141,10 @@ class Engine(Protocol):
     @abstractmethod
     def states(self) -> Mapping[str, JobState]:
         """Job name -> state, of all Jobs that the engine has of this sweep. Raises Unreachable."""
+
+    def now(self) -> float:
+        """Seconds of the epoch, by the clock that `since` of a state is by."""
+        return time.time()
 
     @abstractmethod
     def check(self, sweep: Sweep, options: Options, say: Say) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from sweep.engines.cluster import PAGE, Cluster, Refused
+from sweep.engines.cluster import PAGE, Cluster, Refused, condition
 from sweep.errors import BadInput
 from sweep.render import Object
 
@@ -84,7 +84,7 @@ def _order(workload: Object) -> tuple[int, str, str]:
 
 
 def _wait(workload: Object, place: str) -> Wait:
-    reserved = _condition(workload, "QuotaReserved")
+    reserved = condition(workload, "QuotaReserved")
     since = str(reserved.get("lastTransitionTime") or workload["metadata"]["creationTimestamp"])
     if reserved.get("status") == "True":
         checks = [check for check in workload["status"].get("admissionChecks", ()) if check.get("state") != "Ready"]
@@ -93,20 +93,15 @@ def _wait(workload: Object, place: str) -> Wait:
             return Wait(f"Kueue has quota for it, and waits for its admission checks: {waiting}", since)
         return Wait("Kueue lets it start", since)
     if workload["spec"].get("active") is False:
-        return Wait(f"Kueue has deactivated it: {_condition(workload, 'Evicted').get('message', '')}", since)
+        return Wait(f"Kueue has deactivated it: {condition(workload, 'Evicted').get('message', '')}", since)
     why = reserved.get("message") or "Kueue has not judged it yet"
-    evicted = _condition(workload, "Evicted")
+    evicted = condition(workload, "Evicted")
     before = evicted.get("message", "") if evicted.get("status") == "True" else ""
     return Wait("; ".join(filter(None, [before if before not in why else "", why, place])), since)
 
 
 def _is(workload: Object, kind: str) -> bool:
-    return _condition(workload, kind).get("status") == "True"
-
-
-def _condition(item: Object, kind: str) -> Object:
-    conditions: list[Object] = item.get("status", {}).get("conditions", [])
-    return next((condition for condition in conditions if condition["type"] == kind), {})
+    return condition(workload, kind).get("status") == "True"
 
 
 # ---- the queue ----
@@ -129,7 +124,7 @@ def check(cluster: Cluster, queue: str) -> str:
     if not there:
         others_there = f"there are {', '.join(others)}" if others else "an administrator makes one"
         raise BadInput(f"queue: there is no LocalQueue {queue} in namespace {cluster.namespace}; {others_there}")
-    active = _condition(there, "Active")
+    active = condition(there, "Active")
     if there["spec"].get("stopPolicy", "None") != "None" or active.get("status") == "False":
         return f"queue {queue}: lets nothing start now: {active.get('message') or 'it is held'}"
     return ""

@@ -13,7 +13,7 @@ from typing import Any
 
 from sweep import secrets
 from sweep.engines import kueue
-from sweep.engines.cluster import Cluster
+from sweep.engines.cluster import Cluster, condition
 from sweep.jobs import JobState
 from sweep.records.exits import EXITS
 from sweep.render import Object
@@ -182,8 +182,8 @@ def _without_pod(
 
 
 def waiting(pod: Object, latest: Mapping[str, Object]) -> tuple[str, str]:
-    """(cause, reason) of a Pod whose containers do not run yet. `said`: the newest event by the name of its object."""
-    scheduled = _condition(pod, "PodScheduled")
+    """(cause, reason) of a Pod whose containers do not run yet. `latest`: the newest event by its object's name."""
+    scheduled = condition(pod, "PodScheduled")
     if scheduled.get("status") != "True":
         message = scheduled.get("message", "").partition(" preemption: ")[0]  # which only says it again
         for_a_gpu = not message or "Insufficient" in message or "cannot allocate all claims" in message
@@ -203,12 +203,6 @@ def waiting(pod: Object, latest: Mapping[str, Object]) -> tuple[str, str]:
 def _container_waiting(reason: str, message: str) -> tuple[str, str]:
     advice = _SUB_PATH if "subPath" in message else ""
     return "image" if reason in _IMAGE else "config", ": ".join(filter(None, [reason, message])) + advice
-
-
-def _condition(pod: Object, kind: str) -> Object:
-    """A condition of the Pod, {} where it has none of the kind."""
-    conditions: list[Object] = pod["status"].get("conditions", [])
-    return next((condition for condition in conditions if condition["type"] == kind), {})
 
 
 def _containers(pod: Object) -> list[Object]:
@@ -238,7 +232,7 @@ def _failure(condition: Object, pods: Sequence[Object]) -> tuple[str, str]:
 
 def _end(pod: Object) -> tuple[str, str]:
     """(cause, reason) of a Pod that has failed, in the runner's own words where it left any."""
-    status, disrupted = pod["status"], _condition(pod, "DisruptionTarget")
+    status, disrupted = pod["status"], condition(pod, "DisruptionTarget")
     if status.get("reason") == "Evicted" or disrupted.get("status") == "True":
         why = status.get("message") or disrupted.get("message") or disrupted.get("reason", "")
         return "evicted", f"{why}{_on(pod)}"
@@ -287,10 +281,7 @@ def _last_line(ended: Object) -> str:
 
 def pod_end(pod: Object, container: str) -> str:
     """Why a Pod that is none of a trial has failed, in one line: its container's last words, or Kubernetes'."""
-    status: Object = next(
-        (entry for entry in pod["status"].get("containerStatuses", []) if entry["name"] == container), {}
-    )
-    ended = status.get("state", {}).get("terminated") or {}
+    ended = _status_of(pod, container).get("state", {}).get("terminated") or {}
     return _line(_last_line(ended) or pod["status"].get("message") or ended.get("reason") or "it failed")
 
 
@@ -305,11 +296,13 @@ def last_words(pod: Object) -> str:
 
 
 def _trial_of(pod: Object) -> Object:
-    """Status of the container `trial`, {} before the kubelet has written one."""
-    status: Object = next(
-        (entry for entry in pod["status"].get("containerStatuses", []) if entry["name"] == "trial"), {}
-    )
-    return status
+    return _status_of(pod, "trial")
+
+
+def _status_of(pod: Object, container: str) -> Object:
+    """Status of a container, {} before the kubelet has written one."""
+    statuses: list[Object] = pod["status"].get("containerStatuses", [])
+    return next((status for status in statuses if status["name"] == container), {})
 
 
 def _queued(job: Object, pods: Sequence[Object]) -> float | None:

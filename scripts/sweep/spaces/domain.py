@@ -37,8 +37,20 @@ class _Outside:
 OUTSIDE: Final = _Outside()
 
 
+class _Named:
+    """What all domains have to be told apart by."""
+
+    name: str
+    twin: int
+
+    @property
+    def key(self) -> str:
+        """What tells it apart from all others."""
+        return f"{self.name}#{self.twin}" if self.twin else self.name
+
+
 @dataclass(frozen=True)
-class Choice:
+class Choice(_Named):
     """A list of values, taken evenly or by weights; `ordered`: neighbours in the list are alike."""
 
     name: str
@@ -55,11 +67,6 @@ class Choice:
     """Where it stands in the file."""
     twin: int = 0
     """Counts the domains of one name, of which only one can be there at once."""
-
-    @property
-    def key(self) -> str:
-        """What tells it apart from all others."""
-        return f"{self.name}#{self.twin}" if self.twin else self.name
 
     @property
     def size(self) -> int:
@@ -106,7 +113,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Range:
+class Range(_Named):
     """Numbers from low to high, both included; whole ones if `whole`, and only low + k step if there is a step.
 
     They are drawn on a scale: as they are, by their logarithm (`log`), or by that of their distance to 1 (`mirrored`).
@@ -125,11 +132,6 @@ class Range:
     only: tuple[Constraint, ...] = ()
     place: int = 0
     twin: int = 0
-
-    @property
-    def key(self) -> str:
-        """What tells it apart from all others."""
-        return f"{self.name}#{self.twin}" if self.twin else self.name
 
     @cached_property
     def size(self) -> int | None:

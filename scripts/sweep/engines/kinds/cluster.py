@@ -78,6 +78,9 @@ class ClusterEngine(Engine):
     def states(self) -> Mapping[str, JobState]:
         return states.look(self.cluster, self.files.name)
 
+    def now(self) -> float:
+        return self.cluster.now()
+
     def check(self, sweep: Sweep, options: Options, say: Say) -> None:
         releases = sweep.releases
         installing.check_image(sweep.name, self.settings.image, say)
