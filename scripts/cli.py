@@ -90,7 +90,7 @@ def trial_argument(arguments: argparse.ArgumentParser) -> None:
 def hex_digits(text: str) -> str:
     """Type of an argument: what an id may begin with."""
     if not re.fullmatch("[0-9a-f]{4,64}", text):
-        raise argparse.ArgumentTypeError("write TRIAL=id: at least four of its hex digits, as in TRIAL=2346f4a1944d")
+        raise argparse.ArgumentTypeError("write TRIAL=id: at least four of its hex digits, as in TRIAL=fa77f959c6e3")
     return text
 
 

@@ -166,11 +166,12 @@ class Watcher:
         table = Table(box=None, pad_edge=False, show_header=False)
         table.add_column(no_wrap=True)
         table.add_column(no_wrap=True)
-        table.add_column(no_wrap=True, overflow="ellipsis")
+        table.add_column()  # the one that gets shorter: rich narrows what may wrap before what may not
         for state in running:
             trial = self.trials[state.trial]
             point = words.short({name: trial.identity["hyperparameters"].get(name) for name in self.varying})
-            table.add_row(trial.id, self._progress(state), point)
+            shortened = Text(words.shown(point), no_wrap=True, overflow="ellipsis")
+            table.add_row(trial.id, self._progress(state), shortened)
         return table
 
     def _progress(self, state: JobState) -> str:

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+SHIPPED = ("cifar10-narrow", "cifar10-published")
+"""Sweeps whose results are in Git."""
 TABLES = {"docs/reliability.md": 45, "docs/security.md": 25}
 """Page -> the fewest rows it may have."""
 
@@ -36,6 +38,14 @@ def test_every_row_names_tests_that_exist(page: str) -> None:
         assert references, f"{page}: no test in the row {row[0]!r}"
         for path, name in references:
             assert name in functions(path), f"{page}: {path} has no {name}"
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/results.md"])
+def test_a_trial_that_a_page_names_is_in_a_table_that_every_clone_has(page: str) -> None:
+    named = re.findall(r"TRIAL=([0-9a-f]{12})", (ROOT / page).read_text())
+    tables = "".join((ROOT / "values" / name / "results.csv").read_text() for name in SHIPPED)
+    assert named
+    assert all(f",{trial}," in tables for trial in named)
 
 
 DECISIONS = ROOT / "docs" / "decisions"

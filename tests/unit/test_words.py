@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import pty
+import re
 import subprocess
 import sys
 import unicodedata
@@ -82,6 +83,7 @@ def on_a_terminal(code: str, columns: int = 400) -> bytes:
             "from rich.text import Text",
             "from sweep.engines import states",
             "from sweep.errors import BadInput",
+            "from sweep.jobs import JobState",
             "from sweep.records.results import Objective",
             f"TEXT = {HOSTILE!r}",
             "def main():",
@@ -104,6 +106,26 @@ def on_a_terminal(code: str, columns: int = 400) -> bytes:
         os.close(master)
         child.wait()
     return seen
+
+
+def test_what_runs_is_named_in_full_on_80_columns() -> None:
+    """Of a line that is too long the point gets shorter, never the id or how far the trial is."""
+    seen = on_a_terminal(
+        """\
+from tests.unit.stores import trial
+names = [name * 12 for name in "ghijkl"]
+one = trial(dict.fromkeys(names, 0.123456789))
+with Watcher(Path('/none'), [one], names, Objective('accuracy', 'maximize'), lambda: 99.0) as shown:
+    shown({one.job: JobState(one.job, one.id, 'Running', since=39.0)})
+print(one.id)
+""",
+        columns=80,
+    )
+    ids = re.findall(rb"[0-9a-f]{12}", seen)
+    assert len(ids) >= 2, seen
+    assert set(ids) == {ids[-1]}
+    assert b"for 1 min" in seen
+    assert "…".encode() in seen
 
 
 @pytest.mark.parametrize("edge", EDGES)
