@@ -28,7 +28,7 @@ def show(search: garbage.Search) -> None:
         cli.show(
             f"{size(sum(piece.size for piece in pieces[SHOWN:])):>9}  {len(pieces) - SHOWN} more; --json lists them"
         )
-    for kind in ("trials", "checkpoints", "reproductions"):
+    for kind in garbage.KINDS:
         some = [piece for piece in pieces if piece.kind == kind]
         if some:
             cli.show(f"{size(sum(piece.size for piece in some)):>9}  in {len(some)} folders of {kind}")

@@ -71,6 +71,9 @@ def show(trace: tracing.Trace, commands: dict[str, str]) -> None:
         )
         if attempt["reason"]:
             cli.show(f"            {attempt['reason']}")
+    for verdict in trace.verdicts:
+        cli.show(f"  {'check' if verdict.is_check else 'stopped':9} by {verdict.cause}: {verdict.reason}")
+        cli.show(f"            {verdict.finding}")
     width = max((len(command) for command in commands.values()), default=0)
     for what, command in commands.items():
         cli.show(f"  {command:{width}}  # {what}")

@@ -50,6 +50,11 @@ def rung_at(rule: Mapping[str, Any], step: float) -> float | None:
     return reached
 
 
+def folder_of(rung: float) -> str:
+    """Name of the folder in which trials put what they had at a rung."""
+    return str(int(rung)) if float(rung).is_integer() else repr(float(rung))
+
+
 def thresholds(rule: Mapping[str, Any]) -> dict[float, float]:
     """Rung -> the value that a trial has to reach there; none for another rule. Raises ValueError."""
     return {float(step): float(value) for step, value in rule.get("at", {}).items()}

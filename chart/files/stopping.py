@@ -130,7 +130,7 @@ class Watch:
         """Write what is not written yet; what was there before, from an earlier or another attempt, stands."""
         for rung in sorted(self.unkept):
             try:
-                self.own[rung] = self._keep(self.rungs.below(name_of(rung)), self.own[rung])
+                self.own[rung] = self._keep(self.rungs.below(rules.folder_of(rung)), self.own[rung])
                 self.unkept.discard(rung)
             except OSError as error:
                 self._complain(f"rung {rung:g} is not kept, and peers do not see it: {in_words(error)}")
@@ -205,7 +205,7 @@ class Watch:
     def _look_at_peers(self, rung: float) -> None:
         """Read the files of a rung that are new: what stands never changes. Those that cannot be read are none."""
         try:
-            with self.rungs.below(name_of(rung)).handle() as handle:
+            with self.rungs.below(rules.folder_of(rung)).handle() as handle:
                 names = sorted(name for name in os.listdir(handle) if RUNG_FILE.fullmatch(name))
                 for name in names[: rules.MOST_PEERS]:
                     if (rung, name) not in self.peers:
@@ -258,8 +258,3 @@ class Watch:
         if what not in self.complaints:
             self.complaints.add(what)
             say(f"{self.trial['id']}: stop: {what}")
-
-
-def name_of(rung: float) -> str:
-    """Of the folder of a rung."""
-    return str(int(rung)) if float(rung).is_integer() else repr(float(rung))

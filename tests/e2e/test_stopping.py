@@ -46,6 +46,20 @@ def test_the_worse_are_stopped_and_another_rule_trains_them_whole(clone: TestClo
     clone.run("drive", "toy")
     assert rows_of(clone) == rows
 
+    assert "judged again: all hold" in clone.run("replay", "toy")
+    traced = clone.run("trace", rows[0.1]["id"])
+    assert "by asha: accuracy 0.1 at rung" in traced
+    assert "which the store has as it quotes them" in traced
+    (verdict,) = (clone.root / "results").glob(f"trials/*/{rows[0.1]['id']}/stopped-*.json")
+    rung = f"{json.loads(verdict.read_text())['verdict']['rung']:g}"
+    (peer,) = (clone.root / "results").glob(f"rungs/*/{rung}/{rows[0.9]['id']}.json")
+    before = peer.read_text()
+    peer.write_text(before.replace("0.9", "0.05"))
+    assert f"{rows[0.9]['id']} has 0.9 at step {rung} in it, 0.05 at step {rung} in rungs/" in clone.run(
+        "replay", "toy", code=1
+    )
+    peer.write_text(before)
+
     whole = {rate: row["id"] for rate, row in rows.items()}
     clone.edit(
         {"rate": 0.8},

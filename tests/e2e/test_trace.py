@@ -163,7 +163,12 @@ def test_ledger_and_gc_know_every_trial_that_git_ever_named(clone: TestClone) ->
         place = clone.root / "results/checkpoints" / lineage[:2] / lineage
         place.mkdir(parents=True, exist_ok=True)
         (place / "3.pt").write_bytes(bytes(1000))
-    assert data(clone, "tidy") == {"garbage": [], "kept": {"younger than a day": 4}}
+    for group, trials in {"aaaaaaaaaaaa": [other], "bbbbbbbbbbbb": [other, min(kept)]}.items():
+        for trial in trials:
+            place = clone.root / "results/rungs" / group / "3"
+            place.mkdir(parents=True, exist_ok=True)
+            (place / f"{trial}.json").write_text("{}")
+    assert data(clone, "tidy") == {"garbage": [], "kept": {"younger than a day": 5}}
     then = time.time() - 2 * 86_400
     for path in (clone.root / "results").rglob("*"):
         os.utime(path, (then, then))
@@ -173,6 +178,7 @@ def test_ledger_and_gc_know_every_trial_that_git_ever_named(clone: TestClone) ->
         ("checkpoints", other),
         ("checkpoints", "0123456789ab"),
         ("reproductions", other),
+        ("rungs", "aaaaaaaaaaaa"),
     }
     assert {one["bytes"] for one in garbage if one["kind"] == "checkpoints"} == {1000}
     assert (clone.root / "results/trials" / other[:2] / other).exists(), "listed, not removed"
@@ -180,6 +186,7 @@ def test_ledger_and_gc_know_every_trial_that_git_ever_named(clone: TestClone) ->
     assert {path.name for path in (clone.root / "results/trials").glob("*/*")} == kept
     assert min(kept) in {path.name for path in (clone.root / "results/checkpoints").glob("*/*")} <= kept
     assert not list((clone.root / "results/reproductions").glob("*"))
+    assert {path.name for path in (clone.root / "results/rungs").glob("*")} == {"bbbbbbbbbbbb"}
     made = data(clone, "ledger")
     assert made["total"]["trials"] == 2
 

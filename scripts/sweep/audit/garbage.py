@@ -33,15 +33,19 @@ FOREIGN = "made from a commit that this clone does not have, or that nobody reco
 UNRENDERED = "its commit cannot be rendered here any more"
 
 
+KINDS = ("trials", "checkpoints", "reproductions", "rungs")
+"""What lies in a store: rungs are what the trials of a stop rule's group had there."""
+
+
 @dataclass(frozen=True)
 class Piece:
     """A folder of a result store."""
 
     store: Path
     kind: str
-    """trials | checkpoints | reproductions"""
+    """One of KINDS."""
     id: str
-    """Of the trial; of checkpoints the lineage."""
+    """Of the trial; of checkpoints the lineage, of rungs the group."""
     path: Path
     size: int
     """Bytes of its files."""
@@ -103,11 +107,12 @@ def find(clone: Clone, *, unknown: bool = False) -> Search:
         now = store.now(folder)
         reasons = _reasons(names, folder, unknown)
         for piece in _pieces(folder, names, reasons):
-            why = reasons.get(piece.id, "") or (_why_lineage(names, reasons) if _is_lineage(folder, piece) else "")
-            if piece.id in names.known:  # a commit that was rendered only now named it
+            why = _why(piece, names, reasons)
+            trials = _trials(piece)
+            if not trials.isdisjoint(names.known):  # a commit that was rendered only now named it
                 continue
             if not why:
-                why = RUNNING if piece.id in running else YOUNG if now - piece.newest < YOUNG_SECONDS else ""
+                why = RUNNING if trials & running else YOUNG if now - piece.newest < YOUNG_SECONDS else ""
             if why:
                 kept[why] += 1
             else:
@@ -173,9 +178,25 @@ def _versions(clone: Clone, sweep: str = "") -> Iterator[git.Version]:
             yield version
 
 
-def _is_lineage(folder: Path, piece: Piece) -> bool:
+def _why(piece: Piece, names: _Names, reasons: dict[str, str]) -> str:
+    """Why what nothing names stays, as far as Git tells; "" for no reason."""
+    if why := next(filter(None, (reasons.get(trial, "") for trial in _trials(piece))), ""):
+        return why
+    return _why_lineage(names, reasons) if _is_lineage(piece) else ""
+
+
+def _trials(piece: Piece) -> set[str]:
+    """The trials that a folder is of."""
+    return _at_rungs(piece.path) if piece.kind == "rungs" else {piece.id}
+
+
+def _at_rungs(group: Path) -> set[str]:
+    return {path.stem for path in group.glob("*/*.json")}
+
+
+def _is_lineage(piece: Piece) -> bool:
     """Whether these are checkpoints that several trials share: their name is no trial's."""
-    return piece.kind == "checkpoints" and not store.folder(folder, piece.id).exists()
+    return piece.kind == "checkpoints" and not store.folder(piece.store, piece.id).exists()
 
 
 def _why_lineage(names: _Names, reasons: dict[str, str]) -> str:
@@ -197,6 +218,10 @@ def _pieces(folder: Path, names: _Names, reasons: dict[str, str]) -> Iterator[Pi
         for path in sorted(folder.glob(pattern)):
             if _here(folder, path) and store.ID.fullmatch(path.name) and path.name not in names.known and path.is_dir():
                 yield _piece(folder, kind, path.name, path)
+    for path in sorted(folder.glob("rungs/*")):
+        if _here(folder, path) and store.ID.fullmatch(path.name) and path.is_dir():
+            if names.known.isdisjoint(_at_rungs(path)):
+                yield _piece(folder, "rungs", path.name, path)
 
 
 def _here(folder: Path, path: Path) -> bool:

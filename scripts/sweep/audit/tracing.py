@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from sweep import code, git, yamlfile
-from sweep.audit import storage, tables
+from sweep.audit import stops, storage, tables
+from sweep.audit.stops import Judged
 from sweep.audit.tables import Table
 from sweep.errors import BadInput
 from sweep.files import holds
@@ -83,6 +84,8 @@ class Trace:
     store: str
     """The result store that has it, "" for none."""
     attempts: list[dict[str, Any]] = field(default_factory=list)
+    verdicts: list[Judged] = field(default_factory=list)
+    """Of rules that would stop it, judged again."""
     problems: list[str] = field(default_factory=list)
     """Tables that seem to have a row of it and cannot be read, and why."""
 
@@ -146,6 +149,7 @@ def of(clone: Clone, beginning: str, sweep: str = "") -> Trace:
         attempts=[
             _attempt(booked.attempt, booked.cause) for booked in results.booked(row, known.stored) if booked.attempt
         ],
+        verdicts=stops.judge(storage.folders(clone), [known.id]),
         problems=problems,
     )
 

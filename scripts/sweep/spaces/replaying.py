@@ -27,6 +27,12 @@ class Again:
     """(recorded, here), where they are not the same."""
 
 
+def is_expanded(files: SweepFiles) -> bool:
+    """Whether values.yaml has anything that was expanded from a space. Raises BadInput where it cannot be read."""
+    block = valuesfile.load(files).block
+    return bool(block and block.space)
+
+
 def replay(files: SweepFiles) -> list[Again]:
     """Every section of the block in values.yaml. Raises BadInput where the space or a results.csv is not to be had."""
     values = valuesfile.load(files)
