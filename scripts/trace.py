@@ -26,6 +26,13 @@ def facts(trace: tracing.Trace) -> Iterator[tuple[str, str]]:
         "commit",
         f"{trace.commit[:12]} by {trace.author}" if trace.commit else "not recorded: submitted by plain helm",
     )
+    if trace.repository:
+        yield "repository", trace.repository
+    if trace.program:
+        program = trace.program
+        yield "program", f"{program['url']} {program['commit'][:12]} {program['path']}".rstrip()
+    if trace.kit:
+        yield "kit", f"chart {trace.kit}"
     if trace.dirty:
         yield "", "and uncommitted changes: what ran may differ from what the commit holds"
     yield from _listed(trace)

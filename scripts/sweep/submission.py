@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sweep import code, git, yamlfile
+from sweep import code, git, secrets, yamlfile
 from sweep.code import Bundle
 from sweep.errors import BadInput
 from sweep.layout import SweepFiles
+from sweep.origin import address_of
 from sweep.session import Session
 
 
@@ -27,6 +28,7 @@ def provenance(session: Session, allow_dirty: bool) -> dict[str, Any]:
     unsaved = git.dirty(clone.root, clone.relative(files.values), clone.relative(files.code))
     return {
         "commit": commit,
+        "repository": secrets.masked(address_of(clone.root)),
         "author": git.author(clone.root, commit),
         "dirty": bool(dirty or unsaved) or code_is_unsaved(files),
     }

@@ -272,7 +272,7 @@ def test_immutable_field_renames_the_job_and_keeps_the_trial(tmp_path: Path, cha
 
 
 def test_commit_author_and_round_disturb_no_job(tmp_path: Path) -> None:
-    told = {"commit": "c0ffee", "author": "me", "round": 3, "dirty": True}
+    told = {"commit": "c0ffee", "author": "me", "round": 3, "dirty": True, "repository": "https://git.example.org/a"}
     plain, known = rendered(tmp_path, with_values()), rendered(tmp_path, with_values(provenance=told))
     assert plain.jobs == known.jobs
     assert json.loads(known.config_maps["demo-provenance"]["provenance.json"]).items() >= told.items()

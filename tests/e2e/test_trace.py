@@ -50,6 +50,7 @@ def pasted(clone: TestClone, command: str) -> str:
 def test_result_is_traced_to_its_line_even_when_its_values_file_is_gone(clone: TestClone) -> None:
     (clone.root / "values/toy").mkdir()
     (clone.root / "values/toy/space.yaml").write_text(RANDOM.replace("GATE", f'"{clone.gate}"'))
+    clone.git("remote", "add", "origin", "https://me:token@git.example.org/p")
     ran(clone)
     path = clone.root / "values/toy/values.yaml"
     path.write_text(path.read_text() + '  - {"x": 77}   # by hand\n')
@@ -61,6 +62,8 @@ def test_result_is_traced_to_its_line_even_when_its_values_file_is_gone(clone: T
 
     made = data(clone, "trace", hand["id"])
     assert made["commit"] == hand["commit"]
+    assert (made["repository"], made["program"]) == ("https://git.example.org/p", {})
+    assert made["kit"] in (clone.root / "chart" / "Chart.yaml").read_text()
     assert (made["source"]["made"], made["source"]["now"]) == ("by hand", "unchanged")
     assert '{"x": 77}' in pasted(clone, made["commands"]["the line"])
     assert [one["status"] for one in made["attempts"]] == ["succeeded"]

@@ -129,6 +129,14 @@ def test_what_an_attempt_says_of_its_submission_has_types_and_bounds() -> None:
     assert len(made["author"]) == booking.LONGEST_AUTHOR
     assert made["dirty"] is False
     assert booking.provenance({"provenance": [1]}) == {}
+    code = {"url": "u\n", "commit": "c", "path": "p" * 999}
+    record = booking.provenance({"provenance": {"repository": "r\x1b", "chart": 5, "code": code}})
+    assert record == {
+        "dirty": False,
+        "repository": r"r\x1b",
+        "code": {"url": r"u\n", "commit": "c", "path": "p" * booking.LONGEST_AUTHOR},
+    }
+    assert "code" not in booking.provenance({"provenance": {"code": {"url": "u"}}})
 
 
 # ---- every consumer, over whatever may have happened to a trial ----

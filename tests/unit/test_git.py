@@ -11,6 +11,7 @@ import pytest
 
 from sweep import commits, git
 from sweep.errors import BadInput, MachineFault, SweepError
+from sweep.origin import address_of
 
 
 @pytest.fixture(autouse=True)
@@ -266,3 +267,22 @@ def test_a_surrounding_hook_does_not_name_our_repository(repo: Path, monkeypatch
     monkeypatch.setenv("GIT_INDEX_FILE", "/nonexistent/index")
     assert git.root(repo) == repo
     assert git.files(repo) == ["a.txt", "b.txt"]
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("https://me:secret@git.example.org:8443/a/b.git", "https://git.example.org:8443/a/b.git"),
+        ("https://token@git.example.org/a?private_token=x", "https://git.example.org/a"),
+        ("ssh://git@git.example.org/a/b", "ssh://git.example.org/a/b"),
+        ("https://a@b:p@ss@git.example.org/c@d", "https://git.example.org/c@d"),
+        ("git@git.example.org:a/b.git", "git@git.example.org:a/b.git"),
+        ("/srv/git/a", "/srv/git/a"),
+    ],
+)
+def test_the_address_of_a_repository_is_told_without_credentials(repo: Path, address: str, shown: str) -> None:
+    assert address_of(repo) == ""
+    git.output(repo, "remote", "add", "mine", address)
+    assert address_of(repo) == shown
+    git.output(repo, "remote", "add", "origin", "https://git.example.org/o")
+    assert address_of(repo) == "https://git.example.org/o"

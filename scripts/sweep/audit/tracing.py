@@ -25,6 +25,9 @@ from sweep.spaces import block as blocks
 from sweep.spaces import spacefile, valuesfile, warmstart
 from sweep.spaces.valuesfile import ValuesFile
 
+NOT_RECORDED: dict[str, Any] = {"repository": "", "chart": "", "code": {}}
+"""Of an attempt that an older helm-sweep made, or plain helm."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -73,6 +76,12 @@ class Trace:
     commit: str
     """The commit that it ran from; "" where none is recorded."""
     author: str
+    repository: str
+    """Where the repository of that commit is kept, "" where none is recorded."""
+    program: dict[str, str]
+    """Repository, commit and folder of code that was fetched by Git; {} of code that the commit holds."""
+    kit: str
+    """Version of the chart that rendered it, "" where none is recorded."""
     dirty: bool
     """chart/, trainer/ or values had uncommitted changes when it was submitted."""
     round: int | None
@@ -129,7 +138,7 @@ def of(clone: Clone, beginning: str, sweep: str = "") -> Trace:
     """Trace the one trial whose id begins so. Raises BadInput where it is none, or several."""
     known, problems = _known(clone, beginning, sweep)
     table, row = known.rows[0] if known.rows else (None, None)
-    commit, provenance = known.commit, booking.provenance(known.record)
+    commit, provenance = known.commit, NOT_RECORDED | booking.provenance(known.record)
     source = _source(clone, row, known.sweeps, [commit, *(table.commit for table, _ in known.rows)])
     return Trace(
         id=known.id,
@@ -139,6 +148,9 @@ def of(clone: Clone, beginning: str, sweep: str = "") -> Trace:
         sweeps=[table.sweep for table, _ in known.rows] or known.sweeps,
         commit=commit,
         author=str(provenance.get("author") or _author(clone, commit)),
+        repository=provenance["repository"],
+        program=provenance["code"],
+        kit=provenance["chart"],
         dirty=bool(provenance.get("dirty")),
         round=provenance.get("round") or _round(source),
         source=source,

@@ -18,6 +18,8 @@ CAUSES: tuple[str, ...] = ("useful", "failed", "preempted", "duplicate")
 """Every attempt is booked under exactly one."""
 
 
+PROGRAM = ("url", "commit", "path")
+"""Of code that was fetched by Git."""
 LONGEST_AUTHOR = 200
 
 
@@ -90,6 +92,12 @@ def provenance(record: Mapping[str, Any]) -> dict[str, Any]:
         checked["commit"] = commit if words.COMMIT.fullmatch(commit) else "unknown"
     if isinstance(author, str):
         checked["author"] = words.line(author)[:LONGEST_AUTHOR]
+    for name in ("repository", "chart"):
+        if isinstance(given.get(name), str):
+            checked[name] = words.line(given[name])[:LONGEST_AUTHOR]
+    code = given.get("code")
+    if isinstance(code, dict) and all(isinstance(code.get(name), str) for name in PROGRAM):
+        checked["code"] = {name: words.line(code[name])[:LONGEST_AUTHOR] for name in PROGRAM}
     if type(number) is int:
         checked["round"] = number
     return checked
