@@ -219,9 +219,9 @@ def _pieces(folder: Path, names: _Names, reasons: dict[str, str]) -> Iterator[Pi
             if _here(folder, path) and store.ID.fullmatch(path.name) and path.name not in names.known and path.is_dir():
                 yield _piece(folder, kind, path.name, path)
     for path in sorted(folder.glob("rungs/*")):
-        if _here(folder, path) and store.ID.fullmatch(path.name) and path.is_dir():
-            if names.known.isdisjoint(_at_rungs(path)):
-                yield _piece(folder, "rungs", path.name, path)
+        is_group = _here(folder, path) and store.ID.fullmatch(path.name) and path.is_dir()
+        if is_group and names.known.isdisjoint(_at_rungs(path)):
+            yield _piece(folder, "rungs", path.name, path)
 
 
 def _here(folder: Path, path: Path) -> bool:
