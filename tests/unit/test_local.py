@@ -153,6 +153,13 @@ def test_gpus_are_handed_out_by_slot(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert (tmp_path / "seen").read_text() == "0,1 1\n"
 
 
+def test_a_slot_gives_each_trial_as_many_gpus_as_it_asks_for(tmp_path: Path) -> None:
+    jobs = [job(name, f'echo "$CUDA_VISIBLE_DEVICES" > {tmp_path}/{name}') for name in "abc"]
+    trials = [Trial(name, "", {}, {}, 0, gpus, name) for name, gpus in (("a", 3), ("b", 1), ("c", 0))]
+    LocalRun(Rendered(jobs, trials), tmp_path / "jobs", [["4", "5", "6"]], done=(), on_tick=lambda _: None).run()
+    assert [(tmp_path / name).read_text() for name in "abc"] == ["4,5,6\n", "4\n", "\n"]
+
+
 def test_more_gpus_than_the_machine_has_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     with pytest.raises(BadInput, match=r"gpu\.count: a trial asks for 2 and this machine has 1; set `gpu"):

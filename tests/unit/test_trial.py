@@ -855,6 +855,19 @@ def test_nothing_that_the_command_started_outlives_it(bench: Bench, fifo: Callab
     assert [pid for pid in daemons if Path(f"/proc/{pid}").exists()] == []
 
 
+def test_at_the_time_limit_a_launcher_takes_its_workers_along_that_are_in_sessions_of_their_own(
+    bench: Bench, fifo: Callable[[str], Fifo]
+) -> None:
+    up, hang = fifo("up"), fifo("hang")
+    worker = f"setsid sh -c 'trap \"\" TERM; echo $$ > {up}; read hang < {hang}' > /dev/null 2>&1 &"
+    running = bench.start(make_trial(f"{worker} {worker} read hang < {hang}", limit_seconds=1))
+    workers: list[int] = []
+    while len(workers) < 2:
+        workers += map(int, up.line().split())
+    assert running.end().code == 66
+    assert [pid for pid in workers if Path(f"/proc/{pid}").exists()] == []
+
+
 def test_orphans_that_end_leave_no_zombies(bench: Bench) -> None:
     zombies = """grep -l "^PPid:.$PPID$" /proc/[0-9]*/status 2> /dev/null | grep -qv "/$$/" """
     orphan = "(sh -c 'read never < /dev/null' &)"

@@ -94,6 +94,7 @@ class LocalRun:
         self.store = store
         self.fail_fast = fail_fast
         self.host = pod.host_environment(path)
+        self.gpus = {trial.job: trial.gpus for trial in rendered.trials}
         self.began = time.monotonic()
         known = jobfiles.read(folder)
         named = {trial.job for trial in rendered.trials}
@@ -182,7 +183,8 @@ class LocalRun:
             attempts = before.attempts + 1
             now = replace(before, condition="Running", since=time.time(), cause="", reason="")
             self._note(replace(now, attempts=attempts, queued_s=queued))
-            gpus = {"CUDA_VISIBLE_DEVICES": ",".join(self.slots[started.slot])}
+            of_slot = self.slots[started.slot][: self.gpus[before.name]]  # a slot has what the largest trial asks for
+            gpus = {"CUDA_VISIBLE_DEVICES": ",".join(of_slot)}
             started.fill(self.rendered.config_maps, self.host | gpus)
             self._spawn(started)
         except BaseException:

@@ -121,13 +121,13 @@ class LocalEngine(Engine):
         """Run what has no result yet, and return when all has ended. Raises TrialsFailed where some is held back."""
         rendered, folder = sweep.rendered, self.store_folder
         folder.mkdir(parents=True, exist_ok=True)
-        path = self.path()
         with holding.only_one(self.files.jobs, sweep.name, person.say):
             watcher = person.watcher()
             trials = store.read(folder, rendered.trials, self.files.store_cache).trials
             done = {trial for trial, stored in trials.items() if stored.result}
             gpus = max((trial.gpus for trial in rendered.trials if trial.id not in done), default=0)
             places = slots_for(gpus, options.slots)
+            path = self.path()
             run = LocalRun(
                 rendered,
                 self.files.jobs,
