@@ -11,8 +11,8 @@ def until(condition: Callable[[], Any], what: str, seconds: float = 120) -> Any:
     """Wait until `condition` returns something true, and return that; after `seconds` fail, saying for `what`."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        found = condition()
-        if found:
-            return found
+        outcome = condition()
+        if outcome:
+            return outcome
         time.sleep(0.01)
     raise AssertionError(f"not within {seconds} s: {what}")

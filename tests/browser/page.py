@@ -27,13 +27,13 @@ SHOTS = Clone.here().root / "out" / "screenshots"
 
 def binary(name: str) -> str:
     """Path of a program of Debian's packages chromium and chromium-driver."""
-    found = shutil.which(name)
-    if not found:
+    program = shutil.which(name)
+    if not program:
         message = f"{name}: not found; apt-get install chromium chromium-driver"
         if os.environ.get("CI"):
             pytest.fail(message)
         pytest.skip(message)
-    return found
+    return program
 
 
 def open_page(browser: webdriver.Chrome, path: Path, width: int = 1280, dark: bool = False) -> None:
@@ -54,10 +54,10 @@ def log(browser: webdriver.Chrome, kind: str) -> list[dict[str, Any]]:
     return entries
 
 
-def until(found: Callable[[], Any], what: str, seconds: float = 10) -> Any:
+def until(condition: Callable[[], Any], what: str, seconds: float = 10) -> Any:
     """Wait for `found` to give something true."""
     end = time.monotonic() + seconds
-    while not (value := found()):
+    while not (value := condition()):
         assert time.monotonic() < end, f"waited {seconds} s for {what}"
         time.sleep(0.05)
     return value
@@ -71,13 +71,15 @@ def cells(browser: webdriver.Chrome, column: str) -> list[str]:
     const at = names.indexOf(arguments[0]);
     return [...table.tBodies[0].rows].map((row) => row.cells[at].textContent);
     """
-    found: list[str] = browser.execute_script(script, column)
-    return found
+    texts: list[str] = browser.execute_script(script, column)
+    return texts
 
 
 def header(browser: webdriver.Chrome, name: str) -> WebElement:
     return next(
-        one for one in browser.find_elements(By.CSS_SELECTOR, "#table thead button") if one.text.startswith(name)
+        button
+        for button in browser.find_elements(By.CSS_SELECTOR, "#table thead button")
+        if button.text.startswith(name)
     )
 
 
@@ -133,9 +135,9 @@ def complaints(browser: webdriver.Chrome) -> list[str]:
     const broken = (error) => [{ impact: "critical", id: String(error), nodes: [] }];
     axe.run(document).then((found) => done(found.violations), (error) => done(broken(error)));
     """
-    found = browser.execute_async_script(script)
+    violations = browser.execute_async_script(script)
     return [
-        f"{one['impact']} {one['id']}: {json.dumps([node['html'][:200] for node in one['nodes'][:3]])}"
-        for one in found
-        if one["impact"] in ("serious", "critical")
+        f"{rule['impact']} {rule['id']}: {json.dumps([node['html'][:200] for node in rule['nodes'][:3]])}"
+        for rule in violations
+        if rule["impact"] in ("serious", "critical")
     ]

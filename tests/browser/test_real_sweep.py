@@ -25,7 +25,7 @@ def written(clone: TestClone) -> Path:
     """The report, after two trials were added by hand: one that brings hostile text, and one that fails."""
     values = clone.root / "values" / SWEEP / "values.yaml"
     wild = {"learning_rate": 0.02, "weight_decay": 0.001, "epochs": 3, NAME: VALUE}
-    lines = "".join(f"  - {json.dumps(one, ensure_ascii=False)}\n" for one in (wild, {"epochs": 3}))
+    lines = "".join(f"  - {json.dumps(point, ensure_ascii=False)}\n" for point in (wild, {"epochs": 3}))
     values.write_text(values.read_text().rstrip("\n") + "\n" + lines)
     clone.run("drive", SWEEP, code=1)
     return clone.root / "out" / SWEEP / "report.html"

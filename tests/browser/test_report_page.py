@@ -39,17 +39,19 @@ def write_report(folder: Path, points: int, seeds: int, weird: bool = False) -> 
             given[NAME] = WEIRD[n % len(WEIRD)]
         mean = 0.9 - 0.01 * (np.log10(given["lr"]) + 1) ** 2 + 0.005 * given["flag"]
         for seed in range(seeds):
-            one = trial(given, seed)
-            trials.append(one)
+            planted = trial(given, seed)
+            trials.append(planted)
             if n == points - 1:
                 put_attempt(
-                    folder, one, status="failed", exit_code=1, reason=f"exit 1: {WEIRD[0]}", log=WEIRD[1], node="n2"
+                    folder, planted, status="failed", exit_code=1, reason=f"exit 1: {WEIRD[0]}", log=WEIRD[1], node="n2"
                 )
                 continue
             value = float(mean + 0.002 * draw.standard_normal())
             lines = [{"epoch": e, "val_accuracy": value - 0.5 * 0.7**e, "train_loss": 0.7**e} for e in range(1, 13)]
-            put_attempt(folder, one, history="".join(json.dumps(line) + "\n" for line in lines))
-            put_result(folder, one, metrics={"val_accuracy": value, "test_accuracy": value - 0.01, "train_loss": 0.01})
+            put_attempt(folder, planted, history="".join(json.dumps(line) + "\n" for line in lines))
+            put_result(
+                folder, planted, metrics={"val_accuracy": value, "test_accuracy": value - 0.01, "train_loss": 0.01}
+            )
     snapshot = store.read(folder, trials)
     rows = results.merge([], trials, snapshot, {}, "local")
     choice = stats.choose(rows, Objective("val_accuracy", "maximize"), "local")
@@ -143,7 +145,9 @@ def test_no_request_leaves_the_page(page: webdriver.Chrome, sweep: tuple[Path, l
     for selector in (".plot .chart", "#pair", "#lines", "#curve", "#timeline"):
         show(page, selector)
     messages = (json.loads(entry["message"])["message"] for entry in page.get_log("performance"))
-    asked = {one["params"]["request"]["url"] for one in messages if one["method"] == "Network.requestWillBeSent"}
+    asked = {
+        message["params"]["request"]["url"] for message in messages if message["method"] == "Network.requestWillBeSent"
+    }
     assert asked == {sweep[0].as_uri()}
 
 
@@ -171,9 +175,9 @@ def write_rows(folder: Path, rows: list[Row], several: bool = False, budget: str
     choice = stats.choose(rows, objectives[0], "local")
     front = pareto.front(rows, objectives, "local") if several else None
     nothing = store.Snapshot({}, [], found=False)
-    made = report.Material("demo", "local", rows, choice, nothing, folder, front, budget)
+    material = report.Material("demo", "local", rows, choice, nothing, folder, front, budget)
     path = folder / "report.html"
-    path.write_text(report.html(made, vendor.vendored_echarts().read_text()))
+    path.write_text(report.html(material, vendor.vendored_echarts().read_text()))
     return path
 
 
@@ -189,8 +193,8 @@ def test_front_and_rungs(browser: webdriver.Chrome, tmp_path: Path, dark: bool) 
     open_page(browser, path, dark=dark)
     for selector in ("#front-chart", "#rungs-chart", "#importance-chart"):
         show(browser, selector)
-    told = browser.find_element(By.CSS_SELECTOR, "[aria-labelledby=rungs] tbody").text.splitlines()
-    assert [line.split()[:4] for line in told] == [["1", "27", "27", "9"], ["3", "9", "9", "3"], ["9", "3", "3", "–"]]
+    rungs = browser.find_element(By.CSS_SELECTOR, "[aria-labelledby=rungs] tbody").text.splitlines()
+    assert [line.split()[:4] for line in rungs] == [["1", "27", "27", "9"], ["3", "9", "9", "3"], ["9", "3", "3", "–"]]
     lead = browser.find_elements(By.CSS_SELECTOR, "[aria-labelledby=front] tbody tr")
     assert len(lead) == int(browser.find_element(By.CSS_SELECTOR, "[aria-labelledby=front] .note").text.split()[0]) > 1
     browser.find_element(By.CSS_SELECTOR, "#front-x option[value='0']").click()

@@ -57,21 +57,21 @@ def put(values: Any, path: Path_, value: Any) -> Any:
     if isinstance(key, int):
         below = values[0] if isinstance(values, list) and values else None
         return [put(below, path[1:], value)]
-    made = copy.copy(values) if isinstance(values, dict) else {}
-    made[key] = put(made.get(key), path[1:], value)
-    return made
+    changed = copy.copy(values) if isinstance(values, dict) else {}
+    changed[key] = put(changed.get(key), path[1:], value)
+    return changed
 
 
 def without(values: dict[str, Any], path: Path_) -> dict[str, Any]:
     """A copy of `values` that has nothing at `path`."""
-    made = dict(values)
+    left = dict(values)
     if len(path) == 1:
-        made.pop(str(path[0]), None)
-    elif isinstance(made.get(str(path[0])), dict):
-        made[str(path[0])] = without(made[str(path[0])], path[1:])
-    elif len(path) > 2 and path[1] == 0 and made.get(str(path[0])):
-        made[str(path[0])] = [without(made[str(path[0])][0], path[2:])]
-    return made
+        left.pop(str(path[0]), None)
+    elif isinstance(left.get(str(path[0])), dict):
+        left[str(path[0])] = without(left[str(path[0])], path[1:])
+    elif len(path) > 2 and path[1] == 0 and left.get(str(path[0])):
+        left[str(path[0])] = [without(left[str(path[0])][0], path[2:])]
+    return left
 
 
 # ---- the chart, by plain helm ----
@@ -127,6 +127,6 @@ def check_kinds(helm: str, folder: Path, base: dict[str, Any]) -> None:
             for path in wrong:
                 values = put(values, path, value)
             file.write_text(json.dumps(values))
-            found = refused_by_scripts(values)
-            assert found >= {".".join(map(str, path)) for path in wrong}, (depth, kind)
-            assert refused_by_helm(helm, file) == found, (depth, kind)
+            refused = refused_by_scripts(values)
+            assert refused >= {".".join(map(str, path)) for path in wrong}, (depth, kind)
+            assert refused_by_helm(helm, file) == refused, (depth, kind)

@@ -248,8 +248,8 @@ def check_chart(helm: str, folder: Path, seed: int) -> None:
     path.write_bytes(text.encode())
     done = subprocess.run([helm, "template", "demo", CHART, "-f", path], capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{done.stderr}\n{text}"
-    (job,) = [made for made in render.read_manifest(done.stdout) if made["kind"] == "Job"]
-    (loose,) = [made for made in yaml.safe_load_all(done.stdout) if made["kind"] == "Job"]
+    (job,) = [item for item in render.read_manifest(done.stdout) if item["kind"] == "Job"]
+    (loose,) = [item for item in yaml.safe_load_all(done.stdout) if item["kind"] == "Job"]
     assert loose == job
     template, container = job["spec"]["template"], render.container_of(job)
     identity = render.trial_of(job).identity

@@ -76,9 +76,9 @@ def test_lint_is_clean(values: Path) -> None:
 @pytest.mark.parametrize("values", CI_VALUES, ids=lambda path: path.stem)
 def test_every_object_passes_the_api_schema_strictly(values: Path) -> None:
     objects = list(yaml.safe_load_all(helm.template(CHART, "demo", [values])))
-    assert {made["kind"] for made in objects} >= {"Job", "ConfigMap"}
-    for made in objects:
-        kubernetes_validate.validate(made, "1.31", strict=True)
+    assert {item["kind"] for item in objects} >= {"Job", "ConfigMap"}
+    for item in objects:
+        kubernetes_validate.validate(item, "1.31", strict=True)
 
 
 def test_scripts_read_the_same_objects_as_any_yaml_reader() -> None:
@@ -187,8 +187,8 @@ def test_resources_and_gpu_of_a_trial_are_no_part_of_it(tmp_path: Path) -> None:
 
 
 def test_seed_makes_another_trial_and_seed_0_is_none(tmp_path: Path) -> None:
-    plain, zero, one = (ids(tmp_path, trials=[{"lr": 0.5} | extra])[0] for extra in ({}, {"seed": 0}, {"seed": 1}))
-    assert plain == zero != one
+    plain, zero, first = (ids(tmp_path, trials=[{"lr": 0.5} | extra])[0] for extra in ({}, {"seed": 0}, {"seed": 1}))
+    assert plain == zero != first
 
 
 def test_digest_alone_is_the_image_so_that_a_mirror_keeps_the_id(tmp_path: Path) -> None:
@@ -200,8 +200,8 @@ def test_digest_alone_is_the_image_so_that_a_mirror_keeps_the_id(tmp_path: Path)
 
 @pytest.mark.parametrize("value", [False, 0, "", [], [0, False, ""]])
 def test_falsy_value_of_a_trial_wins_over_the_sweeps(tmp_path: Path, value: Any) -> None:
-    made = rendered(tmp_path, with_values(hyperparameters={"x": 7}, trials=[{"x": value}]))
-    assert made.trials[0].identity["hyperparameters"] == {"x": value}
+    manifest = rendered(tmp_path, with_values(hyperparameters={"x": 7}, trials=[{"x": value}]))
+    assert manifest.trials[0].identity["hyperparameters"] == {"x": value}
 
 
 def test_position_is_never_identity(tmp_path: Path) -> None:
@@ -241,9 +241,9 @@ def as_yaml_sees_it(point: dict[str, Any]) -> str:
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(hyperparameters, min_size=1, max_size=30, unique_by=as_yaml_sees_it))
 def test_hyperparameters_reach_the_job_exactly(tmp_path: Path, points: list[dict[str, Any]]) -> None:
-    made = rendered(tmp_path, with_values(trials=points))
-    assert [trial.identity["hyperparameters"] for trial in made.trials] == points
-    for job, point in zip(made.jobs, points, strict=True):
+    manifest = rendered(tmp_path, with_values(trials=points))
+    assert [trial.identity["hyperparameters"] for trial in manifest.trials] == points
+    for job, point in zip(manifest.jobs, points, strict=True):
         assert json.loads(trial_json(job))["identity"]["hyperparameters"] == point
 
 
@@ -251,9 +251,9 @@ def test_hyperparameters_reach_the_job_exactly(tmp_path: Path, points: list[dict
 
 
 def test_job_name_is_sweep_id_and_hash_of_the_spec(tmp_path: Path) -> None:
-    made = rendered(tmp_path, with_values())
-    sweep, identity, spec = made.trials[0].job.split("-")
-    assert (sweep, identity, len(spec)) == ("demo", made.trials[0].id, 8)
+    manifest = rendered(tmp_path, with_values())
+    sweep, identity, spec = manifest.trials[0].job.split("-")
+    assert (sweep, identity, len(spec)) == ("demo", manifest.trials[0].id, 8)
 
 
 @pytest.mark.parametrize("change", [{"backoffLimit": 5}, {"ttlSecondsAfterFinished": 0}, {"suspend": True}])
@@ -272,21 +272,27 @@ def test_immutable_field_renames_the_job_and_keeps_the_trial(tmp_path: Path, cha
 
 
 def test_commit_author_and_round_disturb_no_job(tmp_path: Path) -> None:
-    told = {"commit": "c0ffee", "author": "me", "round": 3, "dirty": True, "repository": "https://git.example.org/a"}
-    plain, known = rendered(tmp_path, with_values()), rendered(tmp_path, with_values(provenance=told))
+    provenance = {
+        "commit": "c0ffee",
+        "author": "me",
+        "round": 3,
+        "dirty": True,
+        "repository": "https://git.example.org/a",
+    }
+    plain, known = rendered(tmp_path, with_values()), rendered(tmp_path, with_values(provenance=provenance))
     assert plain.jobs == known.jobs
-    assert json.loads(known.config_maps["demo-provenance"]["provenance.json"]).items() >= told.items()
+    assert json.loads(known.config_maps["demo-provenance"]["provenance.json"]).items() >= provenance.items()
     assert json.loads(plain.config_maps["demo-provenance"]["provenance.json"])["commit"] == "unknown"
 
 
 def test_provenance_names_the_repository_and_the_commit_of_code_that_is_fetched(tmp_path: Path) -> None:
-    def told(**values: Any) -> dict[str, Any]:
-        made = rendered(tmp_path, with_values(**values)).config_maps["demo-provenance"]["provenance.json"]
-        return dict(json.loads(made))
+    def provenance_of(**values: Any) -> dict[str, Any]:
+        text = rendered(tmp_path, with_values(**values)).config_maps["demo-provenance"]["provenance.json"]
+        return dict(json.loads(text))
 
-    assert told(code=GIT)["code"] == {key: GIT[key] for key in ("url", "commit", "path")}
-    assert told(code=GIT | {"ref": "v1"}) == told(code=GIT)
-    assert "code" not in told()
+    assert provenance_of(code=GIT)["code"] == {key: GIT[key] for key in ("url", "commit", "path")}
+    assert provenance_of(code=GIT | {"ref": "v1"}) == provenance_of(code=GIT)
+    assert "code" not in provenance_of()
 
 
 def test_retry_gives_only_its_own_trial_a_new_name(tmp_path: Path) -> None:
@@ -355,17 +361,17 @@ def test_everything_that_can_be_set_arrives() -> None:
 
 
 def test_objects_carry_the_recommended_labels_and_jobs_sweep_and_trial(tmp_path: Path) -> None:
-    made = rendered(tmp_path, with_values(), release="r")
+    manifest = rendered(tmp_path, with_values(), release="r")
     common = {
         "app.kubernetes.io/name": "helm-sweep",
         "app.kubernetes.io/instance": "r",
         "app.kubernetes.io/managed-by": "Helm",
         "helm-sweep/sweep": "demo",
     }
-    assert all(one["metadata"]["labels"].items() >= common.items() for one in made.objects)
-    (job,) = made.jobs
+    assert all(item["metadata"]["labels"].items() >= common.items() for item in manifest.objects)
+    (job,) = manifest.jobs
     for labels in (job["metadata"]["labels"], job["spec"]["template"]["metadata"]["labels"]):
-        assert labels == common | {"helm-sweep/trial": made.trials[0].id}
+        assert labels == common | {"helm-sweep/trial": manifest.trials[0].id}
 
 
 def test_gpu_count_0_asks_for_none(tmp_path: Path) -> None:
@@ -401,13 +407,16 @@ CLAIM = {"deviceClassName": "gpu.nvidia.com", "selector": "device.driver == 'gpu
 
 def claims(objects: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Name of each ResourceClaimTemplate -> the request it makes."""
-    made = [one for one in objects if one["kind"] == "ResourceClaimTemplate"]
-    return {one["metadata"]["name"]: one["spec"]["spec"]["devices"]["requests"][0]["exactly"] for one in made}
+    templates = [item for item in objects if item["kind"] == "ResourceClaimTemplate"]
+    return {
+        template["metadata"]["name"]: template["spec"]["spec"]["devices"]["requests"][0]["exactly"]
+        for template in templates
+    }
 
 
 def test_claim_takes_the_place_of_the_extended_resource(tmp_path: Path) -> None:
-    made = rendered(tmp_path, with_values(gpu={"count": 2, "claim": CLAIM}), release="r")
-    ((name, asked),) = claims(made.objects).items()
+    manifest = rendered(tmp_path, with_values(gpu={"count": 2, "claim": CLAIM}), release="r")
+    ((name, asked),) = claims(manifest.objects).items()
     assert re.fullmatch("r-gpu-[0-9a-f]{12}", name)
     assert asked == {
         "deviceClassName": "gpu.nvidia.com",
@@ -415,22 +424,22 @@ def test_claim_takes_the_place_of_the_extended_resource(tmp_path: Path) -> None:
         "count": 2,
         "selectors": [{"cel": {"expression": CLAIM["selector"]}}],
     }
-    (job,) = made.jobs
+    (job,) = manifest.jobs
     assert pod_spec(job)["resourceClaims"] == [{"name": "gpu", "resourceClaimTemplateName": name}]
     assert container_of(job)["resources"] == {
         "requests": {"cpu": "1", "memory": "4Gi"},
         "limits": {"memory": "16Gi"},
         "claims": [{"name": "gpu"}],
     }
-    assert made.trials[0].gpus == 2
+    assert manifest.trials[0].gpus == 2
 
 
 def test_each_claim_is_made_once_and_none_without_gpus(tmp_path: Path) -> None:
     counts = [1, 2, 2, 0]
     trials = [{"lr": lr, "gpu": {"count": count}} for lr, count in enumerate(counts)]
-    made = rendered(tmp_path, with_values(gpu={"claim": {"deviceClassName": "gpu"}}, trials=trials))
-    assert sorted(asked["count"] for asked in claims(made.objects).values()) == [1, 2]
-    assert [container_of(job)["resources"].get("claims") for job in made.jobs] == [[{"name": "gpu"}]] * 3 + [None]
+    manifest = rendered(tmp_path, with_values(gpu={"claim": {"deviceClassName": "gpu"}}, trials=trials))
+    assert sorted(asked["count"] for asked in claims(manifest.objects).values()) == [1, 2]
+    assert [container_of(job)["resources"].get("claims") for job in manifest.jobs] == [[{"name": "gpu"}]] * 3 + [None]
 
 
 def test_another_claim_is_another_object(tmp_path: Path) -> None:
@@ -450,8 +459,8 @@ def test_data_is_mounted_read_only_and_results_are_not(tmp_path: Path) -> None:
 
 def test_a_trial_mounts_of_the_store_what_it_may_write_and_no_more(tmp_path: Path) -> None:
     trials = [{"lr": 0.5, "epochs": 1}, {"lr": 0.5, "epochs": 2}]
-    made = rendered(tmp_path, with_values(trials=trials, budget="epochs"))
-    for trial, job in zip(made.trials, made.jobs, strict=True):
+    manifest = rendered(tmp_path, with_values(trials=trials, budget="epochs"))
+    for trial, job in zip(manifest.trials, manifest.jobs, strict=True):
         spec, container = pod_spec(job), container_of(job)
         parts = [f"trials/{trial.id[:2]}/{trial.id}", f"checkpoints/{trial.lineage[:2]}/{trial.lineage}"]
         assert [mount for mount in container["volumeMounts"] if mount["name"] == "results"] == [
@@ -494,11 +503,11 @@ def test_pvc_may_replace_the_nfs_of_a_lower_file(tmp_path: Path) -> None:
 
 def test_env_comes_as_text_or_from_a_secret_by_name(tmp_path: Path) -> None:
     env = {"A": "$(NODE_NAME)", "B": {"secret": "s", "key": "k"}}
-    made = only_job(tmp_path, env=env)
-    variables = {variable["name"]: variable for variable in container_of(made)["env"]}
+    job = only_job(tmp_path, env=env)
+    variables = {variable["name"]: variable for variable in container_of(job)["env"]}
     assert variables["A"]["value"] == "$(NODE_NAME)"
     assert variables["B"]["valueFrom"] == {"secretKeyRef": {"name": "s", "key": "k"}}
-    assert render.trial_of(made).identity["env"] == env
+    assert render.trial_of(job).identity["env"] == env
 
 
 def test_overlay_reaches_the_pod_spec(tmp_path: Path) -> None:
@@ -508,9 +517,9 @@ def test_overlay_reaches_the_pod_spec(tmp_path: Path) -> None:
 
 def test_code_is_hashed_as_shipped_and_lies_in_an_immutable_config_map(tmp_path: Path) -> None:
     files = {"train.py": "print('{{ x }}')\n\tend", "a/b.bin": {"base64": "AAE="}}
-    made = rendered(tmp_path, with_values(code={"source": "bundle", "files": files}))
-    code = made.trials[0].identity["code"]
-    (shipped,) = (one for one in made.objects if one["metadata"]["name"] == f"demo-code-{code[:12]}")
+    manifest = rendered(tmp_path, with_values(code={"source": "bundle", "files": files}))
+    code = manifest.trials[0].identity["code"]
+    (shipped,) = (item for item in manifest.objects if item["metadata"]["name"] == f"demo-code-{code[:12]}")
     assert shipped["immutable"] is True
     text = shipped["data"]["files.json"]
     assert json.loads(text) == files
@@ -558,8 +567,8 @@ def test_queue_and_priority_are_no_part_of_a_job_s_name_and_admitted_keeps_those
 
 
 def test_an_init_container_fetches_code_from_git(tmp_path: Path) -> None:
-    made = rendered(tmp_path, with_values(code=GIT | {"path": "a$(B)"}))
-    (job,) = made.jobs
+    manifest = rendered(tmp_path, with_values(code=GIT | {"path": "a$(B)"}))
+    (job,) = manifest.jobs
     spec, trial = pod_spec(job), container_of(job)
     _, init = spec["initContainers"]
     assert (init["name"], init["image"]) == ("code", "docker.io/alpine/git:v2.47.2")
@@ -571,9 +580,9 @@ def test_an_init_container_fetches_code_from_git(tmp_path: Path) -> None:
     assert {"name": "code", "emptyDir": {}} in spec["volumes"]
     assert "--code=/sweep/code" in trial["args"]
     assert {"name": "code", "mountPath": "/sweep/code", "readOnly": True} in trial["volumeMounts"]
-    (name,) = (name for name in made.config_maps if name.startswith("demo-runner-"))
-    assert made.config_maps[name]["clone.sh"] == (CHART / "files" / "clone.sh").read_text()
-    assert not [name for name in made.config_maps if "-code-" in name]
+    (name,) = (name for name in manifest.config_maps if name.startswith("demo-runner-"))
+    assert manifest.config_maps[name]["clone.sh"] == (CHART / "files" / "clone.sh").read_text()
+    assert not [name for name in manifest.config_maps if "-code-" in name]
     assert job["spec"]["podFailurePolicy"]["rules"][1:] == [
         {"action": "FailJob", "onExitCodes": {"containerName": name, "operator": "In", "values": [64, 65, 66, 67]}}
         for name in ("trial", "store", "code")
@@ -581,8 +590,8 @@ def test_an_init_container_fetches_code_from_git(tmp_path: Path) -> None:
 
 
 def test_the_deploy_key_is_seen_by_the_init_container_alone(tmp_path: Path) -> None:
-    made = rendered(tmp_path, with_values(code=GIT | {"secret": "deploy"}, security={"runAsUser": 4001}))
-    spec = pod_spec(made.jobs[0])
+    manifest = rendered(tmp_path, with_values(code=GIT | {"secret": "deploy"}, security={"runAsUser": 4001}))
+    spec = pod_spec(manifest.jobs[0])
     assert {"name": "deploy-key", "secret": {"secretName": "deploy", "defaultMode": 0o444}} in spec["volumes"]
     store, code = spec["initContainers"]
     mounted = {mount["name"]: mount for mount in code["volumeMounts"]}
@@ -594,8 +603,8 @@ def test_the_deploy_key_is_seen_by_the_init_container_alone(tmp_path: Path) -> N
         "subPath": "passwd",
         "readOnly": True,
     }
-    (name,) = (name for name in made.config_maps if name.startswith("demo-runner-"))
-    assert made.config_maps[name]["passwd"] == "trial:x:4001:1000::/tmp:/bin/sh\n"
+    (name,) = (name for name in manifest.config_maps if name.startswith("demo-runner-"))
+    assert manifest.config_maps[name]["passwd"] == "trial:x:4001:1000::/tmp:/bin/sh\n"
 
 
 # ---- the Job that fills the data volume ----
@@ -615,10 +624,10 @@ SHOWN = "templates/dataset.yaml"
 
 
 def test_a_release_holds_neither_dataset_nor_reader(tmp_path: Path) -> None:
-    made = rendered(tmp_path, with_values(data=DATA, code={"source": "bundle", "files": {"a": "b"}}))
-    assert {one["kind"] for one in made.objects} == {"Job", "ConfigMap"}
-    assert not [one for one in made.objects if "helm-sweep/part" in one["metadata"]["labels"]]
-    assert len(made.objects) == 4
+    manifest = rendered(tmp_path, with_values(data=DATA, code={"source": "bundle", "files": {"a": "b"}}))
+    assert {item["kind"] for item in manifest.objects} == {"Job", "ConfigMap"}
+    assert not [item for item in manifest.objects if "helm-sweep/part" in item["metadata"]["labels"]]
+    assert len(manifest.objects) == 4
 
 
 def test_dataset_job_runs_prepare_with_the_volume_writable(tmp_path: Path) -> None:
@@ -656,7 +665,7 @@ def test_dataset_job_is_labelled_as_no_trial_and_named_by_its_content(tmp_path: 
     assert dataset(tmp_path)[1]["metadata"]["name"] == job["metadata"]["name"]
     assert dataset(tmp_path, sharedMemory="2Gi")[1]["metadata"]["name"] != job["metadata"]["name"]
     other = dataset(tmp_path, code={"source": "bundle", "files": {"a": "b"}})
-    assert [one["metadata"]["name"] for one in other] != [one["metadata"]["name"] for one in (files, job)]
+    assert [item["metadata"]["name"] for item in other] != [item["metadata"]["name"] for item in (files, job)]
 
 
 def test_dataset_job_asks_for_no_gpu_and_keeps_the_security(tmp_path: Path) -> None:
@@ -711,11 +720,13 @@ def test_dataset_job_says_what_it_lacks(tmp_path: Path, missing: str) -> None:
 
 def test_nothing_takes_the_release_for_the_sweep(tmp_path: Path) -> None:
     """Shards of a sweep are releases `<sweep>-<k>`: their objects' names differ, their Jobs' do not."""
-    one, other = (rendered(tmp_path, with_values(shards=2), release=f"demo-{shard}") for shard in (0, 1))
-    assert [trial.job for trial in one.trials] != [trial.job for trial in other.trials]  # the runner is another object
-    assert one.trials[0].job.startswith(f"demo-{one.trials[0].id}-")
-    assert all(name.startswith("demo-0-") for name in one.config_maps)
-    assert ids(tmp_path) == [one.trials[0].id] == [other.trials[0].id]
+    first, other = (rendered(tmp_path, with_values(shards=2), release=f"demo-{shard}") for shard in (0, 1))
+    assert [trial.job for trial in first.trials] != [
+        trial.job for trial in other.trials
+    ]  # the runner is another object
+    assert first.trials[0].job.startswith(f"demo-{first.trials[0].id}-")
+    assert all(name.startswith("demo-0-") for name in first.config_maps)
+    assert ids(tmp_path) == [first.trials[0].id] == [other.trials[0].id]
 
 
 def test_strict_takes_a_digest(tmp_path: Path) -> None:

@@ -26,10 +26,10 @@ def test_a_package_is_the_same_whenever_and_wherever_it_is_made(tmp_path: Path) 
 
 
 def test_a_package_renders_what_the_folder_renders(tmp_path: Path) -> None:
-    made = chart_package.package(CHART, tmp_path)
-    rendered = [helm.run("template", "demo", str(chart), "-f", str(VALUES)) for chart in (CHART, made)]
+    packed = chart_package.package(CHART, tmp_path)
+    rendered = [helm.run("template", "demo", str(chart), "-f", str(VALUES)) for chart in (CHART, packed)]
     assert rendered[0] == rendered[1]
-    with tarfile.open(made) as archive:
+    with tarfile.open(packed) as archive:
         names = archive.getnames()
     assert names[0] == "helm-sweep/Chart.yaml"
     assert "helm-sweep/files/trial.py" in names

@@ -22,7 +22,7 @@ HELD: dict[str, list[str]] = json.loads((Path(__file__).parent / "ids.json").rea
 SWEEPS = [name for name in CLONE.sweeps if CLONE.relative(CLONE.sweep(name).values) in HELD]
 
 
-def made(key: str, folder: Path) -> list[str]:
+def ids_of(key: str, folder: Path) -> list[str]:
     """`id lineage` of the trials of one key of ids.json."""
     path, _, image = key.partition(" ")
     values = CLONE.root / path
@@ -30,13 +30,13 @@ def made(key: str, folder: Path) -> list[str]:
     if image:
         (folder / "image.yaml").write_text(json.dumps({"image": {"repository": "local", "digest": image}}))
         files.append(folder / "image.yaml")
-    found = render.render(CLONE.chart, values.parent.name, [file for file in files if file.exists()])
-    return [f"{trial.id} {trial.lineage}" for trial in found.trials]
+    manifest = render.render(CLONE.chart, values.parent.name, [file for file in files if file.exists()])
+    return [f"{trial.id} {trial.lineage}" for trial in manifest.trials]
 
 
 @pytest.mark.parametrize("key", HELD)
 def test_ids_and_lineages_stay(tmp_path: Path, key: str) -> None:
-    now = made(key, tmp_path)
+    now = ids_of(key, tmp_path)
     for place, (before, after) in enumerate(zip(HELD[key], now, strict=False)):
         assert after == before, f"{key}: trials[{place}] was {before} and is now {after}: its result would be lost"
     assert len(now) >= len(HELD[key])
@@ -48,5 +48,5 @@ def test_committed_results_are_those_of_trials_still_rendered(tmp_path: Path, sw
     rows = results.read(CLONE.sweep(sweep).results)
     assert rows
     for image in {row.image for row in rows}:
-        ids = {line.split()[0] for line in made(f"{values} {image}", tmp_path)}
+        ids = {line.split()[0] for line in ids_of(f"{values} {image}", tmp_path)}
         assert sorted(row.id for row in rows if row.image == image and row.id not in ids) == []

@@ -25,25 +25,25 @@ def rendered(folder: Path, **changes: Any) -> render.Rendered:
 
 
 def trial(folder: Path, *sources: dict[str, Any]) -> Trial:
-    (made,) = rendered(folder, metrics=list(sources)).trials
-    return made
+    (rendered_trial,) = rendered(folder, metrics=list(sources)).trials
+    return rendered_trial
 
 
-def told(folder: Path, *sources: dict[str, Any]) -> dict[str, Any]:
+def variable(folder: Path, *sources: dict[str, Any]) -> dict[str, Any]:
     """The variable TRIAL."""
     (job,) = rendered(folder, metrics=list(sources)).jobs
     (container,) = job["spec"]["template"]["spec"]["containers"]
-    made: dict[str, Any] = json.loads(container["env"][0]["value"].replace("$$", "$"))
-    return made
+    record: dict[str, Any] = json.loads(container["env"][0]["value"].replace("$$", "$"))
+    return record
 
 
 def test_what_is_not_set_is_in_no_identity(tmp_path: Path) -> None:
     without = rendered(tmp_path).trials[0]
     assert "metrics" not in without.identity
     for nothing in (None, []):
-        made = rendered(tmp_path, metrics=nothing)
-        assert made.trials[0].id == without.id
-        assert not any("reading.py" in files for files in made.config_maps.values())
+        manifest = rendered(tmp_path, metrics=nothing)
+        assert manifest.trials[0].id == without.id
+        assert not any("reading.py" in files for files in manifest.config_maps.values())
 
 
 def test_what_changes_the_result_is_part_of_the_identity(tmp_path: Path) -> None:
@@ -54,18 +54,18 @@ def test_what_changes_the_result_is_part_of_the_identity(tmp_path: Path) -> None
         [{"from": "output", "pattern": "(?P<a>.)$(X)"}], [{"from": "mlflow", "path": "a"}],
         [{"from": "tensorboard", "path": "a"}],
     ]  # fmt: skip
-    made = [trial(tmp_path, *one) for one in sources]
-    assert len({one.id for one in made}) == len(sources)
-    assert [one.identity["metrics"] for one in made] == sources
+    trials = [trial(tmp_path, *values) for values in sources]
+    assert len({sample.id for sample in trials}) == len(sources)
+    assert [sample.identity["metrics"] for sample in trials] == sources
 
 
 def test_what_changes_the_curve_alone_or_nothing_is_none(tmp_path: Path) -> None:
     plain = trial(tmp_path, OUTPUT, CSV)
-    for one in (OUTPUT | {"take": "last"}, OUTPUT | {"step": "iteration"}):
-        made = trial(tmp_path, one, CSV)
-        assert (made.id, made.lineage) == (plain.id, plain.lineage)
-    assert "steps" not in told(tmp_path, OUTPUT, CSV)
-    assert told(tmp_path, OUTPUT, CSV | {"step": "Round"})["steps"] == [None, "Round"]
+    for source in (OUTPUT | {"take": "last"}, OUTPUT | {"step": "iteration"}):
+        same = trial(tmp_path, source, CSV)
+        assert (same.id, same.lineage) == (plain.id, plain.lineage)
+    assert "steps" not in variable(tmp_path, OUTPUT, CSV)
+    assert variable(tmp_path, OUTPUT, CSV | {"step": "Round"})["steps"] == [None, "Round"]
 
 
 def runner_files(folder: Path, **changes: Any) -> dict[str, str]:
@@ -110,7 +110,7 @@ def test_the_runner_is_shipped_to_the_letter_with_all_that_it_imports(
 
 
 @pytest.mark.parametrize(
-    ("source", "said"),
+    ("source", "message"),
     [
         ({"from": "output"}, "metrics[0]: needs either a pattern or a format, as in"),
         (OUTPUT | {"pattern": "(?P<a>.)"}, "metrics[0]: needs either a pattern or a format, as in"),
@@ -134,18 +134,18 @@ def test_the_runner_is_shipped_to_the_letter_with_all_that_it_imports(
         (CSV | {"take": {"max": "a", "min": "b"}}, "metrics[0].take: needs one of max and min"),
     ],
 )
-def test_what_makes_no_source_is_refused_by_the_chart(tmp_path: Path, source: dict[str, Any], said: str) -> None:
-    assert said in refusal(tmp_path, metrics=[source])
+def test_what_makes_no_source_is_refused_by_the_chart(tmp_path: Path, source: dict[str, Any], message: str) -> None:
+    assert message in refusal(tmp_path, metrics=[source])
 
 
 def test_a_name_is_given_once(tmp_path: Path) -> None:
     sources = [OUTPUT | {"names": {"acc": "a"}}, CSV | {"names": {"acc": "b"}}]
-    said = "metrics[1].names.acc: metrics[0] names this metric too; take another name"
-    assert said in refusal(tmp_path, metrics=sources)
+    message = "metrics[1].names.acc: metrics[0] names this metric too; take another name"
+    assert message in refusal(tmp_path, metrics=sources)
 
 
 @pytest.mark.parametrize(
-    ("source", "said"),
+    ("source", "message"),
     [
         ("{from: output, pattern: '(?P<a>[0-9+)'}", "pattern: is no regular expression of Python's: unterminated"),
         ("{from: output, pattern: '(?P<a>1)(?P<a>2)'}", "pattern: is no regular expression of Python's: redefinition"),
@@ -161,9 +161,9 @@ def test_a_name_is_given_once(tmp_path: Path) -> None:
         ("{from: file, glob: '*.csv', format: csv}", "glob: unknown key; it is `path` here"),
     ],
 )
-def test_the_scripts_say_it_with_file_and_line(source: str, said: str) -> None:
+def test_the_scripts_say_it_with_file_and_line(source: str, message: str) -> None:
     text = f"sweep: demo\nmetrics:\n  - {{from: output, format: json}}\n  - {source}\n"
     base = yamlfile.parse(json.dumps(VALUES), "base.yaml")
     with pytest.raises(BadInput) as caught:
         settings.read(CHART, base, yamlfile.parse(text, "values.yaml"))
-    assert str(caught.value).startswith(f"values.yaml:4: metrics[1].{said}")
+    assert str(caught.value).startswith(f"values.yaml:4: metrics[1].{message}")

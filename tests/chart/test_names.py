@@ -25,7 +25,7 @@ OWN |= {"queue": "q", "suspend": False, "data": {"id": "d", "volume": {"pvc": {"
 
 def names_in(folder: Path) -> dict[str, set[str]]:
     """Kind -> every name that the chart renders of itself, over all its examples."""
-    found: dict[str, set[str]] = {"labels": set(), "env": set(), "volumes": set(), "mounts": set(), "pod": set()}
+    names: dict[str, set[str]] = {"labels": set(), "env": set(), "volumes": set(), "mounts": set(), "pod": set()}
     for stem, values in CI_VALUES.items():
         path = folder / f"{stem}.yaml"
         resources = values.get("resources", {}) | {"claims": []}
@@ -33,12 +33,12 @@ def names_in(folder: Path) -> dict[str, set[str]]:
         for job in render.render(CHART, "demo", [path]).jobs:
             template = job["spec"]["template"]
             spec, container = template["spec"], container_of(job)
-            found["labels"] |= template["metadata"]["labels"].keys() | job["metadata"]["labels"].keys()
-            found["env"] |= {variable["name"] for variable in container["env"]}
-            found["volumes"] |= {volume["name"] for volume in spec["volumes"]}
-            found["mounts"] |= {mount["mountPath"] for mount in container["volumeMounts"]}
-            found["pod"] |= spec.keys()
-    return found
+            names["labels"] |= template["metadata"]["labels"].keys() | job["metadata"]["labels"].keys()
+            names["env"] |= {variable["name"] for variable in container["env"]}
+            names["volumes"] |= {volume["name"] for volume in spec["volumes"]}
+            names["mounts"] |= {mount["mountPath"] for mount in container["volumeMounts"]}
+            names["pod"] |= spec.keys()
+    return names
 
 
 def mounted(path: str) -> dict[str, Any]:
@@ -73,10 +73,10 @@ FREE = {  # places in which a name looks like one of ours and is a person's own
 
 
 def check(folder: Path, place: str, name: str) -> None:
-    said = refusal(folder, **PLACES[place](name))
-    assert said.startswith(f"{place}."), f"{place}: {name}: {said or 'not refused'}"
-    assert "; " in said or "remove it" in said, f"{said}: says no way out"
-    assert "\n" not in said
+    message = refusal(folder, **PLACES[place](name))
+    assert message.startswith(f"{place}."), f"{place}: {name}: {message or 'not refused'}"
+    assert "; " in message or "remove it" in message, f"{message}: says no way out"
+    assert "\n" not in message
 
 
 def test_what_the_chart_renders_of_itself_nobody_can_write_over(tmp_path: Path) -> None:
@@ -180,8 +180,8 @@ def test_the_store_under_another_name_is_for_reading(tmp_path: Path, case: str) 
     volume, extra = STORES[case]
     mount = {"name": "extra", "mountPath": "/store"}
     changes: dict[str, Any] = {"results": {"volume": volume}, "extraVolumes": [EXTRA | {"emptyDir": None} | extra]}
-    said = refusal(tmp_path, **changes, extraVolumeMounts=[mount])
-    assert said.startswith("extraVolumeMounts.0: extra is the result store")
+    message = refusal(tmp_path, **changes, extraVolumeMounts=[mount])
+    assert message.startswith("extraVolumeMounts.0: extra is the result store")
     assert refusal(tmp_path, **changes, extraVolumeMounts=[mount | {"readOnly": True}]) == ""
     changes["results"]["isolate"] = False
     assert refusal(tmp_path, **changes, extraVolumeMounts=[mount]) == ""

@@ -52,7 +52,7 @@ def test_a_word_that_names_it_is_none_and_a_shard_and_best_have_the_same_trial(t
     head = with_values(command=command, hyperparameters={"clip": 2, "z": 3})
     winner = row(trial.identity["hyperparameters"], 0, 0.9, id=trial.id)
     (tmp_path / "best.yaml").write_text(best.values(head, [winner], [], nulls={trial.id: ["clip"]}))
-    assert [one.id for one in render.render(CHART, "demo", [tmp_path / "best.yaml"]).trials] == [trial.id]
+    assert [sample.id for sample in render.render(CHART, "demo", [tmp_path / "best.yaml"]).trials] == [trial.id]
 
 
 def test_a_command_is_passed_something_where_all_that_it_names_is_null(tmp_path: Path) -> None:

@@ -144,11 +144,11 @@ def said_by_scripts(**changes: Any) -> str:
     return ""
 
 
-def check(said: str) -> None:
-    assert "; " in said, f"{said!r}: not refused, or says no way out"
-    assert "\n" not in said
+def check(message: str) -> None:
+    assert "; " in message, f"{message!r}: not refused, or says no way out"
+    assert "\n" not in message
     for planted in (TOKEN, "ann:", "hunter2"):
-        assert planted not in said
+        assert planted not in message
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -163,7 +163,9 @@ def test_every_place_of_the_schema_for_free_text_is_among_them() -> None:
     for name, wanted in SCHEMA["properties"].items():
         inner = wanted.get("properties", {})
         free = [
-            key for key, one in inner.items() if "string" in one.get("type", ()) and not {"enum", "pattern"} & {*one}
+            key
+            for key, field in inner.items()
+            if "string" in field.get("type", ()) and not {"enum", "pattern"} & {*field}
         ]
         if "string" in wanted.get("type", ()) and not inner and not {"enum", "pattern"} & {*wanted}:
             free = [""]
@@ -247,8 +249,8 @@ def by_go(folder: Path, texts: list[str], pairs: list[tuple[str, str]]) -> list[
     shutil.copy(CHART / "templates/_secrets.tpl", folder / "judge/templates")
     (folder / "judge/templates/all.yaml").write_text(JUDGE)
     (folder / "values.json").write_text(json.dumps({"texts": texts, "pairs": pairs}))
-    made = helm.template(folder / "judge", "x", [folder / "values.json"])
-    return [bool(one) for one in yaml.safe_load(made)["judged"]]
+    judged = helm.template(folder / "judge", "x", [folder / "values.json"])
+    return [bool(verdict) for verdict in yaml.safe_load(judged)["judged"]]
 
 
 def by_python(texts: list[str], pairs: list[tuple[str, str]]) -> list[bool]:

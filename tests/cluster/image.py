@@ -72,7 +72,7 @@ def python_layer() -> bytes:
     library = Path(sys.base_prefix) / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}"
     listed = (path for path in library.rglob("*") if not _LEFT_OUT & set(path.relative_to(library).parts))
     files = {program, *(path for path in listed if path.suffix in (".py", ".so"))}
-    loaded = {found for path in files if path == program or path.suffix == ".so" for found in libraries(path)}
+    loaded = {needed for path in files if path == program or path.suffix == ".so" for needed in libraries(path)}
     known = subprocess.run(["ldconfig", "-p"], capture_output=True, text=True, check=True).stdout
     listed_at = re.findall(r"^\s*(\S+) \(.*\) => (/\S+)", known, re.MULTILINE)
     loaded |= {Path(place) for name, place in listed_at if name in _TAKEN_FOR_GRANTED}
@@ -91,9 +91,9 @@ def programs_layer() -> bytes:
 
 def layer_of(*names: str, links: Mapping[str, Path] = MappingProxyType({})) -> bytes:
     """A root file system with this machine's programs of these names, those that it has, and what they load."""
-    found = {name: path for name in names if (path := shutil.which(name))}
-    programs = {Path("/usr/bin", name): Path(path).resolve() for name, path in found.items()}
-    files = {*programs.values(), *(found for path in programs.values() for found in libraries(path))}
+    located = {name: path for name in names if (path := shutil.which(name))}
+    programs = {Path("/usr/bin", name): Path(path).resolve() for name, path in located.items()}
+    files = {*programs.values(), *(library for path in programs.values() for library in libraries(path))}
     return root(files, {**links, **{str(at)[1:]: path for at, path in programs.items() if at != path}})
 
 
@@ -124,5 +124,5 @@ def add_file(layer: tarfile.TarFile, path: Path) -> None:
 
 def libraries(path: Path) -> set[Path]:
     """The shared libraries that a binary loads, by the paths it looks for them."""
-    told = subprocess.run(["ldd", str(path)], capture_output=True, text=True, check=False).stdout
-    return {Path(found) for found in re.findall(r"(?:=> |^\s*)(/\S+)", told, re.MULTILINE)}
+    listing = subprocess.run(["ldd", str(path)], capture_output=True, text=True, check=False).stdout
+    return {Path(name) for name in re.findall(r"(?:=> |^\s*)(/\S+)", listing, re.MULTILINE)}

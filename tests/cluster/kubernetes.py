@@ -31,9 +31,9 @@ def until(
     """
     end, delay = time.monotonic() + seconds, 0.05
     while True:
-        found = condition()
-        if found:
-            return found
+        value = condition()
+        if value:
+            return value
         if time.monotonic() > end:
             raise AssertionError(f"not within {seconds:g} s; now:\n{state()}")
         time.sleep(delay)
@@ -165,7 +165,7 @@ FAKE_NODE_TAINT = {"key": "kwok.x-k8s.io/node", "value": "fake", "effect": "NoSc
 FAKE_NODE_LABEL = {"helm-sweep.test/node": "fake"}
 
 
-def is_true(made: Object, condition: str) -> bool:
+def is_true(item: Object, condition: str) -> bool:
     """Whether an object's status has this condition and it is true."""
-    conditions = made.get("status", {}).get("conditions", [])
-    return any(told["type"] == condition and told["status"] == "True" for told in conditions)
+    conditions = item.get("status", {}).get("conditions", [])
+    return any(entry["type"] == condition and entry["status"] == "True" for entry in conditions)

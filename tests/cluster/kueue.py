@@ -117,7 +117,7 @@ class Queues:
 
     def __init__(self, kubectl: Kubectl) -> None:
         self.kubectl = kubectl
-        self.made: list[tuple[str, str]] = []
+        self.objects: list[tuple[str, str]] = []
 
     def name(self, of: str) -> str:
         return f"{of}-{self.kubectl.namespace}"
@@ -127,7 +127,7 @@ class Queues:
         about = {"name": self.name(name)}
         body = {"spec": spec} if spec is not None else {}
         self.kubectl.create({"apiVersion": VERSION, "kind": kind, "metadata": about, **body, **more})
-        self.made.append((kind.lower(), self.name(name)))
+        self.objects.append((kind.lower(), self.name(name)))
 
     def flavor(self, name: str, labels: dict[str, str] | None = None, **spec: Any) -> None:
         self.create("ResourceFlavor", name, {**({"nodeLabels": labels} if labels else {}), **spec})
@@ -156,5 +156,5 @@ class Queues:
         return self.kubectl.items(f"workloads.{GROUP}")
 
     def delete(self) -> None:
-        for kind, name in reversed(self.made):
+        for kind, name in reversed(self.objects):
             self.kubectl("delete", f"{kind}.{GROUP}", name, "--wait=false", "--ignore-not-found")

@@ -303,13 +303,13 @@ def mounts_below(folder: Path) -> list[str]:
 
 def processes_of(text: str) -> set[int]:
     """Processes that name the folder: kubelet, containerd and its shims, but not this one."""
-    found = set()
+    pids = set()
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             command = (process / "cmdline").read_bytes()
             if text.encode() in command and int(process.name) != os.getpid():
-                found.add(int(process.name))
-    return found
+                pids.add(int(process.name))
+    return pids
 
 
 def descendants(roots: set[int]) -> set[int]:
@@ -318,12 +318,12 @@ def descendants(roots: set[int]) -> set[int]:
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             parents[int(process.name)] = int((process / "stat").read_text().rpartition(")")[2].split()[1])
-    found = set(roots)
+    family = set(roots)
     while True:
-        more = {pid for pid, parent in parents.items() if parent in found} - found
+        more = {pid for pid, parent in parents.items() if parent in family} - family
         if not more:
-            return found
-        found |= more
+            return family
+        family |= more
 
 
 def main() -> int:

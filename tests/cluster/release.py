@@ -111,7 +111,7 @@ class Release:
         self.helm("upgrade", "--install", self.name, str(self.chart), "--values", str(values))
         manifest = self.helm("template", self.name, str(self.chart), "--values", str(values))
         objects = list(render.read_manifest(manifest))
-        return render.Rendered(objects, [render.trial_of(made) for made in objects if made["kind"] == "Job"])
+        return render.Rendered(objects, [render.trial_of(item) for item in objects if item["kind"] == "Job"])
 
     def uninstall(self) -> None:
         self.helm("uninstall", self.name)
@@ -133,9 +133,9 @@ class Release:
             jobs, pods = (self.kubectl.items(kind, "--selector", SWEEP) for kind in ("jobs", "pods"))
             alive = {job["metadata"]["uid"] for job in jobs if not going(job)}
             return [
-                f"{made['kind']} {made['metadata']['name']}"
-                for made in [*jobs, *pods]
-                if going(made) or (made["kind"] == "Pod" and not alive & set(owners(made)))
+                f"{item['kind']} {item['metadata']['name']}"
+                for item in [*jobs, *pods]
+                if going(item) or (item["kind"] == "Pod" and not alive & set(owners(item)))
             ]
 
         until(lambda: not remains(), lambda: "\n".join(remains()))
@@ -176,18 +176,18 @@ class Release:
         """Every object of any kind in the namespace that bears the sweep's label or belongs to helm."""
         kinds = self.kubectl("api-resources", "--namespaced", "--verbs=list", "--output=name").split()
         kinds = [kind for kind in kinds if "." not in kind or kind.split(".", 1)[1] != "metrics.k8s.io"]
-        found = []
+        names = []
         for selector in (SWEEP, "owner=helm"):
-            for made in self.kubectl.items(",".join(kinds), "--selector", selector):
-                found.append(f"{made['kind']} {made['metadata']['name']}")
-        return found
+            for item in self.kubectl.items(",".join(kinds), "--selector", selector):
+                names.append(f"{item['kind']} {item['metadata']['name']}")
+        return names
 
 
-def going(made: Object) -> bool:
+def going(item: Object) -> bool:
     """Whether an object is on its way out."""
-    return "deletionTimestamp" in made["metadata"]
+    return "deletionTimestamp" in item["metadata"]
 
 
-def owners(made: Object) -> list[str]:
+def owners(item: Object) -> list[str]:
     """Uids of an object's owners."""
-    return [owner["uid"] for owner in made["metadata"].get("ownerReferences", [])]
+    return [owner["uid"] for owner in item["metadata"].get("ownerReferences", [])]

@@ -85,18 +85,18 @@ class ClusterSweep(TestClone):
 
     def ids(self) -> dict[int, str]:
         """x -> trial id, of the Jobs that are there."""
-        made = {}
+        by_x = {}
         for trial, job in self.jobs().items():
-            told = json.loads(job["spec"]["template"]["spec"]["containers"][0]["env"][0]["value"])
-            made[told["identity"]["hyperparameters"]["x"]] = trial
-        return made
+            record = json.loads(job["spec"]["template"]["spec"]["containers"][0]["env"][0]["value"])
+            by_x[record["identity"]["hyperparameters"]["x"]] = trial
+        return by_x
 
     def uids(self) -> dict[str, str]:
         return {trial: job["metadata"]["uid"] for trial, job in self.jobs().items()}
 
     def started(self, *x: int) -> None:
         """Wait until these trials have begun to train."""
-        wanted = {str(one) for one in x}
+        wanted = {str(value) for value in x}
         until(lambda: wanted <= set(self.events("start")), lambda: self.kubectl("describe", "jobs,pods"))
 
     def table(self) -> list[dict[str, str]]:
@@ -109,12 +109,12 @@ class ClusterSweep(TestClone):
 
 def processes(words: str) -> list[int]:
     """Ids of the processes whose command line holds `words`."""
-    found = []
+    pids = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
             continue
         if words in line and int(folder.name) != os.getpid():
-            found.append(int(folder.name))
-    return found
+            pids.append(int(folder.name))
+    return pids

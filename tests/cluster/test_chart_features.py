@@ -36,14 +36,14 @@ CLAIM = {"deviceClassName": "gpu.example.org", "selector": "device.attributes['g
 
 def test_the_api_takes_claims_and_keeps_what_was_sent(release: Release, kubectl: Kubectl) -> None:
     trials = [{"lr": 0.1}, {"lr": 0.2, "gpu": {"count": 2}}, {"lr": 0.3, "gpu": {"count": 0}}]
-    made = release.install(trials, gpu={"claim": CLAIM})
-    sent = {one["metadata"]["name"]: one for one in made.objects if one["kind"] == "ResourceClaimTemplate"}
-    kept = {one["metadata"]["name"]: one for one in kubectl.items("resourceclaimtemplates.v1.resource.k8s.io")}
+    manifest = release.install(trials, gpu={"claim": CLAIM})
+    sent = {item["metadata"]["name"]: item for item in manifest.objects if item["kind"] == "ResourceClaimTemplate"}
+    kept = {item["metadata"]["name"]: item for item in kubectl.items("resourceclaimtemplates.v1.resource.k8s.io")}
     assert set(sent) == set(kept)
     assert len(sent) == 2
-    for name, one in sent.items():
-        assert lost(one["spec"], kept[name]["spec"]) == []
-    for job in made.jobs:
+    for name, item in sent.items():
+        assert lost(item["spec"], kept[name]["spec"]) == []
+    for job in manifest.jobs:
         kubectl.create(pod_of(job, kubectl), dry_run=True)
     before = release.uids()
     release.install([*trials, {"lr": 0.4}], gpu={"claim": CLAIM})
@@ -55,7 +55,7 @@ def test_the_api_takes_claims_and_keeps_what_was_sent(release: Release, kubectl:
 def test_a_bad_selector_is_refused_by_the_api(release: Release, kubectl: Kubectl) -> None:
     release.values.write_text(json.dumps(MINIMAL | {"trials": [{}], "gpu": {"claim": CLAIM | {"selector": "1 +"}}}))
     manifest = release.helm("template", "demo", str(release.chart), "--values", str(release.values))
-    (claim,) = (one for one in render.read_manifest(manifest) if one["kind"] == "ResourceClaimTemplate")
+    (claim,) = (item for item in render.read_manifest(manifest) if item["kind"] == "ResourceClaimTemplate")
     with pytest.raises(Exception, match="expression"):
         kubectl.create(claim, dry_run=True)
 
@@ -82,9 +82,9 @@ def test_resources_of_one_trial_replace_its_job_alone(release: Release) -> None:
 def server(real_node: Node, tmp_path: Path) -> Iterator[GitServer]:
     """A git daemon that Pods reach."""
     assert real_node.ready()
-    made = git_server.serve(tmp_path, real_node.address)
-    yield made
-    made.stop()
+    serving = git_server.serve(tmp_path, real_node.address)
+    yield serving
+    serving.stop()
 
 
 def from_git(server: GitServer, **changes: str) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def test_the_pod_says_why_there_is_no_code(
 ) -> None:
     (trial,) = release.install([{"lr": 1}], **from_git(server, **{wrong: "1" * 40})).trials
     job = end_of(release, trial.id)
-    (failed,) = (told for told in job["status"]["conditions"] if told["type"] == "Failed")
+    (failed,) = (condition for condition in job["status"]["conditions"] if condition["type"] == "Failed")
     assert failed["reason"] == "PodFailurePolicy"
     (pod,) = kubectl.items("pods")
     (ended,) = (

@@ -71,15 +71,15 @@ def test_pods_of_the_ci_values_are_admitted(helm: Helm, kubectl: Kubectl, admin:
     ):
         for values in CI_VALUES:
             manifest = helm("template", "demo", str(chart), "--values", str(values))
-            for made in render.read_manifest(manifest):
-                if made["kind"] == "Job":
-                    kubectl.create(pod_of(made, kubectl), dry_run=True)
+            for item in render.read_manifest(manifest):
+                if item["kind"] == "Job":
+                    kubectl.create(pod_of(item, kubectl), dry_run=True)
 
 
 @contextlib.contextmanager
 def cluster_objects(admin: Kubectl, *objects: dict[str, Any]) -> Iterator[None]:
     """Objects of the whole cluster for a while; those that were there before stay."""
-    made = []
+    created = []
     for wanted in objects:
         try:
             admin.create(wanted)
@@ -87,11 +87,11 @@ def cluster_objects(admin: Kubectl, *objects: dict[str, Any]) -> Iterator[None]:
             if "already exists" not in str(refused):
                 raise
         else:
-            made.append(f"{wanted['kind']}/{wanted['metadata']['name']}")
+            created.append(f"{wanted['kind']}/{wanted['metadata']['name']}")
     try:
         yield
     finally:
-        for name in made:
+        for name in created:
             admin("delete", name)
 
 
@@ -149,7 +149,7 @@ def test_the_same_values_again_change_nothing(release: Release, kubectl: Kubectl
 def versions(release: Release) -> dict[str, str]:
     """Job name -> generation: it grows when a spec is written."""
     about = [job["metadata"] for job in release.jobs()]
-    return {told["name"]: f"{told['uid']} {told['generation']}" for told in about}
+    return {metadata["name"]: f"{metadata['uid']} {metadata['generation']}" for metadata in about}
 
 
 def test_provenance_touches_no_job(release: Release, kubectl: Kubectl) -> None:
@@ -157,8 +157,8 @@ def test_provenance_touches_no_job(release: Release, kubectl: Kubectl) -> None:
     before = versions(release)
     release.install([A, B], provenance={"commit": "two", "author": "somebody", "round": 1, "dirty": True})
     assert versions(release) == before
-    told = kubectl.json("get", "configmap", "demo-provenance")["data"]["provenance.json"]
-    assert json.loads(told)["commit"] == "two"
+    provenance = kubectl.json("get", "configmap", "demo-provenance")["data"]["provenance.json"]
+    assert json.loads(provenance)["commit"] == "two"
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_other_code_replaces_the_jobs_and_its_old_configmap(release: Release, ku
     for text in ("print(1)", "print(2)"):
         release.install([A], code={"source": "bundle", "files": {"train.py": text}})
         held = kubectl.items("configmaps", "--selector", SWEEP)
-        names.append([made["metadata"]["name"] for made in held if "files.json" in made.get("data", {})])
+        names.append([item["metadata"]["name"] for item in held if "files.json" in item.get("data", {})])
     assert [len(listed) for listed in names] == [1, 1]
     assert names[0] != names[1]
 
@@ -369,10 +369,10 @@ def test_plan_tells_the_size_of_a_release_within_a_tenth(release: Release, count
 
 
 def check_size(release: Release, rendered: render.Rendered) -> None:
-    told = plan.release_bytes(rendered, release.chart, json.loads(release.values.read_text()))
+    estimated = plan.release_bytes(rendered, release.chart, json.loads(release.values.read_text()))
     stored = release.stored_bytes()
-    print(f"{len(rendered.trials)} trials: {stored:,} bytes stored, {told:,} told")
-    assert told == pytest.approx(stored, rel=0.1)
+    print(f"{len(rendered.trials)} trials: {stored:,} bytes stored, {estimated:,} told")
+    assert estimated == pytest.approx(stored, rel=0.1)
 
 
 def test_a_release_holds_the_chart_and_nothing_that_lies_about_in_it(release: Release, tmp_path: Path) -> None:

@@ -90,13 +90,13 @@ def test_up_and_down_as_a_person_types_them(tmp_path: Path) -> None:
 
     folder = tmp_path / "helm-sweep" / "cluster"
     try:
-        told = cluster("up")
-        assert told == f"export KUBECONFIG={folder}/kubeconfig\n"
+        printed = cluster("up")
+        assert printed == f"export KUBECONFIG={folder}/kubeconfig\n"
         kubectl = Kubectl(build.TOOLS["kube"].folder / "kubectl", folder / "kubeconfig")
         nodes = kubectl.items("nodes")
         assert {node["status"]["allocatable"]["nvidia.com/gpu"] for node in nodes} == {"8"}
         before = running(folder)
-        assert cluster("up") == told
+        assert cluster("up") == printed
         assert running(folder) == before
     finally:
         cluster("down")

@@ -33,8 +33,8 @@ def training(sweep: ClusterSweep, **head: object) -> str:
 def finish(sweep: ClusterSweep, succeeded: int = 1) -> dict[str, str]:
     """Let everything end; the row of the first trial."""
     sweep.open_gate()
-    said = sweep.run("drive", "toy")
-    assert f"{succeeded} succeeded" in said
+    output = sweep.run("drive", "toy")
+    assert f"{succeeded} succeeded" in output
     assert not sweep.events("again"), "training began after a valid result stood"
     return sweep.table()[0]
 
@@ -42,12 +42,12 @@ def finish(sweep: ClusterSweep, succeeded: int = 1) -> dict[str, str]:
 def line_with(launcher: subprocess.Popen[str], words: str) -> str:
     """Read what a verb says until a line holds `words`."""
     assert launcher.stderr
-    said = []
+    lines = []
     for line in launcher.stderr:
-        said.append(line)
+        lines.append(line)
         if words in line:
             return line
-    raise AssertionError(f"it ended without saying {words!r}:\n{''.join(said)}")
+    raise AssertionError(f"it ended without saying {words!r}:\n{''.join(lines)}")
 
 
 def ended(launcher: subprocess.Popen[str], code: int = 0) -> str:
@@ -131,16 +131,16 @@ def test_out_of_memory_is_said(sweep: ClusterSweep) -> None:
     (sweep.root / "toy" / "train.py").write_text(EATER)
     sweep.commit("another trainer")
     sweep.edit({"x": 1}, backoffLimit=0, resources={"requests": {"memory": "32Mi"}, "limits": {"memory": "64Mi"}})
-    said = sweep.run("drive", "toy", code=1)
-    assert "1 of 1 trials failed" in said
+    output = sweep.run("drive", "toy", code=1)
+    assert "1 of 1 trials failed" in output
     assert "memory" in sweep.table()[0]["reason"], sweep.table()[0]
 
 
 @pytest.mark.one_helm
 def test_time_limit_ends_a_trial_for_good(sweep: ClusterSweep) -> None:
     sweep.edit({"x": 1}, limit_seconds=3)
-    said = sweep.run("drive", "toy", code=1)
-    assert "limit: the 3 s of all attempts are used up" in said
+    output = sweep.run("drive", "toy", code=1)
+    assert "limit: the 3 s of all attempts are used up" in output
     assert sweep.table()[0]["attempts"] == "1"
     assert "raise limit_seconds" in sweep.table()[0]["reason"]
 
@@ -201,8 +201,8 @@ def test_submit_killed_with_its_helm_is_finished_by_the_same_command(sweep: Clus
     submit.communicate()
     before = sweep.uids()
     assert 0 < len(before) < MANY
-    said = sweep.run("submit", "toy")
-    assert "toy: an earlier helm was cut off; going on from there" in said
+    output = sweep.run("submit", "toy")
+    assert "toy: an earlier helm was cut off; going on from there" in output
     after = sweep.uids()
     assert len(after) == MANY
     assert {trial: after[trial] for trial in before} == before
@@ -210,8 +210,8 @@ def test_submit_killed_with_its_helm_is_finished_by_the_same_command(sweep: Clus
 
 def test_of_two_submissions_one_wins_and_the_other_says_who_holds_it(sweep: ClusterSweep) -> None:
     first, helm = submitting(sweep)
-    said = sweep.run("submit", "toy", code=2)
-    assert f"toy: is being submitted or removed by process {helm} of this machine" in said
+    output = sweep.run("submit", "toy", code=2)
+    assert f"toy: is being submitted or removed by process {helm} of this machine" in output
     os.kill(helm, signal.SIGCONT)
     ended(first)
     assert len(sweep.jobs()) == MANY
@@ -232,8 +232,8 @@ def test_a_stuck_job_is_retried(sweep: ClusterSweep, control_plane: Cluster) -> 
     sweep.edit({"x": 1})
     with control_plane.without("kube-controller-manager"):
         sweep.run("submit", "toy")
-        told = partial(sweep.run, "status", "toy")
-        until(lambda: "stuck: no Pod for a minute" in told(), told, slowest=10)
+        status = partial(sweep.run, "status", "toy")
+        until(lambda: "stuck: no Pod for a minute" in status(), status, slowest=10)
         assert "1 to retry" in sweep.run("retry", "toy")
     sweep.run("submit", "toy", "--yes")  # by now the old Job may have its Pod
     finish(sweep)
@@ -293,10 +293,10 @@ def test_an_image_that_does_not_exist(sweep: ClusterSweep) -> None:
     image = {"repository": "helm-sweep.test/nothing", "tag": "1", "pullPolicy": "IfNotPresent"}
     sweep.edit({"x": 1}, image=image)
     sweep.run("submit", "toy")
-    said = sweep.run("watch", "toy", "--give-up=2", code=1)
-    assert "1 of 1 trials cannot start" in said
-    assert "image: " in said
-    assert "helm-sweep.test/nothing:1" in said
+    output = sweep.run("watch", "toy", "--give-up=2", code=1)
+    assert "1 of 1 trials cannot start" in output
+    assert "image: " in output
+    assert "helm-sweep.test/nothing:1" in output
 
 
 @pytest.mark.one_helm
@@ -335,9 +335,9 @@ def test_a_store_that_cannot_be_written(volume: Path, sweep: ClusterSweep, fault
     else:
         volume.chmod(0o755)
     sweep.run("submit", "toy")
-    said = sweep.run("watch", "toy", code=1)
-    assert "/sweep/results" in said
-    assert {"full": "No space left", "read-only": "Read-only", "not ours": "1000:1000"}[fault] in said
+    output = sweep.run("watch", "toy", code=1)
+    assert "/sweep/results" in output
+    assert {"full": "No space left", "read-only": "Read-only", "not ours": "1000:1000"}[fault] in output
     subprocess.run(["mount", "-o", "remount,rw", str(volume)], check=True)
     volume.chmod(0o777)
     (volume / "fill").unlink(missing_ok=True)

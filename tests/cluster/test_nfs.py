@@ -109,7 +109,7 @@ class NfsSweep(ClusterSweep):
     def attempts(self, trial: str) -> dict[str, str]:
         """Attempt -> its status."""
         listed = (json.loads(path.read_text()) for path in self.trial(trial).glob("attempts/*/attempt.json"))
-        return {told["attempt"]: told["status"] for told in listed}
+        return {entry["attempt"]: entry["status"] for entry in listed}
 
 
 @pytest.fixture
@@ -120,8 +120,8 @@ def pod_security() -> str:
 
 @pytest.fixture(scope="session")
 def export(real_node: Node) -> Iterator[Export]:
-    with mounted(real_node.folder / "export") as made:  # there the node's guard finds it, should the tests be killed
-        yield made
+    with mounted(real_node.folder / "export") as folder:  # there the node's guard finds it, should the tests be killed
+        yield folder
 
 
 @pytest.fixture
@@ -134,9 +134,9 @@ def sweep(
 ) -> Iterator[NfsSweep]:
     """The sweep on the real node, by a user who has the rights of deploy/role.yaml and no others."""
     user = create_user(kubectl, "ann", RIGHTS, tmp_path / "ann.kubeconfig")
-    made = NfsSweep(clone, export, kubectl, user, helm.program)
-    yield made
-    made.open_gate()
+    opened = NfsSweep(clone, export, kubectl, user, helm.program)
+    yield opened
+    opened.open_gate()
     clear(kubectl)  # while the server is there to unmount from
 
 
@@ -149,16 +149,16 @@ def ended(launcher: subprocess.Popen[str], code: int = 0) -> str:
 def test_a_sweep_with_data_and_results_on_nfs(sweep: NfsSweep) -> None:
     sweep.edit({"x": 1}, {"x": 3}, {"x": 4})
     sweep.open_gate()
-    said = sweep.run("drive", "toy")
-    assert "3 succeeded" in said
-    assert "cannot be read" not in said, said
+    output = sweep.run("drive", "toy")
+    assert "3 succeeded" in output
+    assert "cannot be read" not in output, output
     assert {row["hp.x"]: row["objective"] for row in sweep.table()} == {"1": "-4", "3": "0", "4": "-1"}
     for row in sweep.table():
         path = sweep.trial(row["id"]) / "result.json"
-        told = json.loads(path.read_text())["environment"]
-        assert told["data_write"] == "EROFS"
-        assert "nfs" in told["data_kind"]
-        assert "nfs" in told["results_kind"]
+        environment = json.loads(path.read_text())["environment"]
+        assert environment["data_write"] == "EROFS"
+        assert "nfs" in environment["data_kind"]
+        assert "nfs" in environment["results_kind"]
         assert (path.stat().st_uid, path.stat().st_gid) == (1000, WRITERS)
     assert (sweep.export.folder / sweep.place).stat().st_uid != 0, "root is not squashed; take another export"
     uids = sweep.uids()
@@ -176,10 +176,10 @@ def test_collect_while_trials_write(sweep: NfsSweep) -> None:
     for store in (sweep.root / "out" / "toy" / "store", sweep.store):
         sweep.edit(*trials, cluster={"store": str(sweep.store)} if store == sweep.store else {})
         for _ in range(3):
-            said = sweep.run("collect", "toy")
-            assert "cannot be read" not in said, said
-            assert "set aside" not in said, said
-            assert ("have changed in the result store" in said) == (store != sweep.store)
+            output = sweep.run("collect", "toy")
+            assert "cannot be read" not in output, output
+            assert "set aside" not in output, output
+            assert ("have changed in the result store" in output) == (store != sweep.store)
             assert {row["status"] for row in sweep.table()} == {"running"}
         if store != sweep.store:  # what the reader's Pod saw is whole
             histories = list(store.glob("trials/*/*/attempts/*/history.jsonl"))
@@ -231,8 +231,8 @@ def test_two_pods_finish_the_same_trial(sweep: NfsSweep) -> None:
 
 
 def reader_cannot_mount(kubectl: Kubectl) -> bool:
-    said = kubectl.items("events", "--field-selector", "reason=FailedMount")
-    return any("-reader-" in event["involvedObject"]["name"] for event in said)
+    events = kubectl.items("events", "--field-selector", "reason=FailedMount")
+    return any("-reader-" in event["involvedObject"]["name"] for event in events)
 
 
 @pytest.mark.one_helm
@@ -271,10 +271,10 @@ def test_server_away_in_training_and_in_collect(sweep: NfsSweep) -> None:
 def test_a_wrong_export_path_is_said(sweep: NfsSweep) -> None:
     sweep.edit({"x": 1}, results={"volume": sweep.export.volume(f"{sweep.place}/nothing")})
     sweep.run("submit", "toy")
-    said = sweep.run("watch", "toy", "--give-up=2", code=1)
-    assert "1 of 1 trials cannot start" in said
-    assert "mount: " in said
-    assert f"{sweep.export.server}:{sweep.export.path}/{sweep.place}/nothing" in said
+    output = sweep.run("watch", "toy", "--give-up=2", code=1)
+    assert "1 of 1 trials cannot start" in output
+    assert "mount: " in output
+    assert f"{sweep.export.server}:{sweep.export.path}/{sweep.place}/nothing" in output
     assert f"{sweep.place}/nothing" in sweep.run("status", "toy")
     sweep.edit({"x": 1})  # mended
     sweep.open_gate()
@@ -288,8 +288,8 @@ def test_a_store_that_the_uid_may_not_write(sweep: NfsSweep) -> None:
     sweep.edit({"x": 1}, backoffLimit=0, results={"volume": sweep.export.volume(closed)})
     sweep.run("submit", "toy")
     sweep.run("watch", "toy", code=1)
-    said = sweep.run("status", "toy")
-    assert "result store /sweep/results: not writable by 1000:1000 (uid:gid): " in said
+    output = sweep.run("status", "toy")
+    assert "result store /sweep/results: not writable by 1000:1000 (uid:gid): " in output
     assert not sweep.events("start")
 
 
@@ -300,8 +300,8 @@ def test_where_root_may_not_enter_the_store_it_is_mounted_whole(sweep: NfsSweep)
     results = {"volume": sweep.export.volume(closed)}
     sweep.edit({"x": 1}, results=results)
     sweep.run("submit", "toy")
-    said = sweep.run("watch", "toy", "--give-up=2", code=1)
-    assert "write `results: {isolate: false}`" in said
+    output = sweep.run("watch", "toy", "--give-up=2", code=1)
+    assert "write `results: {isolate: false}`" in output
     sweep.edit({"x": 1}, results=results | {"isolate": False})
     sweep.open_gate()
     assert "1 succeeded" in sweep.run("drive", "toy", YES="1")
@@ -314,8 +314,8 @@ def test_the_dataset_job_fills_the_export_that_trials_only_read(sweep: NfsSweep)
     volume = sweep.export.volume(f"{sweep.place}/data")
     sweep.edit({"x": 1}, data={"id": "toy", "volume": volume, "prepare": ["python3", "prepare.py"]})
     assert "dataset: made" in sweep.run("dataset", "toy")
-    made = sweep.export.folder / sweep.place / "data" / "made"
-    assert (made.read_text(), made.stat().st_uid, made.stat().st_gid) == ("toy", 1000, READERS)
+    filled = sweep.export.folder / sweep.place / "data" / "made"
+    assert (filled.read_text(), filled.stat().st_uid, filled.stat().st_gid) == ("toy", 1000, READERS)
     assert "dataset: already there" in sweep.run("dataset", "toy")
     sweep.open_gate()
     assert "1 succeeded" in sweep.run("drive", "toy")

@@ -21,9 +21,9 @@ def swept(sweep: ClusterSweep, name: str, **head: Any) -> str:
     values = programs.write(name, sweep.root)
     sweep.commit("a program")
     sweep.edit(*programs.PROGRAMS[name].trials, **(values | head))
-    said = sweep.run("drive", "toy")
+    output = sweep.run("drive", "toy")
     programs.check(name, sweep.table(), sweep.store)
-    return said
+    return output
 
 
 @pytest.mark.one_helm

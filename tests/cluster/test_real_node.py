@@ -41,9 +41,9 @@ def end_of(release: Release, trial: str) -> dict[str, Any]:
                 return job
         return None
 
-    made = until(ended, lambda: release.kubectl("describe", "jobs,pods"))
-    assert made
-    return made
+    finished = until(ended, lambda: release.kubectl("describe", "jobs,pods"))
+    assert finished
+    return finished
 
 
 def test_a_trial_runs_writes_its_result_and_is_not_run_twice(release: Release, kubectl: Kubectl, store: Path) -> None:
@@ -56,10 +56,10 @@ def test_a_trial_runs_writes_its_result_and_is_not_run_twice(release: Release, k
         trial.identity,
     )
     (attempt,) = (store / "trials" / trial.id[:2] / trial.id / "attempts").iterdir()
-    told = json.loads((attempt / "attempt.json").read_text())
+    record = json.loads((attempt / "attempt.json").read_text())
     (pod,) = kubectl.items("pods")
-    assert (told["node"], told["pod_uid"]) == (NODE, pod["metadata"]["uid"])
-    assert told["provenance"]["commit"] == "abc"
+    assert (record["node"], record["pod_uid"]) == (NODE, pod["metadata"]["uid"])
+    assert record["provenance"]["commit"] == "abc"
     assert pod["spec"]["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "1"
     assert "rate 0.5 uid 1000" in kubectl("logs", f"job/{trial.job}")
 
@@ -75,7 +75,7 @@ def test_bad_hyperparameters_fail_the_job_at_once(release: Release, kubectl: Kub
     (trial,) = release.install([{"rate": -1}], **VALUES).trials
     job = end_of(release, trial.id)
     assert is_true(job, "Failed")
-    (failed,) = (told for told in job["status"]["conditions"] if told["type"] == "Failed")
+    (failed,) = (condition for condition in job["status"]["conditions"] if condition["type"] == "Failed")
     assert failed["reason"] == "PodFailurePolicy"
     (pod,) = kubectl.items("pods")
     assert pod["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 64

@@ -36,8 +36,8 @@ def test_a_sharded_sweep_of_many_trials(clone: TestClone, kubectl: Kubectl, helm
     sweep.edit(*({"x": x} for x in range(TRIALS)), **head)
     sweep.run("submit", "toy")
     assert len(sweep.jobs()) == TRIALS
-    said = sweep.run("watch", "toy")
-    assert f"{TRIALS}/{TRIALS}" in said
+    output = sweep.run("watch", "toy")
+    assert f"{TRIALS}/{TRIALS}" in output
     for trial in trials(sweep):
         metrics = {"score": trial.identity["hyperparameters"]["x"]}
         put_result(store, trial, metrics=metrics, environment={"engine": "cluster", "node": "a-fake-node"})

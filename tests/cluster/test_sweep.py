@@ -19,9 +19,9 @@ from tests.cluster.sweeps import ClusterSweep
 def test_sweep_to_a_winner_and_a_second_run_starts_nothing(sweep: ClusterSweep) -> None:
     sweep.edit({"x": 1}, {"x": 3}, {"x": 4})
     sweep.open_gate()
-    said = sweep.run("drive", "toy")
-    assert "3 succeeded" in said
-    assert "cannot be read" not in said, said
+    output = sweep.run("drive", "toy")
+    assert "3 succeeded" in output
+    assert "cannot be read" not in output, output
     rows = {row["hp.x"]: row for row in sweep.table()}
     assert {x: row["objective"] for x, row in rows.items()} == {"1": "-4", "3": "0", "4": "-1"}
     assert {row["status"] for row in rows.values()} == {"succeeded"}
@@ -46,8 +46,8 @@ def test_hand_edits_touch_only_what_they_mean(sweep: ClusterSweep) -> None:
 
     # Dropped, added, reordered; what is mutable on a Job changes in place.
     sweep.edit({"x": 2}, {"x": 7}, {"x": 1}, backoffLimit=3)
-    said = sweep.run("plan", "toy")
-    assert f"1 no longer listed: its Job would be removed, its result stays  [{of_x[5]}]" in said
+    output = sweep.run("plan", "toy")
+    assert f"1 no longer listed: its Job would be removed, its result stays  [{of_x[5]}]" in output
     refused = sweep.run("submit", "toy", code=2)
     assert f"this ends the Pods of 1 running trial: {of_x[5]}; say YES=1 to do it" in refused
     assert sweep.uids() == before
@@ -97,10 +97,10 @@ def test_stop_and_resume(sweep: ClusterSweep) -> None:
 def test_retry_gives_new_jobs_to_exactly_the_failed(sweep: ClusterSweep) -> None:
     sweep.edit({"x": 1}, {"x": -1}, backoffLimit=0)
     sweep.open_gate()
-    said = sweep.run("drive", "toy", code=1)
+    output = sweep.run("drive", "toy", code=1)
     before, of_x = sweep.jobs(), sweep.ids()
-    assert f"1 of 2 trials failed, the first {of_x[-1]}" in said
-    assert "must not be negative" in said
+    assert f"1 of 2 trials failed, the first {of_x[-1]}" in output
+    assert "must not be negative" in output
     rows = {row["hp.x"]: row for row in sweep.table()}
     assert (rows["-1"]["status"], rows["1"]["status"]) == ("failed", "succeeded")
     assert "must not be negative" in rows["-1"]["reason"]
@@ -119,9 +119,9 @@ def test_retry_gives_new_jobs_to_exactly_the_failed(sweep: ClusterSweep) -> None
 def test_first_trials_that_fail_alike_hold_back_the_rest_until_it_is_resumed(sweep: ClusterSweep) -> None:
     waiting = {"x": 2, "resources": {"requests": {"cpu": "500"}}}  # for a node that there is not
     sweep.edit({"x": -1}, {"x": -2}, {"x": -3}, waiting)
-    said = sweep.run("drive", "toy", code=1)
+    output = sweep.run("drive", "toy", code=1)
     of_x = sweep.ids()
-    (line,) = [line for line in said.splitlines() if "held back" in line]
+    (line,) = [line for line in output.splitlines() if "held back" in line]
     assert "3 of 4 trials failed alike at once, and 1 is held back: exit 1: x: must not be negative; see" in line
     assert line.endswith("`make resume SWEEP=toy` and `make sweep SWEEP=toy` go on (`failFast: 0` lets all run)")
     assert held(sweep) > {of_x[2]}, "these are not tried again"
@@ -159,7 +159,7 @@ def test_uninstall_leaves_nothing_but_results_and_the_next_install_trains_nothin
 def ours(sweep: ClusterSweep, kinds: str) -> list[str]:
     """What lies in the namespace beside what Kubernetes, and the test, put there."""
     given = {"kube-root-ca.crt"}
-    return [made["metadata"]["name"] for made in sweep.kubectl.items(kinds) if made["metadata"]["name"] not in given]
+    return [item["metadata"]["name"] for item in sweep.kubectl.items(kinds) if item["metadata"]["name"] not in given]
 
 
 def test_a_commit_that_head_does_not_contain_is_not_overwritten(sweep: ClusterSweep) -> None:
@@ -172,8 +172,8 @@ def test_a_commit_that_head_does_not_contain_is_not_overwritten(sweep: ClusterSw
     refused = sweep.run("submit", "toy", code=2)
     assert f"runs commit {theirs[:12]} of t <t@t>, which HEAD does not contain; merge it, or submit over it" in refused
     sweep.run("submit", "toy", "--takeover")
-    told = json.loads(sweep.kubectl.json("get", "configmap", "toy-provenance")["data"]["provenance.json"])
-    assert told["commit"] == sweep.git("rev-parse", "HEAD").strip()
+    record = json.loads(sweep.kubectl.json("get", "configmap", "toy-provenance")["data"]["provenance.json"])
+    assert record["commit"] == sweep.git("rev-parse", "HEAD").strip()
 
 
 def test_what_the_api_refuses_changes_nothing(sweep: ClusterSweep) -> None:
@@ -236,9 +236,9 @@ def test_a_trial_is_reproduced_from_its_id_after_its_sweep_has_gone(sweep: Clust
     sweep.git("rm", "-r", "--quiet", "values/toy")
     sweep.commit("the sweep is history")
     assert f"{trial}: equal" in sweep.run("reproduce", trial)
-    (made,) = (sweep.store / "reproductions" / trial).iterdir()
-    (found,) = made.glob("trials/*/*/result.json")
-    assert json.loads(found.read_text())["metrics"] == {"score": -1}
+    (folder,) = (sweep.store / "reproductions" / trial).iterdir()
+    (path,) = folder.glob("trials/*/*/result.json")
+    assert json.loads(path.read_text())["metrics"] == {"score": -1}
     assert sorted(sweep.events("start")) == ["1", "4", "4"]
     assert not sweep.kubectl.items("jobs")
 
@@ -337,14 +337,14 @@ def test_doctor_says_what_the_namespace_lacks(sweep: ClusterSweep) -> None:
     results = "results:\n  volume: {nfs: {server: nfs.example.org, path: /export/results}}\n"
     assert results in text
     base.write_text(text.replace(results, "results: {volume: {pvc: {claimName: results}}}\n"))
-    said = sweep.run("doctor")
-    assert "ok       cluster    Kubernetes v1." in said
-    assert "ok       rights     all of deploy/role.yaml" in said
-    assert "unknown  gpus       your rights do not show it (HTTP 403)" in said
+    output = sweep.run("doctor")
+    assert "ok       cluster    Kubernetes v1." in output
+    assert "ok       rights     all of deploy/role.yaml" in output
+    assert "unknown  gpus       your rights do not show it (HTTP 403)" in output
     admin = {"KUBECONFIG": str(sweep.kubectl.kubeconfig)}
     namespace = ("--namespace", sweep.kubectl.namespace)
-    said = sweep.run("doctor", *namespace, code=2, **admin)
-    assert "results    claim results is " in said or "results    claim results, " in said
-    assert "missing  gpus       no node has nvidia.com/gpu" in said or "ok       gpus" in said
+    output = sweep.run("doctor", *namespace, code=2, **admin)
+    assert "results    claim results is " in output or "results    claim results, " in output
+    assert "missing  gpus       no node has nvidia.com/gpu" in output or "ok       gpus" in output
     base.write_text(base.read_text().replace("claimName: results", "claimName: nothing"))
     assert "missing  results    there is no claim nothing" in sweep.run("doctor", *namespace, code=2, **admin)

@@ -78,8 +78,8 @@ def test_preempted_it_goes_on_and_loses_at_most_one_epoch(trainer: ClusterSweep,
     )
     (pod,) = trainer.kubectl.items("pods")
     trainer.kubectl("delete", "pod", pod["metadata"]["name"], "--wait=false")
-    said = trainer.run("drive", "toy")
-    assert "1 succeeded" in said
+    output = trainer.run("drive", "toy")
+    assert "1 succeeded" in output
 
     folder = trainer.store / "trials" / trial[:2] / trial
     attempts = sorted((folder / "attempts").iterdir())
@@ -113,8 +113,8 @@ def test_a_sweep_of_the_real_trainer(trainer: ClusterSweep, quickstart: LocalEng
         {"max_learning_rate": 0.4, "epochs": 4},
         {"max_learning_rate": 0.1, "epochs": 4},
     )
-    said = trainer.run("drive", "toy")
-    assert "2 succeeded" in said
+    output = trainer.run("drive", "toy")
+    assert "2 succeeded" in output
     rows = trainer.table()
     assert [row["attempts"] for row in rows] == ["1", "1"]
     assert all(0 < float(row["metric.test_accuracy"]) < 1 for row in rows)

@@ -32,7 +32,7 @@ def helm_program(name: str) -> Path:
     """helm3 is the one that `make setup` puts into .venv, helm4 is built from its sources."""
     if name == "helm4":
         return tool_folder("helm4") / "helm"
-    found = shutil.which("helm", path=f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ['PATH']}")
-    if not found:
+    program = shutil.which("helm", path=f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    if not program:
         missing("helm: not found beside this Python nor on PATH; run `make setup`")
-    return Path(found)
+    return Path(program)

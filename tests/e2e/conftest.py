@@ -17,12 +17,12 @@ def clone(tmp_path: Path) -> Iterator[TestClone]:
     copy_tree(root)
     (root / "toy").mkdir()
     (root / "toy" / "train.py").write_text(TOY)
-    made = TestClone(root)
-    made.git("init", "--quiet", "--initial-branch=main")
-    made.git("add", "--all")
-    made.git("-c", "user.name=t", "-c", "user.email=t@t", "commit", "--quiet", "--message=start")
-    yield made
-    for launcher in made.launchers:
+    cloned = TestClone(root)
+    cloned.git("init", "--quiet", "--initial-branch=main")
+    cloned.git("add", "--all")
+    cloned.git("-c", "user.name=t", "-c", "user.email=t@t", "commit", "--quiet", "--message=start")
+    yield cloned
+    for launcher in cloned.launchers:
         if launcher.poll() is None:
             launcher.send_signal(signal.SIGKILL)
         launcher.communicate()

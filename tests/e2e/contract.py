@@ -61,14 +61,14 @@ class EngineContract:
         jobs = [trial.job for trial in session.rendered.trials]
         for _ in engine.looks(jobs, AGREES.say) if engine.RUNS_ON else ():
             pass
-        found = engine.states()
-        assert sorted(found) == sorted(jobs), "what is listed no more is gone"
-        return {trial.identity["hyperparameters"]["x"]: found[trial.job] for trial in session.rendered.trials}
+        states = engine.states()
+        assert sorted(states) == sorted(jobs), "what is listed no more is gone"
+        return {trial.identity["hyperparameters"]["x"]: states[trial.job] for trial in session.rendered.trials}
 
     def begin(self, sweep: TestClone, *x: int) -> Any:
         """Start the trials of these x by a process that can be killed."""
         launcher = sweep.start("submit", "toy", "--slots", "2", "--allow-dirty")
-        until(lambda: {str(one) for one in x} <= set(sweep.events("start")), "its trials start")
+        until(lambda: {str(value) for value in x} <= set(sweep.events("start")), "its trials start")
         return launcher
 
     def results(self, sweep: TestClone) -> dict[int, str]:
@@ -164,8 +164,8 @@ class EngineContract:
     def test_a_dry_run_starts_nothing_and_what_it_cannot_do_it_says(self, sweep: TestClone) -> None:
         self.edit(sweep, {"x": 1})
         engine = self.opened(sweep).engine
-        said = sweep.run("submit", "toy", "--dry-run", "--allow-dirty")
-        assert f"toy: the {engine.NAME} engine would take it" in said
+        output = sweep.run("submit", "toy", "--dry-run", "--allow-dirty")
+        assert f"toy: the {engine.NAME} engine would take it" in output
         assert not engine.states()
         calls: dict[str, Callable[[], object]] = {
             "stop": lambda: engine.suspend(stop=True, dry_run=True),

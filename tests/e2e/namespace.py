@@ -23,7 +23,7 @@ open_file = io.open
 def contents(trials: list[Trial], store: Path) -> list[Object]:
     """What a sweep that has run leaves there: the first trial succeeded, the others failed. Fills `store` likewise."""
     about = {"labels": {"helm-sweep/sweep": "toy", "app.kubernetes.io/instance": "toy"}}
-    made: list[Object] = [
+    objects: list[Object] = [
         {"kind": "Secret", "metadata": {"name": "release", "labels": {"owner": "helm", "name": "toy"}}},
         {"kind": "ConfigMap", "metadata": about | {"name": "toy-provenance", "uid": "u1"}, "data": {}},
     ]
@@ -37,8 +37,8 @@ def contents(trials: list[Trial], store: Path) -> list[Object]:
         of_trial = job(end, name=trial.job, trial=trial.id)
         of_pod = pod("Succeeded" if good else "Failed", name=f"{trial.job}-p", job=of_trial)
         of_pod["metadata"]["labels"]["helm-sweep/sweep"] = "toy"
-        made += [{"kind": "Job"} | of_trial, {"kind": "Pod"} | of_pod]
-    return made
+        objects += [{"kind": "Job"} | of_trial, {"kind": "Pod"} | of_pod]
+    return objects
 
 
 class Namespace(Cluster):
@@ -49,8 +49,8 @@ class Namespace(Cluster):
 
     def _objects(self) -> list[Object]:
         with open_file(str(self.file)) as opened:
-            found: list[Object] = json.load(opened)
-        return found
+            objects: list[Object] = json.load(opened)
+        return objects
 
     def _keep(self, objects: list[Object]) -> None:
         with open_file(str(self.file), "w") as opened:
@@ -64,47 +64,49 @@ class Namespace(Cluster):
         if "status in" in labels or fields:  # a release that a helm was cut off in, an event of a kind: there is none
             return
         words = [word.partition("=") for word in labels.partition(" in ")[0].split(",") if word]
-        for made in self._objects():
-            has = made["metadata"].get("labels", {})
-            if made["kind"] == kind and all(
+        for item in self._objects():
+            has = item["metadata"].get("labels", {})
+            if item["kind"] == kind and all(
                 has.get(key) == value if sign else key in has for key, sign, value in words
             ):
-                yield made
+                yield item
 
     def list(self, kind: str, labels: str = "", fields: str = "", *, brief: bool = False) -> list[Object]:
         return [*self.pages(kind, labels, fields, brief=brief)]
 
     def get(self, kind: str, name: str) -> Object | None:
-        return next((one for one in self._objects() if (one["kind"], one["metadata"]["name"]) == (kind, name)), None)
+        return next(
+            (item for item in self._objects() if (item["kind"], item["metadata"]["name"]) == (kind, name)), None
+        )
 
-    def create(self, made: Object, *, dry_run: bool = False) -> Object:
+    def create(self, item: Object, *, dry_run: bool = False) -> Object:
         if dry_run:
-            return made
-        about = {"name": "toy-reader-1", "creationTimestamp": at(0)} | made["metadata"]
+            return item
+        about = {"name": "toy-reader-1", "creationTimestamp": at(0)} | item["metadata"]
         ended = {"status": {"phase": "Succeeded", "containerStatuses": []}}
-        self._keep([*self._objects(), made | ended | {"metadata": about}])
+        self._keep([*self._objects(), item | ended | {"metadata": about}])
         return {"metadata": about}
 
     def patch(self, kind: str, name: str, change: Object) -> Object:
         objects = self._objects()
-        for made in objects:
-            if (made["kind"], made["metadata"]["name"]) == (kind, name):
-                made["spec"] = made.get("spec", {}) | change.get("spec", {})
+        for item in objects:
+            if (item["kind"], item["metadata"]["name"]) == (kind, name):
+                item["spec"] = item.get("spec", {}) | change.get("spec", {})
         self._keep(objects)
         return {}
 
     def delete(self, kind: str, name: str, *, grace_seconds: int | None = None) -> None:
         del grace_seconds
-        self._keep([one for one in self._objects() if (one["kind"], one["metadata"]["name"]) != (kind, name)])
+        self._keep([item for item in self._objects() if (item["kind"], item["metadata"]["name"]) != (kind, name)])
 
     def log(self, pod: str, container: str, *, tail: int | None = None) -> Iterator[bytes]:
         """Of a reader: what its program prints of the store. Of a trial: a line."""
         del tail
-        made = self.get("Pod", pod)
-        if container != "reader" or not made:
+        item = self.get("Pod", pod)
+        if container != "reader" or not item:
             yield b"a line of the trial"
             return
-        words = next(one["args"] for one in made["spec"]["containers"] if one["name"] == container)
+        words = next(part["args"] for part in item["spec"]["containers"] if part["name"] == container)
         program = Clone.here().reader
         command = [sys.executable, "-I", "-S", os.fspath(program), os.fspath(self.store), *words[1:]]
         yield from subprocess.run(command, capture_output=True, check=True).stdout.splitlines()

@@ -65,7 +65,7 @@ def fetched_mnist(folder: Path) -> None:
     subprocess.run([sys.executable, "-m", "pip", *words, "--requirement", str(asked)], check=True)
     (package,) = asked.parent.glob("*.tar.gz")
     with tarfile.open(package) as archive:
-        (member,) = (one for one in archive if one.name.endswith("examples/mnist/main.py"))
+        (member,) = (member_ for member_ in archive if member_.name.endswith("examples/mnist/main.py"))
         content = archive.extractfile(member)
         assert content
         folder.mkdir()

@@ -73,7 +73,7 @@ class TestClone:
 
     def start(self, script: str, *words: str, **env: str) -> subprocess.Popen[str]:
         """Start a verb and do not wait for it."""
-        made = subprocess.Popen(
+        launcher = subprocess.Popen(
             [sys.executable, f"scripts/{script}.py", *words],
             cwd=self.root,
             env=os.environ | env,
@@ -82,8 +82,8 @@ class TestClone:
             stderr=subprocess.PIPE,
             text=True,
         )
-        self.launchers.append(made)
-        return made
+        self.launchers.append(launcher)
+        return launcher
 
     def run(self, script: str, *words: str, code: int = 0, **env: str) -> str:
         """Run a verb to its end; returns stdout and stderr."""

@@ -56,20 +56,20 @@ def state(clone: TestClone) -> tuple[str, list[str]]:
 def check(clone: TestClone, *words: str, code: int = 0) -> str:
     """What it says; everything is as it was."""
     before = state(clone)
-    said = clone.run("check", "toy", *words, code=code)
+    output = clone.run("check", "toy", *words, code=code)
     assert state(clone) == before
-    return said
+    return output
 
 
 def test_one_trial_with_the_smallest_budget_runs_and_nothing_is_kept(clone: TestClone) -> None:
     sweep(clone, PROGRAM)
-    said = check(clone)
-    assert "python3 train.py --epochs=2 --lr=0.5" in said
-    assert "  read: val_loss=0.5 epoch=0\n  read: val_loss=0.25 epoch=1\n" in said
-    assert "succeeded" in said
-    assert "epoch=1 val_loss=0.25" in said
-    assert "CHECKPOINT_DIR stayed empty" in said
-    assert "OUTPUT_DIR stayed empty" in said
+    output = check(clone)
+    assert "python3 train.py --epochs=2 --lr=0.5" in output
+    assert "  read: val_loss=0.5 epoch=0\n  read: val_loss=0.25 epoch=1\n" in output
+    assert "succeeded" in output
+    assert "epoch=1 val_loss=0.25" in output
+    assert "CHECKPOINT_DIR stayed empty" in output
+    assert "OUTPUT_DIR stayed empty" in output
     sweep(clone, PROGRAM + SAVES)
     assert "OUTPUT_DIR stayed empty" not in check(clone)
 
@@ -86,16 +86,16 @@ def test_one_trial_with_the_smallest_budget_runs_and_nothing_is_kept(clone: Test
 )
 def test_what_would_be_wrong_is_said(clone: TestClone, program: str, words: str) -> None:
     sweep(clone, program)
-    said = check(clone, code=1)
-    assert "the program does not work as a trial yet: " in said
-    assert words in said
-    assert "they are kept" not in said.rpartition("error: ")[2]
+    output = check(clone, code=1)
+    assert "the program does not work as a trial yet: " in output
+    assert words in output
+    assert "they are kept" not in output.rpartition("error: ")[2]
 
 
 def test_it_may_be_stopped_after_a_time(clone: TestClone) -> None:
     sweep(clone, PROGRAM + WAITS)
-    said = check(clone, "--for", "3s")
-    assert "stopped after 3 s, as was asked; 2 steps read" in said
+    output = check(clone, "--for", "3s")
+    assert "stopped after 3 s, as was asked; 2 steps read" in output
 
 
 def test_bad_words_are_one_line(clone: TestClone, tmp_path: Path) -> None:

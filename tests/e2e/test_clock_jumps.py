@@ -64,7 +64,7 @@ def booked(clone: TestClone) -> list[float]:
     """Seconds of its attempts."""
     (trial,) = store.ids(clone.root / "results")
     stored = store.read(clone.root / "results", [trial]).trials[trial]
-    return [one.milliseconds / 1000 for one in booking.book(stored)]
+    return [entry.milliseconds / 1000 for entry in booking.book(stored)]
 
 
 @pytest.mark.parametrize(("before", "after"), [(0, 8 * HOUR), (0, -8 * HOUR), (8 * HOUR, 0)])

@@ -63,12 +63,12 @@ def clone_at(root: Path) -> TestClone:
 
 def test_a_sweep_runs_from_its_space_to_its_winner_below_any_name(tmp_path: Path) -> None:
     clone = clone_at(tmp_path / "".join(name + "/" for key, name in NAMES.items() if key != "mount"))
-    said = clone.run("drive", "toy")
+    output = clone.run("drive", "toy")
     rows = clone.rows()
     assert [row["status"] for row in rows.values()] == ["succeeded", "succeeded"]
     trial = next(iter(rows))
     assert "-f --output=x/out/toy/jobs/" in clone.run("logs", "toy", trial)
-    assert "toy: 2 trials" in said
+    assert "toy: 2 trials" in output
     assert clone.git("status", "--porcelain") == ""
     clone.run("trace", trial, "--sweep", "toy")
     clone.run("reproduce", trial, "--sweep", "toy")

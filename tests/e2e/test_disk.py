@@ -99,8 +99,8 @@ class Machine:
         self.helm = folder / "helm"
         self.trial = ""
         """The one that succeeds here."""
-        for made in (self.cache, self.temporary, self.helm):
-            made.mkdir(parents=True)
+        for place in (self.cache, self.temporary, self.helm):
+            place.mkdir(parents=True)
         self.calls: list[str] = []
 
     def git(self, *words: str) -> str:
@@ -150,20 +150,20 @@ class Machine:
 
     def committed(self) -> list[Path]:
         """What verbs write that is committed."""
-        found = [*self.root.glob("values/**/*"), *self.root.glob(".*")]
-        return [path for path in found if path.is_file() and not path.is_symlink()]
+        paths = [*self.root.glob("values/**/*"), *self.root.glob(".*")]
+        return [path for path in paths if path.is_file() and not path.is_symlink()]
 
     def state(self) -> dict[str, Any]:
         """What a verb leaves behind that anybody reads again."""
         files = {str(path.relative_to(self.root)): kept(path) for path in self.committed()}
-        found = store.read(self.root / "results", store.ids(self.root / "results")).trials
+        trials = store.read(self.root / "results", store.ids(self.root / "results")).trials
         git_folder = self.root / ".git"
         return {
             "values": files,
             "tree": [line for line in self.git("ls-tree", "-r", "HEAD").splitlines() if "results.csv" not in line],
             "status": self.git("status", "--porcelain"),
             "locks": [*git_folder.rglob("*.lock"), *git_folder.glob("helm-sweep*")],
-            "results": {trial: one.result and one.result["metrics"] for trial, one in found.items()},
+            "results": {trial: stored.result and stored.result["metrics"] for trial, stored in trials.items()},
             "out": sorted(str(path.relative_to(self.root)) for path in self.root.glob("out/**/*") if is_wanted(path)),
             "temporary": list(self.temporary.iterdir()),
         }
@@ -237,8 +237,8 @@ def prepare(machine: Machine) -> None:
         ("submit", ["--slots", "1"], 1, "ran"),
         ("collect", [], 0, "collected"),
     ):
-        ended, _, said = machine.run(verb, "toy", *words)
-        assert ended == code, said
+        ended, _, lines = machine.run(verb, "toy", *words)
+        assert ended == code, lines
         machine.keep(after)
     (machine.trial,) = (name for name, result in machine.state()["results"].items() if result)
     rendered = open_sweep(Clone(root), "toy", Target("cluster")).rendered
@@ -293,26 +293,26 @@ def refuse(machine: Machine, name: str, row: Row) -> None:
     for place, (at, number, lasting) in enumerate(refused):
         machine.back(row.before)
         faults = Faults([str(machine.folder / "here")], at, number, lasting=lasting)
-        code, _, said = machine.run(verb.module, *words, faults=faults)
-        case = (name, at, calls[at - 1], errno.errorcode[number], lasting, code, said)
+        code, _, lines = machine.run(verb.module, *words, faults=faults)
+        case = (name, at, calls[at - 1], errno.errorcode[number], lasting, code, lines)
         assert code in (usual, 4), case
-        check_message(code, said, usually, number, case)
+        check_message(code, lines, usually, number, case)
         check_files(machine, old, after["values"], case, lasting=lasting)
         if EVERY or place % 3 == 0:
-            code, _, said = machine.run(verb.module, *words)
-            assert code == usual, (case, said)
+            code, _, lines = machine.run(verb.module, *words)
+            assert code == usual, (case, lines)
             check_end(machine, after, calls[at - 1], number, case, lasting=lasting)
 
 
-def check_message(code: int, said: list[str], usual: list[str], number: int, case: tuple[object, ...]) -> None:
+def check_message(code: int, lines: list[str], usual: list[str], number: int, case: tuple[object, ...]) -> None:
     """One line where anything is wrong, beside what is said as usual: what, and why."""
-    errors = [line for line in said if line.startswith("error: ") and line not in usual]
+    errors = [line for line in lines if line.startswith("error: ") and line not in usual]
     assert len(errors) == (code == 4), case
     if code == 4:
-        assert said[-1] == errors[0], case
+        assert lines[-1] == errors[0], case
         assert os.strerror(number) in errors[0], case
         assert "this machine" not in errors[0], case
-    assert not re.search("Traceback|not caught|Exception ignored", "\n".join(said)), case
+    assert not re.search("Traceback|not caught|Exception ignored", "\n".join(lines)), case
 
 
 def check_files(
@@ -437,14 +437,14 @@ def test_a_verb_leaves_and_shows_nothing_through_what_is_no_file(machine: Machin
             (attempt,) = (path.name for path in (machine.root / trial / "attempts").iterdir())
             odd_files.put(machine.root / place.replace("TRIAL", trial).replace("ATTEMPT", attempt), kind, elsewhere)
             before = odd_files.state(elsewhere)
-            code, out, said = machine.run(verb.module, *words)
-            case = (name, place, kind, code, said)
+            code, out, output = machine.run(verb.module, *words)
+            case = (name, place, kind, code, output)
             assert code in (0, 1, 2, 4), case
             assert odd_files.state(elsewhere) == before, case
-            assert odd_files.SECRET not in out + "".join(said), case
+            assert odd_files.SECRET not in out + "".join(output), case
             assert not [path for path in machine.committed() if has_secret(path)], case
-            assert len([line for line in said if line.startswith("error: ")]) == (code in (2, 4)) or code == 1, case
-            assert "Traceback" not in "".join(said), case
+            assert len([line for line in output if line.startswith("error: ")]) == (code in (2, 4)) or code == 1, case
+            assert "Traceback" not in "".join(output), case
 
 
 def has_secret(path: Path) -> bool:
@@ -465,18 +465,18 @@ def damaged(data: bytes) -> Iterator[bytes]:
 def test_a_state_file_that_is_none_holds_nobody_up(machine: Machine) -> None:
     """Whatever lies in out/ can be made again, so nothing that it holds is an error."""
     machine.back("collected")
-    found = (path.relative_to(machine.root) for path in machine.root.glob("out/toy/**/*"))
-    names = [name for name in found if name.suffix in (".json", ".yaml") or name.name == ".lock"]
+    paths = (path.relative_to(machine.root) for path in machine.root.glob("out/toy/**/*"))
+    names = [name for name in paths if name.suffix in (".json", ".yaml") or name.name == ".lock"]
     assert len(names) == 6
     for name in names:
         for data in damaged((machine.root / name).read_bytes()):
             machine.back("collected")
             (machine.root / name).write_bytes(data)
-            code, _, said = machine.run("submit", "toy")
-            assert code == 1, (name, data, said)
-            assert said[-1].startswith("error: 1 of 2 trials failed"), (name, data, said)
-            code, out, said = machine.run("status", "toy", "--json")
-            assert code == 0, (name, data, said)
+            code, _, lines = machine.run("submit", "toy")
+            assert code == 1, (name, data, lines)
+            assert lines[-1].startswith("error: 1 of 2 trials failed"), (name, data, lines)
+            code, out, lines = machine.run("status", "toy", "--json")
+            assert code == 0, (name, data, lines)
             assert out.count('"succeeded"') == out.count('"failed"') == 1, (name, data, out)
 
 
@@ -487,10 +487,10 @@ def test_a_committed_file_that_is_cut_is_named_and_taken_back(machine: Machine) 
         for data in damaged(path.read_bytes()):
             path.write_bytes(data)
             for verb, *words in (["plan", "toy"], ["report", "toy", "--dry-run"], ["expand", "toy", "--dry-run"]):
-                code, _, said = machine.run(verb, *words)
-                assert code in (0, 2), (name, data, verb, said)
-                errors = [line for line in said if line.startswith("error: ")]
-                assert len(errors) == (code != 0), (name, data, verb, said)
-                assert not code or said[-1].startswith("error: "), (name, data, verb, said)
+                code, _, lines = machine.run(verb, *words)
+                assert code in (0, 2), (name, data, verb, lines)
+                errors = [line for line in lines if line.startswith("error: ")]
+                assert len(errors) == (code != 0), (name, data, verb, lines)
+                assert not code or lines[-1].startswith("error: "), (name, data, verb, lines)
             machine.git("checkout", "--quiet", "values/toy")
     assert machine.run("plan", "toy")[0] == 0

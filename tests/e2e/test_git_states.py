@@ -14,9 +14,9 @@ def test_results_go_to_no_other_branch_and_the_same_command_goes_on(clone: TestC
     head = clone.git("rev-parse", "HEAD")
     clone.git("switch", "--quiet", "--create", "other")
     clone.open_gate()
-    said = launcher.communicate(timeout=120)[1]
+    output = launcher.communicate(timeout=120)[1]
     assert launcher.returncode == 2
-    assert said.endswith(
+    assert output.endswith(
         "error: git: other is checked out now, and it was main when this began; `git switch main` and run the same "
         "again: nothing is lost\n"
     )
@@ -57,7 +57,7 @@ def test_three_sweeps_of_one_clone_at_once_all_end_well(clone: TestClone) -> Non
         (clone.root / "values" / name).mkdir()
         (clone.root / "values/toy/values.yaml").rename(clone.root / "values" / name / "values.yaml")
     started = [clone.start("drive", name) for name in names]
-    ended = [(one.communicate(timeout=300), one.returncode) for one in started]
+    ended = [(launcher.communicate(timeout=300), launcher.returncode) for launcher in started]
     assert [code for _, code in ended] == [0, 0, 0], ended
     assert clone.git("status", "--porcelain") == ""
     subjects = clone.git("log", "--format=%s").splitlines()

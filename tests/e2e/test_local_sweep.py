@@ -50,11 +50,11 @@ def test_sweep_runs_to_a_winner_and_a_second_run_starts_nothing(
 ) -> None:
     prepared(clone)
     clone.open_gate()
-    said = clone.run("drive", "toy")
+    output = clone.run("drive", "toy")
     sweep, best = helms()  # what was rendered already, nobody renders again to learn
     assert "-f values/toy/values.yaml" in sweep
     assert "-f out/toy/best.yaml" in best
-    assert "on the local engine\n  because values/base.yaml names no cluster.context\n" in said
+    assert "on the local engine\n  because values/base.yaml names no cluster.context\n" in output
     assert sorted(clone.events("start")) == ["1", "2", "3"]
     rows = clone.rows()
     assert {row["status"] for row in rows.values()} == {"succeeded"}
@@ -116,15 +116,15 @@ def test_plain_helm_gives_the_same_ids(clone: TestClone) -> None:
     clone.run("drive", "toy")
     words = [word for path in values(clone) for word in ("-f", str(path))]
     manifest = helm.run("template", "toy", str(clone.root / "chart"), *words)
-    jobs = [made for made in render.read_manifest(manifest) if made["kind"] == "Job"]
+    jobs = [item for item in render.read_manifest(manifest) if item["kind"] == "Job"]
     assert {render.trial_of(job).id for job in jobs} == set(clone.rows())
 
 
 def test_failed_trial_is_named_and_only_it_is_retried(clone: TestClone) -> None:
     prepared(clone, {"x": 1}, {"x": -1}, backoffLimit=1)
     clone.open_gate()
-    said = clone.run("drive", "toy", code=1)
-    assert "x: must not be negative" in said
+    output = clone.run("drive", "toy", code=1)
+    assert "x: must not be negative" in output
     assert clone.events("start").count("-1") == 2
     assert {row["hyperparameters"]["x"]: row["status"] for row in clone.rows().values()} == {
         1: "succeeded",
@@ -143,8 +143,8 @@ def test_failed_trial_is_named_and_only_it_is_retried(clone: TestClone) -> None:
 
 def test_sweep_without_a_winner_still_has_its_report(clone: TestClone) -> None:
     prepared(clone, {"x": -1}, {"x": -2}, backoffLimit=0)
-    said = clone.run("drive", "toy", code=1)
-    assert "2 of 2 trials failed" in said
+    output = clone.run("drive", "toy", code=1)
+    assert "2 of 2 trials failed" in output
     assert "x: must not be negative" in (clone.root / "out/toy/report.html").read_text()
     assert not (clone.root / "values/toy/best.yaml").exists()
 
@@ -154,10 +154,10 @@ def test_a_typo_fails_a_few_trials_once_and_the_same_command_goes_on_when_it_is_
     command = ["sh", "-c", f"{lacks}; exec python3 train.py"]
     prepared(clone, *({"x": x} for x in range(8)), command=command)
     clone.open_gate()
-    said = clone.run("drive", "toy", "--slots", "2", code=1)
+    output = clone.run("drive", "toy", "--slots", "2", code=1)
     tries = len((clone.gate / "tries").read_text().splitlines())
     assert 3 <= tries <= 3 + 2
-    (line,) = [line for line in said.splitlines() if "held back" in line]
+    (line,) = [line for line in output.splitlines() if "held back" in line]
     assert f"{tries} of 8 trials failed alike at once, and {8 - tries} are held back: exit 1: no module x; see " in line
     assert line.endswith("mend it, then `make sweep SWEEP=toy` goes on (`failFast: 0` lets all run)")
     assert "no module x" in clone.run("logs", "toy", line.partition("TRIAL=")[2].partition("`")[0])
@@ -237,8 +237,8 @@ def test_uncommitted_chart_is_refused_or_recorded(clone: TestClone) -> None:
     clone.open_gate()
     chart = clone.root / "chart/Chart.yaml"
     chart.write_text(chart.read_text() + "# edited\n")
-    said = clone.run("submit", "toy", code=2)
-    assert "chart/Chart.yaml: has uncommitted changes" in said
+    output = clone.run("submit", "toy", code=2)
+    assert "chart/Chart.yaml: has uncommitted changes" in output
     assert clone.events("start") == []
     clone.run("submit", "toy", "--allow-dirty")
     (attempt,) = (clone.root / "results/trials").glob("*/*/attempts/*/attempt.json")
@@ -266,8 +266,8 @@ def test_uncommitted_code_that_is_frozen_is_named_and_marks_what_runs_until_it_i
 
 def test_budget_refuses_before_anything_runs(clone: TestClone) -> None:
     prepared(clone, {"x": 1}, gpu={"count": 1}, budget_gpu_hours=0.01)
-    said = clone.run("plan", "toy", code=2)
-    assert "budget_gpu_hours: 1 trial may take up to 0.1 GPU-hours and 0.01 are allowed" in said
+    output = clone.run("plan", "toy", code=2)
+    assert "budget_gpu_hours: 1 trial may take up to 0.1 GPU-hours and 0.01 are allowed" in output
 
 
 def test_error_names_the_line_of_the_values_file(clone: TestClone) -> None:
@@ -275,8 +275,8 @@ def test_error_names_the_line_of_the_values_file(clone: TestClone) -> None:
     path = clone.root / "values/toy/values.yaml"
     path.write_text(path.read_text() + '  - {"x": 1}\n')
     lines = len(path.read_text().splitlines())
-    said = clone.run("plan", "toy", code=2)
-    assert f"values/toy/values.yaml:{lines}: trials[2] repeats trials[0]; remove one" in said
+    output = clone.run("plan", "toy", code=2)
+    assert f"values/toy/values.yaml:{lines}: trials[2] repeats trials[0]; remove one" in output
 
 
 def test_cluster_is_never_taken_by_surprise(clone: TestClone) -> None:
@@ -285,19 +285,19 @@ def test_cluster_is_never_taken_by_surprise(clone: TestClone) -> None:
     kubeconfig.write_text("current-context: elsewhere\n")
     base = clone.root / "values/base.yaml"
     base.write_text(base.read_text().replace('context: ""', 'context: "lab"'))
-    said = clone.run("plan", "toy", KUBECONFIG=str(kubeconfig))
-    assert "on the local engine\n  because kubectl's current context is elsewhere, not lab\n" in said
+    output = clone.run("plan", "toy", KUBECONFIG=str(kubeconfig))
+    assert "on the local engine\n  because kubectl's current context is elsewhere, not lab\n" in output
     kubeconfig.write_text("current-context: lab\n")
-    said = clone.run("plan", "toy", KUBECONFIG=str(kubeconfig))
-    assert "on the cluster engine\n  because kubectl's current context is lab\n" in said
+    output = clone.run("plan", "toy", KUBECONFIG=str(kubeconfig))
+    assert "on the cluster engine\n  because kubectl's current context is lab\n" in output
 
 
 def test_a_misspelled_objective_trains_once_and_its_numbers_are_there_when_it_is_mended(clone: TestClone) -> None:
     trials = ({"x": 1}, {"x": 2})
     prepared(clone, *trials, objective={"metric": "scores", "direction": "maximize"})
     clone.open_gate()
-    said = clone.run("submit", "toy", code=1)
-    assert "METRICS_FILE: lacks the objective 'scores'; it has 'score'; name one of those in `objective`" in said
+    output = clone.run("submit", "toy", code=1)
+    assert "METRICS_FILE: lacks the objective 'scores'; it has 'score'; name one of those in `objective`" in output
     clone.run("submit", "toy", code=1)
     assert sorted(clone.events("start")) == ["1", "2"]
 
@@ -315,9 +315,9 @@ def test_an_edited_program_runs_by_one_command(clone: TestClone) -> None:
     program = clone.root / "toy" / "train.py"
     program.write_text(program.read_text() + "# better\n")
     assert "toy has changed since its code was frozen (train.py); --repin renews it" in clone.run("drive", "toy")
-    said = clone.run("drive", "toy", "--repin")
-    assert "toy/train.py, the code that is frozen" in said
-    assert "2 new: no result yet" in said
+    output = clone.run("drive", "toy", "--repin")
+    assert "toy/train.py, the code that is frozen" in output
+    assert "2 new: no result yet" in output
     assert not clone.git("status", "--porcelain")
     after = clone.rows()
     assert not before.keys() & after.keys()

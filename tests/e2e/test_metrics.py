@@ -59,8 +59,8 @@ def test_a_program_is_swept_unchanged_whatever_it_logs_with(clone: TestClone) ->
     with (clone.root / "values" / "toy" / "results.csv").open() as opened:
         rows = {float(row["hp.rate"]): row for row in csv.DictReader(opened)}
     for rate, row in rows.items():
-        told = {name.removeprefix("metric."): float(row[name]) for name in row if name.startswith("metric.")}
-        assert told == {
+        metrics = {name.removeprefix("metric."): float(row[name]) for name in row if name.startswith("metric.")}
+        assert metrics == {
             "epoch": 3,
             "loss": round(rate / 3, 4),
             "accuracy": round(100 * (0.8 - rate), 1),

@@ -38,8 +38,8 @@ def test_what_is_kept_is_what_the_values_say(clone: TestClone, tmp_path: Path, k
     clone.run("fetch", "toy", "best", "--to", str(tmp_path / "to"))
     assert (tmp_path / "to" / "model").read_text() == "3"
     if keep == "best 1":
-        said = clone.run("fetch", "toy", ids[1][:6], code=2)
-        assert f"its outputs were removed, as `outputs` says; `make reproduce TRIAL={ids[1]}`" in said
+        output = clone.run("fetch", "toy", ids[1][:6], code=2)
+        assert f"its outputs were removed, as `outputs` says; `make reproduce TRIAL={ids[1]}`" in output
         assert clone.git("status", "--porcelain") == ""
         # Another sweep has the same trials: its winner is not this one's to judge.
         clone.edit({"x": 1}, **more, hyperparameters={"gate": str(clone.gate), "more": 1})
@@ -74,8 +74,8 @@ def test_where_room_cannot_be_made_the_winner_is_written_all_the_same(clone: Tes
     clone.run("expand", "toy", "--code", "toy")
     memory = clone.root / "out" / "toy" / "removed-outputs"
     memory.mkdir(parents=True)
-    said = clone.run("drive", "toy")
-    assert "the outputs of the other trials stay for now: toy/removed-outputs" in said.replace("out/", "")
+    output = clone.run("drive", "toy")
+    assert "the outputs of the other trials stay for now: toy/removed-outputs" in output.replace("out/", "")
     assert (clone.root / "values" / "toy" / "best.yaml").exists()
     memory.rmdir()
     assert "removed the outputs of 1 trial" in clone.run("drive", "toy")

@@ -94,8 +94,8 @@ def test_programs_are_swept_as_they_are(clone: TestClone) -> None:
             clone.run("expand", "toy", "--code", "toy")
         clone.run("submit", "toy", "--engine", "local", "--allow-dirty")
         logs = set(clone.root.glob("results/trials/*/*/attempts/*/output.log")) - seen
-        told = [json.loads(log.read_text().removeprefix("told ")) for log in logs]
-        assert sorted(map(str, told)) == sorted(map(str, expected))
+        received = [json.loads(log.read_text().removeprefix("told ")) for log in logs]
+        assert sorted(map(str, received)) == sorted(map(str, expected))
         seen |= logs
     assert len(list(clone.root.glob("results/trials/*/*/result.json"))) == len(seen) == 4
 
@@ -110,9 +110,9 @@ def test_plan_shows_what_a_trial_is_started_with(clone: TestClone) -> None:
     )
     clone.run("expand", "toy", "--code", "toy")
     out, _ = clone.start("plan", "toy", "--engine", "local", "--json").communicate()
-    told = json.loads(out)
-    first, second = told["actions"]
-    assert told["passed"] == {
+    record = json.loads(out)
+    first, second = record["actions"]
+    assert record["passed"] == {
         "trial": first,
         "argv": ["python3", "train.py", "--lr=5.0e-05", "--to", "$CHECKPOINT_DIR/x y"],
         "environment": {"HP_lr": "5.0e-05", "HP_model_width": "8"},
@@ -120,13 +120,13 @@ def test_plan_shows_what_a_trial_is_started_with(clone: TestClone) -> None:
         "into": "base.yaml",
         "text": '"lr": 5.0e-05\n"model":\n  "width": 8\n',
     }
-    said = clone.run("plan", "toy", "--engine", "local", "--trial", second[:6])
+    output = clone.run("plan", "toy", "--engine", "local", "--trial", second[:6])
     assert (
         f"  trial {second}: python3 train.py --lr=0.1 --to '$CHECKPOINT_DIR/x y'\n"
         "    with HP_lr=0.1 HP_model_width=8\n"
         "    with t.yaml: base.yaml, and over it\n"
         '      "lr": 0.1\n      "model":\n        "width": 8\n'
-    ) in said
+    ) in output
     line = "error: --trial ffff: no trial of toy begins so; `make status` lists them"
     assert line in clone.run("plan", "toy", "--engine", "local", "--trial", "ffff", code=2)
 

@@ -17,8 +17,8 @@ def test_quickstart_with_the_real_trainer_and_data(clone: TestClone) -> None:
         text = text.replace("epochs: 5", "epochs: 1").replace('"epochs": 5', '"epochs": 1')
         text = text.replace("10000", "2000").replace("n: 8", "n: 2")
         (folder / name).write_text(text)
-    said = clone.run("drive", "quickstart")
-    assert "quickstart: 2 trials (random, n=2, seed=0)" in said
+    output = clone.run("drive", "quickstart")
+    assert "quickstart: 2 trials (random, n=2, seed=0)" in output
 
     with (folder / "results.csv").open() as opened:
         rows = list(csv.DictReader(opened))
@@ -28,9 +28,9 @@ def test_quickstart_with_the_real_trainer_and_data(clone: TestClone) -> None:
 
     for kind, pattern in (("result", "*/*/result.json"), ("attempt", "*/*/attempts/*/attempt.json")):
         schema = json.loads((ROOT / "schemas" / f"{kind}.schema.json").read_text())
-        found = list((clone.root / "results/trials").glob(pattern))
-        assert len(found) == 2
-        for path in found:
+        paths = list((clone.root / "results/trials").glob(pattern))
+        assert len(paths) == 2
+        for path in paths:
             jsonschema.validate(json.loads(path.read_text()), schema)
     assert clone.git("status", "--porcelain") == ""
     assert not list((clone.root / "results/checkpoints").glob("*/*/*")), "checkpoints go once a result stands"

@@ -24,9 +24,9 @@ def rows(clone: TestClone, sweep: str) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize("sweep", TRIALS)
 def test_every_sampler_runs_to_a_winner_and_can_be_replayed(clone: TestClone, sweep: str) -> None:
-    said = clone.run("drive", sweep)
+    output = clone.run("drive", sweep)
     assert [row["status"] for row in rows(clone, sweep)] == ["succeeded"] * TRIALS[sweep]
-    assert ("Pareto front of error (minimize), cost (minimize): " in said) == (sweep == "search-multi")
+    assert ("Pareto front of error (minimize), cost (minimize): " in output) == (sweep == "search-multi")
     assert (clone.root / "values" / sweep / "best.yaml").exists()
     assert ": differs" not in clone.run("replay", sweep)
     assert clone.git("status", "--porcelain") == ""
@@ -34,15 +34,15 @@ def test_every_sampler_runs_to_a_winner_and_can_be_replayed(clone: TestClone, sw
 
 def test_halving_goes_on_from_checkpoints_and_drops_what_diverged(clone: TestClone) -> None:
     clone.run("drive", "search-halving")
-    found = rows(clone, "search-halving")
-    rungs = {epochs: [row for row in found if row["hp.stop_epoch"] == epochs] for epochs in ("1", "3", "9")}
+    table = rows(clone, "search-halving")
+    rungs = {epochs: [row for row in table if row["hp.stop_epoch"] == epochs] for epochs in ("1", "3", "9")}
     assert [len(rung) for rung in rungs.values()] == [9, 3, 1]
     assert {row["status"] for row in rungs["1"]} == {"succeeded", "diverged"}
     assert [{row["metric.from_epoch"] for row in rung} for rung in rungs.values()] == [{"0"}, {"1"}, {"3"}]
-    told = clone.git("log", "--format=%B", "--grep", "go on, by loss at stop_epoch")
-    assert told.count("eliminated:") == 2
-    assert "- diverged {" in told
-    rounds = {row["commit"] for row in found}
+    messages = clone.git("log", "--format=%B", "--grep", "go on, by loss at stop_epoch")
+    assert messages.count("eliminated:") == 2
+    assert "- diverged {" in messages
+    rounds = {row["commit"] for row in table}
     assert len(rounds) == 3
     assert clone.run("replay", "search-halving").count(": equal (") == 3
 
@@ -56,8 +56,8 @@ def test_a_search_killed_anywhere_goes_on_and_trains_nothing_twice(clone: TestCl
         launcher.send_signal(signal.SIGKILL)
         launcher.communicate(timeout=60)
     clone.run("drive", "search-tpe")
-    found = rows(clone, "search-tpe")
-    assert [row["status"] for row in found] == ["succeeded"] * 19
+    table = rows(clone, "search-tpe")
+    assert [row["status"] for row in table] == ["succeeded"] * 19
     attempts = [
         json.loads(path.read_text()) for path in (clone.root / "results").glob("trials/*/*/attempts/*/attempt.json")
     ]

@@ -29,13 +29,13 @@ UNLIKE = {"HOME", "TMPDIR", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "PWD"
 
 
 def command_lines() -> str:
-    found = []
+    listed = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            found.append(path.read_bytes().decode(errors="replace"))
+            listed.append(path.read_bytes().decode(errors="replace"))
         except OSError:
             continue
-    return "\n".join(found)
+    return "\n".join(listed)
 
 
 @pytest.fixture

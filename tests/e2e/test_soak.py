@@ -21,6 +21,6 @@ def test_nothing_is_lost_doubled_or_mixed_up_in_a_short_soak() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout
-    told = re.search(r"trials (\d+), faults (\d+) .*, lost 0, duplicate 0, mixed up 0, other 0$", done.stdout, re.M)
-    assert told, done.stdout
-    assert all(int(count) > 3 for count in told.groups()), done.stdout
+    match = re.search(r"trials (\d+), faults (\d+) .*, lost 0, duplicate 0, mixed up 0, other 0$", done.stdout, re.M)
+    assert match, done.stdout
+    assert all(int(count) > 3 for count in match.groups()), done.stdout

@@ -36,9 +36,9 @@ def ran(clone: TestClone, *trials: dict[str, object], code: int = 0, **head: obj
 
 
 def data(clone: TestClone, verb: str, *words: str, code: int = 0) -> Any:
-    made = clone.start(verb, *words, "--json")
-    out, err = made.communicate(timeout=300)
-    assert made.returncode == code, f"{out}\n{err}"
+    launcher = clone.start(verb, *words, "--json")
+    out, err = launcher.communicate(timeout=300)
+    assert launcher.returncode == code, f"{out}\n{err}"
     return json.loads(out)
 
 
@@ -60,13 +60,13 @@ def test_result_is_traced_to_its_line_even_when_its_values_file_is_gone(clone: T
     other = next(row for row in rows.values() if row is not hand)
     head = clone.git("rev-parse", "HEAD").strip()
 
-    made = data(clone, "trace", hand["id"])
-    assert made["commit"] == hand["commit"]
-    assert (made["repository"], made["program"]) == ("https://git.example.org/p", {})
-    assert made["kit"] in (clone.root / "chart" / "Chart.yaml").read_text()
-    assert (made["source"]["made"], made["source"]["now"]) == ("by hand", "unchanged")
-    assert '{"x": 77}' in pasted(clone, made["commands"]["the line"])
-    assert [one["status"] for one in made["attempts"]] == ["succeeded"]
+    answer = data(clone, "trace", hand["id"])
+    assert answer["commit"] == hand["commit"]
+    assert (answer["repository"], answer["program"]) == ("https://git.example.org/p", {})
+    assert answer["kit"] in (clone.root / "chart" / "Chart.yaml").read_text()
+    assert (answer["source"]["made"], answer["source"]["now"]) == ("by hand", "unchanged")
+    assert '{"x": 77}' in pasted(clone, answer["commands"]["the line"])
+    assert [attempt["status"] for attempt in answer["attempts"]] == ["succeeded"]
 
     path.write_text(path.read_text().replace('{"x": 77}', '{"x": 78}'))
     clone.git(*COMMIT, "--message=edited")
@@ -75,22 +75,22 @@ def test_result_is_traced_to_its_line_even_when_its_values_file_is_gone(clone: T
     clone.git("rm", "-r", "--quiet", "values/toy")
     clone.git(*COMMIT, "--message=gone")
     for store in (True, False):
-        made = data(clone, "trace", other["id"])
-        assert (made["row"]["id"], made["table_commit"], made["commit"]) == (other["id"], head, other["commit"])
-        source = made["source"]
+        answer = data(clone, "trace", other["id"])
+        assert (answer["row"]["id"], answer["table_commit"], answer["commit"]) == (other["id"], head, other["commit"])
+        source = answer["source"]
         assert (source["now"], source["made"], source["space"]) == ("deleted", "expanded", "values/toy/space.yaml")
-        shown = {what: pasted(clone, command) for what, command in made["commands"].items()}
+        shown = {what: pasted(clone, command) for what, command in answer["commands"].items()}
         assert f'"x": {other["hyperparameters"]["x"]}' in shown["the line"]
         assert "random" in shown["the space"]
         assert "train.py" in shown["the frozen code"]
         assert "train.py" in shown["the code"]
         assert other["id"] in shown["the result"]
-        assert (len(made["attempts"]), bool(made["store"])) == ((1, True) if store else (0, False))
+        assert (len(answer["attempts"]), bool(answer["store"])) == ((1, True) if store else (0, False))
         if store:
             (clone.root / "results").rename(clone.root / "elsewhere")
-    said = clone.run("trace", other["id"][:6])
-    assert f"values/toy/values.yaml:{source['line']}" in said
-    assert "(deleted since)" in said
+    output = clone.run("trace", other["id"][:6])
+    assert f"values/toy/values.yaml:{source['line']}" in output
+    assert "(deleted since)" in output
     assert "not in any results.csv" in clone.run("trace", "0000", code=2)
     assert f"error: TRIAL={'f' * 64}" in clone.run("trace", "f" * 64, "--sweep", "toy", code=2)
 
@@ -118,9 +118,9 @@ def test_result_is_reproduced_from_its_id_after_its_values_file_has_changed_and_
     assert json.dumps(after) == json.dumps(before)
 
     started = len(clone.events("start"))
-    made = data(clone, "reproduce", *words)
-    assert (made["verdict"], made["number"]) == ("equal", 1)
-    assert [one["seeds"] for one in made["metrics"]] == [3]
+    answer = data(clone, "reproduce", *words)
+    assert (answer["verdict"], answer["number"]) == ("equal", 1)
+    assert [metric["seeds"] for metric in answer["metrics"]] == [3]
     assert len(clone.events("start")) == started + 1
     again = clone.root / "results/reproductions" / chosen["id"] / "1"
     trial = again / "trials" / chosen["id"][:2] / chosen["id"]
@@ -147,15 +147,15 @@ def test_ledger_and_gc_know_every_trial_that_git_ever_named(clone: TestClone) ->
     clone.git("checkout", "--quiet", "main")
     clone.run("reproduce", other)
 
-    made = data(clone, "ledger")
-    assert (made["total"]["trials"], made["total"]["attempts"], made["agree"]) == (4, 4, 3)
-    statuses = {name: one["trials"] for name, one in made["by"]["status"].items()}
+    answer = data(clone, "ledger")
+    assert (answer["total"]["trials"], answer["total"]["attempts"], answer["agree"]) == (4, 4, 3)
+    statuses = {name: group["trials"] for name, group in answer["by"]["status"].items()}
     assert statuses == {"succeeded": 2, "failed": 1, "reproduction": 1}
-    hours = made["total"]["trial_hours"]
+    hours = answer["total"]["trial_hours"]
     assert 0 < hours["failed"] < hours["all"] == pytest.approx(sum(hours.values()) - hours["all"])
-    assert len(made["by"]["commit"]) == 2
-    assert all(sum(one["attempts"] for one in by.values()) == 4 for by in made["by"].values())
-    assert made["ceiling"]["toy"]["trial_hours"] == 2 * 300 / 3600
+    assert len(answer["by"]["commit"]) == 2
+    assert all(sum(group["attempts"] for group in by.values()) == 4 for by in answer["by"].values())
+    assert answer["ceiling"]["toy"]["trial_hours"] == 2 * 300 / 3600
     shown = clone.run("ledger", COLUMNS="80")
     assert max(map(len, shown.partition("rows agree")[0].splitlines()[:-1])) <= 80
     assert "wasted, failed" in shown
@@ -176,22 +176,22 @@ def test_ledger_and_gc_know_every_trial_that_git_ever_named(clone: TestClone) ->
     for path in (clone.root / "results").rglob("*"):
         os.utime(path, (then, then))
     garbage = data(clone, "tidy")["garbage"]
-    assert {(one["kind"], one["id"]) for one in garbage} == {
+    assert {(piece["kind"], piece["id"]) for piece in garbage} == {
         ("trials", other),
         ("checkpoints", other),
         ("checkpoints", "0123456789ab"),
         ("reproductions", other),
         ("rungs", "aaaaaaaaaaaa"),
     }
-    assert {one["bytes"] for one in garbage if one["kind"] == "checkpoints"} == {1000}
+    assert {piece["bytes"] for piece in garbage if piece["kind"] == "checkpoints"} == {1000}
     assert (clone.root / "results/trials" / other[:2] / other).exists(), "listed, not removed"
     clone.run("tidy", "--yes")
     assert {path.name for path in (clone.root / "results/trials").glob("*/*")} == kept
     assert min(kept) in {path.name for path in (clone.root / "results/checkpoints").glob("*/*")} <= kept
     assert not list((clone.root / "results/reproductions").glob("*"))
     assert {path.name for path in (clone.root / "results/rungs").glob("*")} == {"bbbbbbbbbbbb"}
-    made = data(clone, "ledger")
-    assert made["total"]["trials"] == 2
+    answer = data(clone, "ledger")
+    assert answer["total"]["trials"] == 2
 
     shallow = clone.root.parent / "shallow"
     subprocess.run(["git", "clone", "-q", "--depth=1", f"file://{clone.root}", str(shallow)], check=True)
@@ -206,6 +206,6 @@ def test_trial_of_an_older_runner_is_not_reproduced(clone: TestClone) -> None:
     runner.write_text(runner.read_text().replace("REPRODUCTION", "SOMETHING"))
     clone.git(*COMMIT, "--message=older")
     (row,) = ran(clone, {"x": 1}).values()
-    said = clone.run("reproduce", row["id"], code=2)
-    assert "the runner of its commit is older than reproductions" in said
+    output = clone.run("reproduce", row["id"], code=2)
+    assert "the runner of its commit is older than reproductions" in output
     assert not (clone.root / "results/reproductions").exists()

@@ -35,8 +35,8 @@ UV = [sys.executable, "-m", "uv"]
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("dist")
     run([*UV, "build", "--quiet", "--wheel", "--no-build-isolation", "--out-dir", str(folder), str(ROOT)], folder)
-    (made,) = folder.glob("*.whl")
-    return made
+    (built,) = folder.glob("*.whl")
+    return built
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +75,8 @@ def test_it_holds_the_bytes_of_the_tree_and_nothing_else(wheel: Path) -> None:
 def test_a_sweep_of_ones_own_program_in_ones_own_repository(program: Path, tmp_path: Path) -> None:
     head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert run([str(program), "--version"], tmp_path).startswith(f"helm-sweep 0.1.0 (commit {head[:12]}")
-    said = run([str(program), "status", "mine"], tmp_path, code=2)
-    assert "no project here" in said
+    output = run([str(program), "status", "mine"], tmp_path, code=2)
+    assert "no project here" in output
     run(["git", "init", "--quiet"], tmp_path)
     project, ml = tmp_path / "team", tmp_path / "team" / "ml"  # of a monorepo
     ml.mkdir(parents=True)
@@ -84,14 +84,14 @@ def test_a_sweep_of_ones_own_program_in_ones_own_repository(program: Path, tmp_p
     run(["git", "add", "--all"], tmp_path)
     run(["git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "--quiet", "--message=code"], tmp_path)
     run([str(program), "init"], project)
-    said = run([str(program), "new", "mine", "--", "python3", "train.py", "--rate", "{rate}"], ml)
-    assert "edit them, `helm-sweep check mine` tries one trial, then `helm-sweep run mine`" in said
+    output = run([str(program), "new", "mine", "--", "python3", "train.py", "--rate", "{rate}"], ml)
+    assert "edit them, `helm-sweep check mine` tries one trial, then `helm-sweep run mine`" in output
     assert "val_loss" in run([str(program), "check", "mine"], ml)
     space = project / "values" / "mine" / "space.yaml"
     assert "rate: {type: float, low: 0.01, high: 1.0, log: true}  # learning rate; default 0.1" in space.read_text()
     space.write_text(space.read_text().replace("n: 8", "n: 2"))
-    said = run([str(program), "run", "mine"], ml)
-    assert "make " not in said
+    output = run([str(program), "run", "mine"], ml)
+    assert "make " not in output
     with (project / "values" / "mine" / "results.csv").open() as table:
         rows = list(csv.DictReader(table))
     assert [row["status"] for row in rows] == ["succeeded"] * 2
@@ -137,8 +137,8 @@ def test_the_tutorial_is_what_happens(program: Path, tmp_path: Path) -> None:
                 call = ["sh", "-c", " ".join(words)]
             else:
                 call = ["sh", "-c", command]
-            said = re.sub("git show [0-9a-f]{12}", "git show COMMIT", run(call, tmp_path))
+            output = re.sub("git show [0-9a-f]{12}", "git show COMMIT", run(call, tmp_path))
             for line in filter(None, expected):
-                assert line in said, (command, line, said)
+                assert line in output, (command, line, output)
             commands += 1
     assert commands > 10

@@ -67,7 +67,7 @@ def broken(read: Reader, data: bytes, count: Findings | None = None) -> tuple[st
     """Where the reader breaks the law with a document, and how; None where it keeps it."""
     try:
         with bounded():
-            told = [_read(read, data) for _ in range(2)]
+            readings = [_read(read, data) for _ in range(2)]
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:
@@ -77,8 +77,8 @@ def broken(read: Reader, data: bytes, count: Findings | None = None) -> tuple[st
         return place, "".join(traceback.format_exception(error))[-3000:]
     if count:
         count.documents += 1
-        count.accepted += not told[0].startswith(REFUSED)
-    return None if told[0] == told[1] else ("read in two ways", f"{told[0][:1000]}\n{told[1][:1000]}")
+        count.accepted += not readings[0].startswith(REFUSED)
+    return None if readings[0] == readings[1] else ("read in two ways", f"{readings[0][:1000]}\n{readings[1][:1000]}")
 
 
 def _read(read: Reader, data: bytes) -> str:
@@ -99,8 +99,8 @@ def smaller(read: Reader, data: bytes, place: str) -> bytes:
         start = 0
         while start < len(data) and time.monotonic() < end:
             tried = data[:start] + data[start + size :]
-            found = broken(read, tried)
-            if found and found[0] == place:
+            finding = broken(read, tried)
+            if finding and finding[0] == place:
                 data = tried
             else:
                 start += size
@@ -114,9 +114,9 @@ def hunt(read: Reader, corpus: Sequence[bytes], seconds: float, seed: int) -> Fi
     end, waiting = time.monotonic() + seconds, list(corpus)
     while waiting or time.monotonic() < end:
         data = waiting.pop(0) if waiting else mutated(chance.choice(corpus), corpus, chance)
-        found = broken(read, data, findings)
-        if found and found[0] not in findings.broken:
-            findings.broken[found[0]] = smaller(read, data, found[0]), found[1]
+        finding = broken(read, data, findings)
+        if finding and finding[0] not in findings.broken:
+            findings.broken[finding[0]] = smaller(read, data, finding[0]), finding[1]
     return findings
 
 
@@ -136,12 +136,12 @@ def main(words: Sequence[str] | None = None, say: Callable[[str], None] = print)
     for name in args.readers or READERS:
         findings = hunt(READERS[name], documents(name), args.seconds, seed)
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-        told = f"{findings.documents} documents, {findings.accepted} accepted, at most {memory} MiB"
-        say(f"fuzz: {name}: seed {seed}, {told}, {len(findings.broken)} broken")
-        for number, (place, (data, told)) in enumerate(findings.broken.items()):
+        counts = f"{findings.documents} documents, {findings.accepted} accepted, at most {memory} MiB"
+        say(f"fuzz: {name}: seed {seed}, {counts}, {len(findings.broken)} broken")
+        for number, (place, (data, problem)) in enumerate(findings.broken.items()):
             path = CORPUS / name / f"found-{seed}-{number}"
             path.write_bytes(data)
-            say(f"fuzz: {name}: {place}; kept as {path.relative_to(CORPUS.parent)}\n{told}")
+            say(f"fuzz: {name}: {place}; kept as {path.relative_to(CORPUS.parent)}\n{problem}")
             failed = 1
     if failed:
         say(f"fuzz: the same documents again: make fuzz SECONDS={args.seconds:g} SEED={seed}")

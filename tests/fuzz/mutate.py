@@ -77,11 +77,11 @@ def _word(data: bytes, _: Sequence[bytes], chance: random.Random) -> bytes:
 
 
 def _number(data: bytes, _: Sequence[bytes], chance: random.Random) -> bytes:
-    found = list(re.finditer(rb"[-+.\w]+", data))
-    if not found:
+    numbers = list(re.finditer(rb"[-+.\w]+", data))
+    if not numbers:
         return data
-    one = chance.choice(found)
-    return data[: one.start()] + chance.choice(NUMBERS) + data[one.end() :]
+    number = chance.choice(numbers)
+    return data[: number.start()] + chance.choice(NUMBERS) + data[number.end() :]
 
 
 def _splice(data: bytes, others: Sequence[bytes], chance: random.Random) -> bytes:
@@ -121,12 +121,12 @@ def _other_values(data: bytes, chance: random.Random) -> bytes:
 
 def _places(value: Any) -> list[tuple[Any, Any]]:
     """Every (container, key) of JSON, the outermost included."""
-    found: list[tuple[Any, Any]] = []
+    places: list[tuple[Any, Any]] = []
     waiting = [value]
     while waiting:
         container = waiting.pop()
         for key in container if isinstance(container, dict) else range(len(container)):
-            found.append((container, key))
+            places.append((container, key))
             if isinstance(container[key], dict | list):
                 waiting.append(container[key])
-    return found
+    return places

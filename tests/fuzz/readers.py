@@ -39,40 +39,44 @@ SCHEMA = json.loads((Kit.here().schemas / "space.schema.json").read_text())
 def space(data: bytes, folder: Path) -> str:
     (folder / "space.yaml").write_bytes(data)
     doc = yamlfile.load(folder / "space.yaml", "values/s/space.yaml", helm=False)
-    made = spacefile.read(doc, SCHEMA)
-    return repr((made.digest, made.objective, made.sampler, made.hyperparameters, made.parameters, made.points))
+    parsed = spacefile.read(doc, SCHEMA)
+    return repr(
+        (parsed.digest, parsed.objective, parsed.sampler, parsed.hyperparameters, parsed.parameters, parsed.points)
+    )
 
 
 def values(data: bytes, folder: Path) -> str:
     (folder / "values.yaml").write_bytes(data)
-    made = valuesfile.parse(yamlfile.read_text(folder / "values.yaml", "values/s/values.yaml"), "values/s/values.yaml")
-    block = made.block and (made.block.edited, made.block.rounds, made.block.titles)
-    return repr((made.head.data, made.trials(), block))
+    parsed = valuesfile.parse(
+        yamlfile.read_text(folder / "values.yaml", "values/s/values.yaml"), "values/s/values.yaml"
+    )
+    block = parsed.block and (parsed.block.edited, parsed.block.rounds, parsed.block.titles)
+    return repr((parsed.head.data, parsed.trials(), block))
 
 
 def result(data: bytes, folder: Path) -> str:
     """As the result of a trial, and as the record of its attempt; twice each, for the second look is at a cache."""
-    told = []
+    tables = []
     for name in ("result.json", f"attempts/{ATTEMPT}/attempt.json"):
         shutil.rmtree(folder / "store", ignore_errors=True)
         path = put_result(folder / "store", TRIAL, attempt=ATTEMPT).parent
         (path / name).write_bytes(data)
         os.utime(path / name, (1_767_323_045, 1_767_323_045))  # it is the attempt's last sign of life
         cache = folder / name.replace("/", "-")
-        told.append(_table(folder / "store", cache))
+        tables.append(_table(folder / "store", cache))
         again = _table(folder / "store", cache)
-        assert again == told[-1], f"from the cache it is {again}, and it was {told[-1]}"
-    if told == [told[0]] * 2 and "not JSON" in told[0]:
-        raise BadInput(told[0])
-    return repr(told)
+        assert again == tables[-1], f"from the cache it is {again}, and it was {tables[-1]}"
+    if tables == [tables[0]] * 2 and "not JSON" in tables[0]:
+        raise BadInput(tables[0])
+    return repr(tables)
 
 
 def _table(where: Path, cache: Path) -> str:
     """What is set aside of a store, and its table, which must come through results.csv as it is."""
-    found = store.read(where, [TRIAL], cache)
-    rows = results.merge([], [TRIAL], found, {}, "local")
+    snapshot = store.read(where, [TRIAL], cache)
+    rows = results.merge([], [TRIAL], snapshot, {}, "local")
     assert repr(_through_csv(rows)) == repr(rows), f"results.csv makes {_through_csv(rows)} of {rows}"
-    return repr((found.problems, rows))
+    return repr((snapshot.problems, rows))
 
 
 def _through_csv(rows: list[Row]) -> list[Row]:
@@ -93,23 +97,25 @@ def stream(data: bytes, folder: Path) -> str:
     for record in engine_stream.parse(packed(data)):
         if "trial" in record:
             reader.keep(store.folder(mirror, record["trial"]), record)
-    made = sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
-    assert all(path == "mirror" or path.startswith("mirror/") for path in made), f"written beside the mirror: {made}"
-    return repr((made, _looked_at_once(store.read(mirror, [TRIAL]))))
+    written = sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+    assert all(path == "mirror" or path.startswith("mirror/") for path in written), (
+        f"written beside the mirror: {written}"
+    )
+    return repr((written, _looked_at_once(store.read(mirror, [TRIAL]))))
 
 
-def _looked_at_once(found: store.Snapshot) -> list[Attempt]:
+def _looked_at_once(snapshot: store.Snapshot) -> list[Attempt]:
     """The attempts, less when they were looked at."""
-    return [replace(one, seen_at=0) for stored in found.trials.values() for one in stored.attempts]
+    return [replace(attempt, seen_at=0) for stored in snapshot.trials.values() for attempt in stored.attempts]
 
 
 def packed(data: bytes) -> list[bytes]:
     """The lines of a stream; {"records": […], "end": {…}} is packed as by the Pod, `end` over what it would say."""
     try:
-        told = json.loads(data)
-        lines = [base64.b64encode(zlib.compress(json.dumps(one).encode())) for one in told["records"]]
+        dump = json.loads(data)
+        lines = [base64.b64encode(zlib.compress(json.dumps(record).encode())) for record in dump["records"]]
         digest = hashlib.sha256(b"".join(line + b"\n" for line in lines)).hexdigest()
-        end = {"left": 0, "unread": [], "now": 1e9, "lines": len(lines), "sha256": digest} | told.get("end", {})
+        end = {"left": 0, "unread": [], "now": 1e9, "lines": len(lines), "sha256": digest} | dump.get("end", {})
         return [*lines, json.dumps(end).encode()]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return data.split(b"\n")
@@ -133,14 +139,14 @@ def metrics(data: bytes, folder: Path) -> str:
     sources += [{"from": "output", "pattern": r"epoch (?P<epoch>\d+).*loss (?P<loss>\S+)", "take": {"min": "loss"}}]
     sources += [{"from": "tensorboard", "path": "*", "take": {"min": "loss"}}]
     sources += [{"from": "mlflow", "path": path, "take": "first"} for path in ("f", "mlruns")]
-    made = RUNNERS_READING.Reading(sources, [], FOLDERS.Folder(str(folder), "."))
+    reading = RUNNERS_READING.Reading(sources, [], FOLDERS.Folder(str(folder), "."))
     for path in ("f", "f.tfevents.1", "mlruns/0/1/meta.yaml", "mlruns/0/1/metrics/loss"):
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(data)
     for part in (data, b""):
-        made.hear(part)
-    made.look()
-    return repr((made.metrics(), made.history(), made.summary(), made.lacks()))
+        reading.hear(part)
+    reading.look()
+    return repr((reading.metrics(), reading.history(), reading.summary(), reading.lacks()))
 
 
 READERS: dict[str, Reader] = {

@@ -31,7 +31,7 @@ class Judge:
     def __init__(self, store: Path, tables: Mapping[str, Path], head: str = "") -> None:
         self.store, self.tables, self.head = store, tables, head
         """The tables that lie there, and the commit up to which the committed ones were judged."""
-        self.found: dict[str, str] = {}
+        self.findings: dict[str, str] = {}
         """What was found -> its kind."""
         self.results: dict[Path, bytes] = {}
         self.of: dict[int, Path] = {}
@@ -40,7 +40,7 @@ class Judge:
 
     def say(self, kind: str, what: str) -> None:
         assert kind in KINDS
-        self.found.setdefault(what, kind)
+        self.findings.setdefault(what, kind)
 
     # ---- while anything may be going on ----
 
@@ -63,14 +63,14 @@ class Judge:
 
     def _result(self, path: Path, data: bytes) -> None:
         try:
-            told = json.loads(data)
-            x, measured = told["identity"]["hyperparameters"]["x"], told["metrics"]["score"]
+            record = json.loads(data)
+            x, measured = record["identity"]["hyperparameters"]["x"], record["metrics"]["score"]
         except (ValueError, KeyError, TypeError) as error:
             self.say("other", f"result of {path.parent.name} cannot be read: {error}")
             return
         self.of[x] = path.parent
-        if told["id"] != path.parent.name or measured != score(x):
-            self.say("mixed up", f"result of {path.parent.name} (x={x}) says id {told['id']}, score {measured}")
+        if record["id"] != path.parent.name or measured != score(x):
+            self.say("mixed up", f"result of {path.parent.name} (x={x}) says id {record['id']}, score {measured}")
 
     def table(self, sweep: str, data: bytes) -> None:
         """Compare a results.csv, as it lies there or as it was committed, with the one before it."""

@@ -55,7 +55,7 @@ class Soak:
         self.longest = longest
         self.chance, self.say = random.Random(seed), say
         self.faults: Counter[str] = Counter()
-        self.found: dict[str, str] = {}
+        self.findings: dict[str, str] = {}
         self.trials = self.rounds = self.typed = 0
         self.xs = itertools.count(1)
 
@@ -75,14 +75,14 @@ class Soak:
                 self.say(f"soak: full disk: {disk}; clock jumps: {clock}; clone: {world.clone}")
             for _ in range(ROUNDS):
                 self.round(world, judge)
-                if judge.found or time.monotonic() > end:
+                if judge.findings or time.monotonic() > end:
                     break
-            if judge.found:
+            if judge.findings:
                 kept = Path(tempfile.mkdtemp(prefix="soak-kept-"))
                 shutil.copytree(world.root, kept / "world", symlinks=True, dirs_exist_ok=True)
                 self.say(f"soak: kept for a look: {kept}")
         finally:
-            self.found |= {f"{what} (clone {root.name})": kind for what, kind in judge.found.items()}
+            self.findings |= {f"{what} (clone {root.name})": kind for what, kind in judge.findings.items()}
             world.close()
 
     def round(self, world: World, judge: Judge) -> None:
@@ -99,7 +99,7 @@ class Soak:
         self.tidy(world, judge)
         self.trials += len(set(itertools.chain(*listed.values())) - before)
         took, hits = time.monotonic() - began, self.faults.total() - faults
-        self.say(f"soak: round {self.rounds}: {hits} faults, {took:.0f} s, found {self.told(judge.found)}")
+        self.say(f"soak: round {self.rounds}: {hits} faults, {took:.0f} s, found {self.counted(judge.findings)}")
 
     def trial(self) -> dict[str, object]:
         return {"x": next(self.xs), "steps": self.chance.randint(1, 20), "habit": self.chance.choice(HABITS)}
@@ -127,7 +127,7 @@ class Soak:
                 freed = time.monotonic() + self.chance.uniform(0.1, 1.5)
                 self.faults[what] += 1
             else:
-                self.fault(world, what, [one for one in running.values() if one.process.poll() is None])
+                self.fault(world, what, [launcher for launcher in running.values() if launcher.process.poll() is None])
             judge.look()
         world.free_disk()
         world.cancel_orders()
@@ -160,19 +160,19 @@ class Soak:
         """Type the commands until they end well."""
         until, tries = time.monotonic() + PATIENCE, dict.fromkeys(SWEEPS, 0)
         well: set[str] = set()
-        running = {one.sweep: one for one in world.launchers if one.process.poll() is None}
+        running = {started.sweep: started for started in world.launchers if started.process.poll() is None}
         while len(well) < len(SWEEPS):
             for sweep in set(SWEEPS) - well:
                 launcher = running.get(sweep)
                 if launcher and not self.ended(launcher, judge):
                     if time.monotonic() > until:
                         launcher.process.kill()
-                        judge.say("lost", f"{sweep} does not end: {launcher.said[-500:]!r}")
+                        judge.say("lost", f"{sweep} does not end: {launcher.output[-500:]!r}")
                         well.add(sweep)
                 elif launcher and launcher.process.returncode == 0:
                     well.add(sweep)
                 elif tries[sweep] >= TRIES:
-                    judge.say("lost", f"{sweep} never ends well: {launcher.said[-500:] if launcher else ''!r}")
+                    judge.say("lost", f"{sweep} never ends well: {launcher.output[-500:] if launcher else ''!r}")
                     well.add(sweep)
                 else:
                     tries[sweep] += 1
@@ -190,9 +190,9 @@ class Soak:
         if code is None:
             return False
         if code > 0 and code not in ENDS and code - 128 not in map(int, SIGNALS):
-            judge.say("other", f"{launcher.sweep} ended with {code}: {launcher.said[-500:]!r}")
-        if "Traceback" in EARLY.sub("", launcher.said):
-            judge.say("other", f"a traceback of {launcher.sweep}: {launcher.said[-1500:]!r}")
+            judge.say("other", f"{launcher.sweep} ended with {code}: {launcher.output[-500:]!r}")
+        if "Traceback" in EARLY.sub("", launcher.output):
+            judge.say("other", f"a traceback of {launcher.sweep}: {launcher.output[-1500:]!r}")
         return True
 
     def tidy(self, world: World, judge: Judge) -> None:
@@ -221,15 +221,15 @@ class Soak:
     # ---- telling ----
 
     @staticmethod
-    def told(found: dict[str, str]) -> str:
-        count = Counter(found.values())
+    def counted(findings: dict[str, str]) -> str:
+        count = Counter(findings.values())
         return ", ".join(f"{kind} {count[kind]}" for kind in KINDS)
 
     def summary(self) -> str:
         by_kind = ", ".join(f"{kind} {count}" for kind, count in sorted(self.faults.items()))
         return (
             f"trials {self.trials}, faults {self.faults.total()} ({by_kind}), commands typed {self.typed}, "
-            f"rounds {self.rounds}, {self.told(self.found)}"
+            f"rounds {self.rounds}, {self.counted(self.findings)}"
         )
 
 
@@ -255,10 +255,10 @@ def main() -> int:
             soak.clone(end)
     except KeyboardInterrupt:
         say("soak: interrupted")
-    for what, kind in soak.found.items():
+    for what, kind in soak.findings.items():
         say(f"soak: {kind}: {what}")
     say(f"soak: {soak.summary()}")
-    if not soak.found:
+    if not soak.findings:
         return 0
     say(f"soak: the same faults again: make soak SECONDS={args.seconds} SEED={seed}")
     return 1

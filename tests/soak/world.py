@@ -53,7 +53,7 @@ class Launcher:
     out: Path
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         return self.out.read_text(errors="replace")
 
 
@@ -208,12 +208,12 @@ class World:
 
     def marked(self, program: str) -> list[int]:
         """Process ids of the runners (trial.py) or the commands (train.py) that live in here."""
-        found = []
+        pids = []
         for process in processes.everything():
             mark = processes.mark_of(process.pid)
             if mark and mark.work.startswith(str(self.clone)) and _runs(process.pid, program):
-                found.append(process.pid)
-        return found
+                pids.append(process.pid)
+        return pids
 
     # ---- the end ----
 

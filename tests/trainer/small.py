@@ -78,8 +78,8 @@ class Trial:
         return self.metrics()
 
     def metrics(self) -> dict[str, Any]:
-        told: dict[str, Any] = json.loads(self.metrics_file.read_text())
-        return told
+        record: dict[str, Any] = json.loads(self.metrics_file.read_text())
+        return record
 
     def history(self) -> list[dict[str, Any]]:
         """The epochs' lines, less what a clock says."""

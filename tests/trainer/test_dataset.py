@@ -38,13 +38,13 @@ def planes(images: Any) -> Any:
 
 def python_batches(folder: Path) -> None:
     for name, images, labels in parts():
-        told = {
+        batch = {
             b"batch_label": b"testing batch 1 of 1",
             b"labels": [int(label) for label in labels],
             b"data": planes(images),
             b"filenames": [],
         }
-        pickled = pickle.dumps(told, protocol=2)
+        pickled = pickle.dumps(batch, protocol=2)
         (folder / name).write_bytes(pickled.replace(b"numpy._core", b"numpy.core"))  # as numpy 1 wrote it
 
 

@@ -50,15 +50,15 @@ def assert_same_end(trial: Trial, whole: Trial) -> None:
 
 
 def test_a_trial_writes_metrics_status_environment_and_durations(whole: Trial) -> None:
-    told = whole.metrics()
-    assert told["status"] == "succeeded"
+    metrics = whole.metrics()
+    assert metrics["status"] == "succeeded"
     names = {"train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy"}
-    assert set(told) == names | {"images_per_second", "status", "environment", "durations"}
-    assert all(0 <= told[name] <= 1 for name in names if name.endswith("accuracy"))
-    assert told["images_per_second"] > 0
-    assert set(told["durations"]) == {"setup_s", "train_s"}
-    assert {"device", "precision", "torch", "python", "threads"} <= set(told["environment"])
-    assert all(isinstance(value, (str, int)) for value in told["environment"].values())
+    assert set(metrics) == names | {"images_per_second", "status", "environment", "durations"}
+    assert all(0 <= metrics[name] <= 1 for name in names if name.endswith("accuracy"))
+    assert metrics["images_per_second"] > 0
+    assert set(metrics["durations"]) == {"setup_s", "train_s"}
+    assert {"device", "precision", "torch", "python", "threads"} <= set(metrics["environment"])
+    assert all(isinstance(value, (str, int)) for value in metrics["environment"].values())
 
 
 def test_the_history_has_a_line_for_each_epoch(whole: Trial) -> None:
@@ -139,10 +139,10 @@ def test_a_process_imports_neither_torchvision_nor_dynamo(trial: Trial) -> None:
 def test_a_loss_that_is_not_finite_is_diverged_and_no_failure(trial: Trial) -> None:
     trial.write(SMALL | {"max_learning_rate": 1e6, "batch_norm": False, "peak_epoch": 0})
     assert trial.run()[0] == 0
-    told = trial.metrics()
-    assert told["status"] == "diverged"
+    metrics = trial.metrics()
+    assert metrics["status"] == "diverged"
     names = ("train_loss", "val_loss", "val_accuracy", "test_loss", "test_accuracy")
-    assert [told[name] for name in names] == [None] * 5  # there, because the runner asks for the objective
+    assert [metrics[name] for name in names] == [None] * 5  # there, because the runner asks for the objective
     assert trial.history()[-1]["train_loss"] is None
     assert "NaN" not in trial.metrics_file.read_text() + trial.history_file.read_text()
 
@@ -151,11 +151,11 @@ def test_sigterm_ends_it_with_143_within_seconds(trial: Trial) -> None:
     trial.write(SMALL | {"epochs": 10_000})
     process = trial.start()
     wait_for(trial.history_file, process)
-    told = time.monotonic()
+    begun = time.monotonic()
     process.send_signal(signal.SIGTERM)
     _, stderr = process.communicate(timeout=20)
     assert process.returncode == 143
-    assert time.monotonic() - told < 3
+    assert time.monotonic() - begun < 3
     assert stderr.splitlines()[-1].startswith("train: stopped by SIGTERM")
 
 
@@ -310,9 +310,9 @@ def test_a_corrupt_checkpoint_falls_back_to_the_one_before(
     newest.write_bytes({"truncate": content[:5000], "flip": content, "empty": b""}[spoil])
     capsys.readouterr()
     trial.train(monkeypatch)
-    told = capsys.readouterr().err.splitlines()
-    assert told[0].startswith(f"train: checkpoint {newest} is not usable, going back to the one before: ")
-    assert told[1].startswith("train: going on after epoch 2,")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith(f"train: checkpoint {newest} is not usable, going back to the one before: ")
+    assert lines[1].startswith("train: going on after epoch 2,")
     assert_same_end(trial, whole)
 
 

@@ -38,21 +38,21 @@ def clone(tmp_path: Path, person: None) -> Clone:  # noqa: ARG001
     (root / "trainer" / "train.py").write_text("print('hello')\nprint('world')\n")
     for words in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message=first"]):
         subprocess.run(["git", *words], cwd=root, check=True, capture_output=True)
-    made = Clone(root)
-    files = made.sweep("demo")
+    clone = Clone(root)
+    files = clone.sweep("demo")
     files.folder.mkdir(parents=True)
     files.space.write_text(SPACE)
-    return made
+    return clone
 
 
 @pytest.fixture
 def fifo(tmp_path: Path) -> Iterator[Callable[[str], Fifo]]:
-    made: list[Fifo] = []
+    fifos: list[Fifo] = []
 
     def make(name: str) -> Fifo:
-        made.append(Fifo(tmp_path / name))
-        return made[-1]
+        fifos.append(Fifo(tmp_path / name))
+        return fifos[-1]
 
     yield make
-    for one in made:
-        one.close()
+    for opened in fifos:
+        opened.close()

@@ -24,10 +24,10 @@ def job(
     trial: str = TRIAL,
     age: float = 300,
     uid: str = "",
-    **told: Any,
+    **status: Any,
 ) -> Object:
     """A Job with conditions (type, reason, message) that hold; `suspend` is of its spec, all else of its status."""
-    suspend = told.pop("suspend", False)
+    suspend = status.pop("suspend", False)
     listed = [
         {"type": kind, "status": "True", "reason": reason, "message": message, "lastTransitionTime": at(10)}
         for kind, reason, message in conditions
@@ -40,7 +40,7 @@ def job(
             "labels": {"helm-sweep/sweep": "toy", "helm-sweep/trial": trial},
         },
         "spec": {"suspend": suspend, "backoffLimit": 2},
-        "status": {"startTime": at(age), "uncountedTerminatedPods": {}, "conditions": listed} | told,
+        "status": {"startTime": at(age), "uncountedTerminatedPods": {}, "conditions": listed} | status,
     }
 
 
@@ -60,7 +60,7 @@ def pod(
     about: Object = (
         job["metadata"] if job else {"name": NAME, "uid": f"uid-of-{NAME}", "labels": {"helm-sweep/trial": TRIAL}}
     )
-    made: Object = {
+    item: Object = {
         "metadata": {
             "name": name,
             "creationTimestamp": at(age),
@@ -74,14 +74,14 @@ def pod(
         "status": {"phase": phase, "conditions": list(conditions)} | status,
     }
     if deleted:
-        made["metadata"] |= {"deletionTimestamp": at(1)}
+        item["metadata"] |= {"deletionTimestamp": at(1)}
     if container is not None:
         image = "docker.io/library/python@sha256:abc"
         sidecar = {"name": "a-sidecar", "state": {"running": {"startedAt": at(200)}}}
-        made["status"]["containerStatuses"] = [sidecar, {"name": "trial", "state": container, "imageID": image}]
+        item["status"]["containerStatuses"] = [sidecar, {"name": "trial", "state": container, "imageID": image}]
     if init is not None:
-        made["status"]["initContainerStatuses"] = [{"name": "code", "state": init}]
-    return copy.deepcopy(made)
+        item["status"]["initContainerStatuses"] = [{"name": "code", "state": init}]
+    return copy.deepcopy(item)
 
 
 SCHEDULED = {"type": "PodScheduled", "status": "True"}
@@ -108,8 +108,8 @@ def waiting(reason: str, message: str = "") -> Object:
 def ended(code: int, message: str = "", reason: str = "") -> Object:
     """The state of a container that has ended."""
     word = reason or ("Error" if code else "Completed")
-    told = {"exitCode": code, "reason": word, "startedAt": at(100), "finishedAt": at(20)}
-    return {"terminated": told | ({"message": message} if message else {})}
+    state = {"exitCode": code, "reason": word, "startedAt": at(100), "finishedAt": at(20)}
+    return {"terminated": state | ({"message": message} if message else {})}
 
 
 def event(reason: str, message: str, of: str = NAME, ago: float = 5, micro: bool = False) -> Object:

@@ -33,8 +33,8 @@ def listen(path: Path) -> None:
     here = os.open(".", os.O_RDONLY)
     try:
         os.chdir(path.parent)
-        with socket.socket(socket.AF_UNIX) as made:
-            made.bind(path.name)
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(path.name)
     finally:
         os.fchdir(here)
         os.close(here)
@@ -70,8 +70,8 @@ def make_elsewhere(folder: Path) -> dict[str, str]:
 
 def state(folder: Path) -> dict[str, str]:
     """Every path below a folder, with its content and times."""
-    found = sorted(folder.rglob("*"))
+    paths = sorted(folder.rglob("*"))
     return {
         str(path.relative_to(folder)): (path.read_text() if path.is_file() else "") + f" {path.lstat().st_mtime_ns}"
-        for path in found
+        for path in paths
     }

@@ -21,11 +21,11 @@ Outcome = Callable[[dict[str, Any], int], dict[str, float] | str]
 
 def row(hyperparameters: dict[str, Any], outcome: dict[str, float] | str, seed: int = 0, engine: str = "local") -> Row:
     """One row of results.csv; the id is made up."""
-    told = hashlib.sha256(json.dumps([hyperparameters, seed], sort_keys=True).encode()).hexdigest()[:12]
+    id = hashlib.sha256(json.dumps([hyperparameters, seed], sort_keys=True).encode()).hexdigest()[:12]
     if isinstance(outcome, str):
-        return Row(told, outcome, hyperparameters, seed, engine=engine)
+        return Row(id, outcome, hyperparameters, seed, engine=engine)
     value = next(iter(outcome.values()))
-    return Row(told, "succeeded", hyperparameters, seed, "present", engine, value, outcome)
+    return Row(id, "succeeded", hyperparameters, seed, "present", engine, value, outcome)
 
 
 def put_space(clone: Clone, text: str) -> None:

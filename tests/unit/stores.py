@@ -29,8 +29,8 @@ def trial(
         "image": "sha256:1mage",
         "data": "sha256:da7a",
     }
-    made = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
-    return Trial(made, made, identity, objective or OBJECTIVE, 600, gpus, f"s-{made}-00000000")
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
+    return Trial(digest, digest, identity, objective or OBJECTIVE, 600, gpus, f"s-{digest}-00000000")
 
 
 def folder(store: Path, of: Trial) -> Path:
@@ -56,11 +56,11 @@ def result(of: Trial, **changes: Any) -> dict[str, Any]:
 
 def put_result(store: Path, of: Trial, **changes: Any) -> Path:
     """Write a trial's result.json, and the attempt that backs it where there is none of that name."""
-    path, told = folder(store, of) / "result.json", result(of, **changes)
-    if isinstance(told["attempt"], str) and not (path.parent / "attempts" / told["attempt"]).exists():
-        put_attempt(store, of, told["attempt"], status=told["status"])
+    path, record = folder(store, of) / "result.json", result(of, **changes)
+    if isinstance(record["attempt"], str) and not (path.parent / "attempts" / record["attempt"]).exists():
+        put_attempt(store, of, record["attempt"], status=record["status"])
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(told))
+    path.write_text(json.dumps(record))
     return path
 
 

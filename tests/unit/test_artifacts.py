@@ -24,8 +24,8 @@ def put_outputs(place: Path, files: dict[str, bytes], of: Any = TRIAL) -> dict[s
     """A result with outputs; returns it."""
     listed = {path: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for path, data in files.items()}
     digest = hashlib.sha256(json.dumps(listed, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-    told = {"files": len(files), "bytes": sum(map(len, files.values())), "sha256": digest}
-    put_result(place, of, attempt=ATTEMPT, outputs=told)
+    totals = {"files": len(files), "bytes": sum(map(len, files.values())), "sha256": digest}
+    put_result(place, of, attempt=ATTEMPT, outputs=totals)
     attempt = folder(place, of) / "attempts" / ATTEMPT
     (attempt / "outputs.json").write_text(json.dumps({"schema_version": 1, "id": of.id, "files": listed}))
     for path, data in files.items():
@@ -122,8 +122,8 @@ def test_what_was_removed_is_said(tmp_path: Path) -> None:
         fetched(tmp_path / "store", tmp_path / "to", result)
 
 
-@pytest.mark.parametrize("told", [None, {"files": 0, "bytes": 0, "left_out": "2 GB in 1 files"}])
-def test_nothing_left_is_said_with_the_reason(told: dict[str, Any] | None) -> None:
-    result = {"attempt": ATTEMPT} | ({"outputs": told} if told else {})
+@pytest.mark.parametrize("totals", [None, {"files": 0, "bytes": 0, "left_out": "2 GB in 1 files"}])
+def test_nothing_left_is_said_with_the_reason(totals: dict[str, Any] | None) -> None:
+    result = {"attempt": ATTEMPT} | ({"outputs": totals} if totals else {})
     assert artifacts.named(TRIAL.id, result) is None
-    assert ("2 GB in 1 files" if told else "OUTPUT_DIR") in artifacts.why_none(result)
+    assert ("2 GB in 1 files" if totals else "OUTPUT_DIR") in artifacts.why_none(result)

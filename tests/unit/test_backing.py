@@ -64,21 +64,21 @@ def put(where: Path, record: Record, changes: dict[str, Any]) -> None:
 
 def by_the_runner(where: Path) -> dict[str, Any] | None:
     of = {"id": ONE.id, "identity": ONE.identity}
-    found: dict[str, Any] | None = RESULTS.standing_result(
+    standing: dict[str, Any] | None = RESULTS.standing_result(
         FOLDERS.Folder(str(where), f"trials/{ONE.id[:2]}/{ONE.id}"), of
     )
-    return found
+    return standing
 
 
 @pytest.mark.parametrize("case", BELIEVED)
 def test_whatever_an_attempt_can_have_come_to_its_result_is_believed(tmp_path: Path, case: str) -> None:
     put(tmp_path, *BELIEVED[case])
-    found = store.read(tmp_path, [ONE])
-    assert found.problems == []
-    told = found.trials[ONE.id].result
-    assert told is not None
-    assert by_the_runner(tmp_path) == told | {"identity": ONE.identity}
-    assert store.read(tmp_path, [ONE.id]).trials[ONE.id].result == told
+    snapshot = store.read(tmp_path, [ONE])
+    assert snapshot.problems == []
+    kept = snapshot.trials[ONE.id].result
+    assert kept is not None
+    assert by_the_runner(tmp_path) == kept | {"identity": ONE.identity}
+    assert store.read(tmp_path, [ONE.id]).trials[ONE.id].result == kept
 
 
 @pytest.mark.parametrize("case", NOT_BELIEVED)
@@ -86,9 +86,9 @@ def test_a_result_that_no_attempt_backs_is_named_and_set_aside(
     tmp_path: Path, case: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     put(tmp_path, *NOT_BELIEVED[case])
-    found = store.read(tmp_path, [ONE])
-    assert found.trials[ONE.id].result is None
-    (problem,) = (problem for problem in found.problems if problem.path.endswith("/result.json"))
+    snapshot = store.read(tmp_path, [ONE])
+    assert snapshot.trials[ONE.id].result is None
+    (problem,) = (problem for problem in snapshot.problems if problem.path.endswith("/result.json"))
     assert problem.what.startswith("no attempt of this trial backs it: ")
     assert len(problem.what) < 300
     text = (folder(tmp_path, ONE) / "result.json").read_text()

@@ -43,8 +43,8 @@ def ids(folder: Path, text: str) -> list[render.Trial]:
 def rows_of(trials: list[render.Trial]) -> list[Row]:
     """Rows as collect would make them."""
     return [
-        row(one.identity["hyperparameters"], one.identity["seed"], 0.9 + n / 1000, id=one.id)
-        for n, one in enumerate(trials)
+        row(trial.identity["hyperparameters"], trial.identity["seed"], 0.9 + n / 1000, id=trial.id)
+        for n, trial in enumerate(trials)
     ]
 
 
@@ -95,9 +95,9 @@ def test_the_id_is_that_in_the_sweep(listed: list[dict[str, Any]]) -> None:
         except BadInput as error:
             assert "repeats" in str(error)  # noqa: PT017 - two spellings of one trial
             return
-        for made in rows:
-            again = ids(Path(folder), best.values(HEAD, [made], ["Best: it is."]))
-            best.check(again, [made])
+        for row in rows:
+            again = ids(Path(folder), best.values(HEAD, [row], ["Best: it is."]))
+            best.check(again, [row])
         best.check(ids(Path(folder), best.values(HEAD, rows, [])), rows)
 
 

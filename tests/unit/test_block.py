@@ -18,7 +18,7 @@ VERSIONS = "numpy 2.4.6, optuna 5.0.0rc1+cpu, scipy 1.17.1"
 titles = st.sampled_from(
     ["round 2 of 4", "sobol", "around best, shrink 0.5, n 8", "race step 1, top 8, at most 9 replicates"]
 )
-made = st.lists(
+sections = st.lists(
     st.builds(
         lambda what, blob, listed: Section(what, tuple(listed), *((BLOB, "local") if blob else ("", "")), VERSIONS),
         titles,
@@ -30,24 +30,24 @@ made = st.lists(
 
 
 def read(lines: list[str]) -> block.Block:
-    found = block.find(["trials:", *lines], "v.yaml")
-    assert found
-    return found
+    parsed = block.find(["trials:", *lines], "v.yaml")
+    assert parsed
+    return parsed
 
 
-@given(made, st.booleans())
+@given(sections, st.booleans())
 def test_sections_are_read_back_as_they_were_written(sections: list[Section], crlf: bool) -> None:
-    found = read(block.render("0" * 16, sections, "  ", "\r" if crlf else ""))
-    assert found.sections == sections
-    assert not found.edited
-    assert [one.what for one in found.titles] == [one.what for one in sections]
-    assert [trial for _, trial in found.trials] == [trial for one in sections for trial in one.trials]
+    parsed = read(block.render("0" * 16, sections, "  ", "\r" if crlf else ""))
+    assert parsed.sections == sections
+    assert not parsed.edited
+    assert [section.what for section in parsed.titles] == [section.what for section in sections]
+    assert [trial for _, trial in parsed.trials] == [trial for section in sections for trial in section.trials]
 
 
 def test_trials_without_a_title_are_a_section_too() -> None:
     plain: tuple[dict[str, Any], ...] = ({"x": 1}, {"x": 2})
-    found = read(block.render("0" * 16, [Section("", plain), Section("sobol", plain, versions=VERSIONS)], "", ""))
-    assert [(one.what, one.trials) for one in found.sections] == [("", plain), ("sobol", plain)]
+    parsed = read(block.render("0" * 16, [Section("", plain), Section("sobol", plain, versions=VERSIONS)], "", ""))
+    assert [(section.what, section.trials) for section in parsed.sections] == [("", plain), ("sobol", plain)]
 
 
 def test_comments_of_people_are_no_titles_and_rounds_are_counted() -> None:
@@ -56,18 +56,18 @@ def test_comments_of_people_are_no_titles_and_rounds_are_counted() -> None:
     )
     lines[2:2] = ["  # good ones, found by Ada", ""]
     lines[4] += "   # mine"
-    found = read(lines)
-    assert found.edited
-    assert found.rounds == 2
-    assert [one.trials for one in found.sections] == [({"x": 1},), ({"x": 2},)]
+    parsed = read(lines)
+    assert parsed.edited
+    assert parsed.rounds == 2
+    assert [section.trials for section in parsed.sections] == [({"x": 1},), ({"x": 2},)]
 
 
 def test_a_trial_that_is_no_json_any_more_is_told_where_json_is_needed() -> None:
-    found = read(["# expanded from space.yaml: not yet", "- {x: 1}", "# end"])
+    parsed = read(["# expanded from space.yaml: not yet", "- {x: 1}", "# end"])
     with pytest.raises(
         BadInput, match=r"^values.yaml:2: a trial in the block of expand is not one line of JSON any more"
     ):
-        found.sections  # noqa: B018
+        parsed.sections  # noqa: B018
 
 
 @pytest.mark.parametrize(

@@ -35,16 +35,16 @@ STATUSES = ("running", "succeeded", "diverged", "pruned", "failed", "preempted",
 
 
 def attempt(name: str, status: str = "succeeded", seconds: float = 60, gpus: Any = 1, alive: bool = False) -> Attempt:
-    told = {"status": status, "started_at": BEGIN.isoformat(), "gpus": gpus}
+    record = {"status": status, "started_at": BEGIN.isoformat(), "gpus": gpus}
     end = BEGIN + timedelta(seconds=seconds)
     if status == "running":
         seen = end.timestamp() + (0 if alive else ALIVE_SECONDS)
-        return Attempt(name, told | {"finished_at": None}, end.timestamp(), seen)
-    return Attempt(name, told | {"finished_at": end.isoformat()})
+        return Attempt(name, record | {"finished_at": None}, end.timestamp(), seen)
+    return Attempt(name, record | {"finished_at": end.isoformat()})
 
 
 @pytest.mark.parametrize(
-    ("status", "made", "alive", "cause"),
+    ("status", "name", "alive", "cause"),
     [
         ("succeeded", "me", False, "useful"),
         ("pruned", "me", False, "useful"),
@@ -61,14 +61,14 @@ def attempt(name: str, status: str = "succeeded", seconds: float = 60, gpus: Any
         ("running", "other", True, "failed"),
     ],
 )
-def test_every_end_has_its_cause(status: str, made: str, alive: bool, cause: str) -> None:
-    stored = Stored({"attempt": made} if made else None, (attempt("me", status, alive=alive),))
-    assert [one.cause for one in booking.book(stored)] == [cause]
+def test_every_end_has_its_cause(status: str, name: str, alive: bool, cause: str) -> None:
+    stored = Stored({"attempt": name} if name else None, (attempt("me", status, alive=alive),))
+    assert [entry.cause for entry in booking.book(stored)] == [cause]
 
 
 def test_an_attempt_that_nobody_can_read_is_a_failure_without_seconds() -> None:
-    (one,) = booking.book(Stored(None, (Attempt("a", {}),)))
-    assert (one.cause, one.milliseconds, one.gpu_milliseconds) == ("failed", 0, 0)
+    (entry,) = booking.book(Stored(None, (Attempt("a", {}),)))
+    assert (entry.cause, entry.milliseconds, entry.gpu_milliseconds) == ("failed", 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_one_attempt_of_a_trial_is_useful_at_most(
     attempts: list[tuple[str, bool]], over: bool, causes: list[str]
 ) -> None:
     stored = Stored(None, tuple(attempt(str(n), status, alive=alive) for n, (status, alive) in enumerate(attempts)))
-    assert [one.cause for one in booking.book(stored, over=over)] == causes
+    assert [entry.cause for entry in booking.book(stored, over=over)] == causes
 
 
 attempts = st.builds(
@@ -99,17 +99,17 @@ attempts = st.builds(
 
 @given(st.lists(attempts, max_size=6), st.sampled_from(["", *"abcdef"]), st.booleans())
 def test_the_causes_in_the_table_add_up_to_the_total_to_the_digit(
-    made: list[Attempt], named: str, running: bool
+    drawn: list[Attempt], named: str, running: bool
 ) -> None:
-    one = trial(gpus=3)
-    found = Stored(result(one, attempt=named) if named else None, tuple(made))
+    sample = trial(gpus=3)
+    stored = Stored(result(sample, attempt=named) if named else None, tuple(drawn))
     state = type("Job", (), {"condition": "Running" if running else "Failed", "queued_s": None, "attempts": 0})
     state.node = state.image_id = state.reason = ""  # type: ignore[attr-defined]
-    merged = results.merge([], [one], store.Snapshot({one.id: found}, [], True), {one.id: state}, "local")  # type: ignore[dict-item]
+    merged = results.merge([], [sample], store.Snapshot({sample.id: stored}, [], True), {sample.id: state}, "local")  # type: ignore[dict-item]
     header, cells = csv.reader(io.StringIO(results.to_csv(merged).decode()))
     row = dict(zip(header, cells, strict=True))
     total, *parts = (row[name] for name in results.GPU_SECONDS)
-    if made or named:
+    if drawn or named:
         assert sum(map(Decimal, parts)) == Decimal(total)
     else:
         assert {total, *parts} == {""}
@@ -122,12 +122,12 @@ def test_a_commit_of_an_attempt_is_a_hash_or_unknown(commit: str) -> None:
 
 
 def test_what_an_attempt_says_of_its_submission_has_types_and_bounds() -> None:
-    told = {"commit": 1, "author": "A\n\x1b[2J" + "x" * 999, "dirty": "no", "round": True, "more": 1}
-    made = booking.provenance({"provenance": told})
-    assert made.keys() == {"author", "dirty"}
-    assert made["author"].startswith(r"A\n\x1b[2Jxxx")
-    assert len(made["author"]) == booking.LONGEST_AUTHOR
-    assert made["dirty"] is False
+    given = {"commit": 1, "author": "A\n\x1b[2J" + "x" * 999, "dirty": "no", "round": True, "more": 1}
+    checked = booking.provenance({"provenance": given})
+    assert checked.keys() == {"author", "dirty"}
+    assert checked["author"].startswith(r"A\n\x1b[2Jxxx")
+    assert len(checked["author"]) == booking.LONGEST_AUTHOR
+    assert checked["dirty"] is False
     assert booking.provenance({"provenance": [1]}) == {}
     code = {"url": "u\n", "commit": "c", "path": "p" * 999}
     record = booking.provenance({"provenance": {"repository": "r\x1b", "chart": 5, "code": code}})
@@ -179,9 +179,9 @@ def put(folder: Path, of: Trial, history: History) -> None:
     for name, (status, milliseconds, gpus, alive) in zip(names, history.attempts, strict=False):
         end = now if alive and status == "running" else BEGIN + timedelta(milliseconds=milliseconds)
         begin = end - timedelta(milliseconds=milliseconds)
-        told = {"status": status, "gpus": gpus, "sweep": "s", "started_at": begin.isoformat()}
+        fields = {"status": status, "gpus": gpus, "sweep": "s", "started_at": begin.isoformat()}
         ended = None if status == "running" else end.isoformat()
-        record = put_attempt(folder, of, name, **told, finished_at=ended) / "attempt.json"
+        record = put_attempt(folder, of, name, **fields, finished_at=ended) / "attempt.json"
         os.utime(record, (end.timestamp(), end.timestamp()))
     if history.result_of is not None:
         put_result(folder, of, attempt=names[history.result_of % (len(history.attempts) or 1)])
@@ -194,22 +194,22 @@ def put(folder: Path, of: Trial, history: History) -> None:
 )
 @given(st.lists(histories, min_size=1, max_size=8))
 def test_the_table_the_report_the_ledger_and_trace_book_every_attempt_alike(
-    monkeypatch: pytest.MonkeyPatch, made: list[History]
+    monkeypatch: pytest.MonkeyPatch, drawn: list[History]
 ) -> None:
     monkeypatch.setattr(storage, "sessions", lambda _: ())
     with tempfile.TemporaryDirectory() as folder:
         clone = Clone(Path(folder))
         call(clone.root, "init", "--quiet")
-        trials = [trial({"lr": n}, gpus=n) for n in range(len(made))]
-        for one, history in zip(trials, made, strict=True):
-            put(clone.store, one, history)
-        states = {one.id: Job(history.job) for one, history in zip(trials, made, strict=True) if history.job}
+        trials = [trial({"lr": n}, gpus=n) for n in range(len(drawn))]
+        for sample, history in zip(trials, drawn, strict=True):
+            put(clone.store, sample, history)
+        states = {sample.id: Job(history.job) for sample, history in zip(trials, drawn, strict=True) if history.job}
         rows = results.merge([], trials, store.read(clone.store, trials), states, "local")
         results.write(clone.root / "values" / "s" / "results.csv", rows)
         rows = results.read(clone.root / "values" / "s" / "results.csv")
-        for one, history in zip(trials, made, strict=True):
+        for sample, history in zip(trials, drawn, strict=True):
             if history.lost:
-                shutil.rmtree(stored_in(clone.store, one), ignore_errors=True)
+                shutil.rmtree(stored_in(clone.store, sample), ignore_errors=True)
         snapshot, recorded = store.read(clone.store, trials), ledger.read(clone)
         total = recorded.total()
         assert not recorded.differences
@@ -225,11 +225,11 @@ def test_the_table_the_report_the_ledger_and_trace_book_every_attempt_alike(
             assert shown["attempts"] == sum(entry.attempts for entry in booked)
             assert shown["hours"] == words.hours(sum(entry.milliseconds for entry in booked) / 1000)
             assert shown["gpu_hours"] == words.hours(sum(entry.gpu_milliseconds for entry in booked) / 1000)
-        for one in trials:
-            booked = [entry for entry in recorded.entries if entry.trial == one.id and entry.recorded]
+        for sample in trials:
+            booked = [entry for entry in recorded.entries if entry.trial == sample.id and entry.recorded]
             if booked:
-                traced = tracing.of(clone, one.id).attempts
-                assert [(told["cause"], ms(told["seconds"])) for told in traced] == [
+                traced = tracing.of(clone, sample.id).attempts
+                assert [(line["cause"], ms(line["seconds"])) for line in traced] == [
                     (entry.cause, entry.milliseconds) for entry in booked
                 ]
             assert sum(entry.cause == "useful" for entry in booked) <= 1

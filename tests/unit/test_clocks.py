@@ -39,10 +39,10 @@ JUMPS = {
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
-    made = Bench(tmp_path)
+    bench = Bench(tmp_path)
     (tmp_path / "shift").write_text("0")
-    yield made
-    made.close()
+    yield bench
+    bench.close()
 
 
 def wall(bench: Bench, seconds: float) -> None:
@@ -55,7 +55,7 @@ def wall(bench: Bench, seconds: float) -> None:
 def booked(bench: Bench, trial: dict[str, Any]) -> list[float]:
     """Seconds of each attempt, oldest first, as results.csv, the report, the ledger and trace have them."""
     stored = store.read(bench.results, [trial["id"]]).trials[trial["id"]]
-    return [one.milliseconds / 1000 for one in booking.book(stored)]
+    return [entry.milliseconds / 1000 for entry in booking.book(stored)]
 
 
 def kill(running: Running) -> None:
@@ -109,7 +109,7 @@ def test_a_trial_that_finishes_across_a_jump_is_booked_with_what_it_took(
     assert 0 < result["used_s"] <= attempt["used_s"] < 60
     assert booked(bench, trial) == [attempt["used_s"]]
     stored = store.Stored(result)
-    assert [one.milliseconds / 1000 for one in booking.book(stored)] == [result["used_s"]]
+    assert [entry.milliseconds / 1000 for entry in booking.book(stored)] == [result["used_s"]]
 
 
 def test_the_limit_is_enforced_whatever_the_clock_says(bench: Bench, fifo: Callable[[str], Fifo]) -> None:
@@ -150,7 +150,7 @@ def test_no_attempt_counts_more_than_its_limit_lets_it_run(bench: Bench, record:
     bench.put_attempt(trial, "20260102T030405Z-a", alive_at=1767323045 + 8 * HOUR, **(OLD | record))
     ended = bench.run(trial, grace=30)
     assert ended.code == (66 if counted else 0)
-    assert f"limit: earlier attempts (1) used {counted} s" in ended.said or not counted
+    assert f"limit: earlier attempts (1) used {counted} s" in ended.line or not counted
 
 
 def test_what_no_attempt_can_have_run_is_not_booked(tmp_path: Path) -> None:
@@ -162,12 +162,12 @@ def test_what_no_attempt_can_have_run_is_not_booked(tmp_path: Path) -> None:
         bench.put_attempt(trial, f"2026010{number}T030405Z-a", alive_at=0, **old, gpus=10**400, used_s=used)
     assert booked(bench, trial) == [60.0] * 7 + [7.5]
     stored = store.read(bench.results, [trial["id"]]).trials[trial["id"]]
-    assert {one.gpu_milliseconds for one in booking.book(stored)} == {0}
+    assert {entry.gpu_milliseconds for entry in booking.book(stored)} == {0}
 
 
 def test_a_file_from_the_end_of_time_has_no_seconds() -> None:
-    one = Attempt("a", {"status": "running", "started_at": STARTED, "finished_at": None}, 1e18, 1e18)
-    assert one.seconds == 0.0
+    attempt = Attempt("a", {"status": "running", "started_at": STARTED, "finished_at": None}, 1e18, 1e18)
+    assert attempt.seconds == 0.0
 
 
 # ---- which attempt is the newest ----
@@ -189,9 +189,9 @@ def test_attempts_stand_in_the_order_in_which_they_began(bench: Bench) -> None:
     stored = store.read(bench.results, [trial["id"]]).trials[trial["id"]]
     assert [attempt.name for attempt in stored.attempts] == began
     record = READER.record(str(bench.results), trial["id"])
-    told = record["files"]
+    files = record["files"]
     assert record["attempts"] == began
-    assert [name for name in told if name.endswith("/output.log")] == [f"attempts/{began[-1]}/output.log"]
+    assert [name for name in files if name.endswith("/output.log")] == [f"attempts/{began[-1]}/output.log"]
 
 
 def test_what_came_before_a_lost_result_counts_nothing_though_its_clock_was_ahead(bench: Bench) -> None:
@@ -207,7 +207,7 @@ def test_what_came_before_a_lost_result_counts_nothing_though_its_clock_was_ahea
     assert bench.run(trial, patch=patch).code == 1
     assert "limit" not in bench.attempts(trial)[-1]["reason"]
     assert bench.run(trial, patch=patch).code == 1
-    assert "limit: earlier attempts (2) used 10" in bench.run(trial).said
+    assert "limit: earlier attempts (2) used 10" in bench.run(trial).line
 
 
 # ---- who lives, by the clock of the store, whatever this machine's says ----
@@ -311,5 +311,5 @@ def clocks(path: Path) -> Iterator[str]:
 
 def test_every_look_at_a_clock_that_can_be_set_was_thought_about() -> None:
     files = [*(REPOSITORY / "scripts").rglob("*.py"), *(REPOSITORY / "chart" / "files").glob("*.py")]
-    found = {f"{path.relative_to(REPOSITORY)} {place}" for path in files for place in clocks(path)}
-    assert sorted(found) == sorted(ALLOWED)
+    places = {f"{path.relative_to(REPOSITORY)} {place}" for path in files for place in clocks(path)}
+    assert sorted(places) == sorted(ALLOWED)

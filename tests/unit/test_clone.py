@@ -27,9 +27,9 @@ cat "$2" >> {folder}/seen
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitServer]:
-    made = git_server.serve(tmp_path_factory.mktemp("git"))
-    yield made
-    made.stop()
+    serving = git_server.serve(tmp_path_factory.mktemp("git"))
+    yield serving
+    serving.stop()
 
 
 class Fetch:
@@ -108,9 +108,9 @@ def test_the_whole_repository_is_the_empty_path(fetch: Fetch, server: GitServer)
 
 
 def test_another_tree_is_refused_for_good(fetch: Fetch, server: GitServer) -> None:
-    said = fetch(65, commit=server.second)
-    assert said.startswith(f"tree of trainer at commit {server.second} is ")
-    assert said.endswith(f", not {server.tree}; expand --repin pins it anew")
+    message = fetch(65, commit=server.second)
+    assert message.startswith(f"tree of trainer at commit {server.second} is ")
+    assert message.endswith(f", not {server.tree}; expand --repin pins it anew")
     assert files(fetch.target) == {}
 
 
@@ -125,14 +125,16 @@ def test_folder_that_is_not_in_the_commit(fetch: Fetch, server: GitServer) -> No
 
 
 def test_unknown_repository_is_refused_for_good(fetch: Fetch, server: GitServer) -> None:
-    said = fetch(65, url=server.url.replace("repo.git", "other.git"))
-    assert said.startswith("no such repository, or no access: fatal: remote error: access denied or repository not exp")
+    message = fetch(65, url=server.url.replace("repo.git", "other.git"))
+    assert message.startswith(
+        "no such repository, or no access: fatal: remote error: access denied or repository not exp"
+    )
 
 
 def test_server_that_does_not_answer_is_tried_again(fetch: Fetch) -> None:
-    said = fetch(75, url="git://127.0.0.1:1/repo.git")
-    assert said.startswith("fatal: unable to connect to 127.0.0.1:")
-    assert said.endswith("Connection refused")
+    message = fetch(75, url="git://127.0.0.1:1/repo.git")
+    assert message.startswith("fatal: unable to connect to 127.0.0.1:")
+    assert message.endswith("Connection refused")
 
 
 def test_the_deploy_key_is_used_where_ssh_accepts_it_and_removed(fetch: Fetch, server: GitServer) -> None:
@@ -162,7 +164,7 @@ def test_refusal_of_ssh_is_told_in_its_words(fetch: Fetch, ssh: str, line: str) 
 
 
 @pytest.mark.parametrize(
-    ("said", "shown"),
+    ("message", "shown"),
     [
         ("https://git.example.org/code: tree 1, not 2", "https://git.example.org/code: tree 1, not 2"),
         ("https://ann:hun@ter2@h/code: 403", "https://***@h/code: 403"),
@@ -171,9 +173,9 @@ def test_refusal_of_ssh_is_told_in_its_words(fetch: Fetch, ssh: str, line: str) 
         ("https://h/a@b * $x `y` a:b@c", "https://h/a@b * $x `y` a:b@c"),
     ],
 )
-def test_an_address_is_said_without_its_password_in_an_image_without_sed(said: str, shown: str) -> None:
+def test_an_address_is_said_without_its_password_in_an_image_without_sed(message: str, shown: str) -> None:
     function = SCRIPT.read_text().partition("\nhide() {")[2].partition("\n}\n")[0]
-    call = ["/bin/sh", "-c", f'hide() {{{function}\n}}\nhide "$1"', "sh", said]
+    call = ["/bin/sh", "-c", f'hide() {{{function}\n}}\nhide "$1"', "sh", message]
     done = subprocess.run(call, capture_output=True, text=True, check=True, env={"PATH": "/nowhere"})
     assert done.stdout == f"{shown}\n"
 

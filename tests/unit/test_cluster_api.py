@@ -34,13 +34,13 @@ class Handler(BaseHTTPRequestHandler):
     def answer(self) -> None:
         path, query = urlsplit(self.path)[2:4]
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        told = {
+        call = {
             "method": self.command,
             "path": path,
             "query": dict(parse_qsl(query)),
             "headers": {name.lower(): value for name, value in self.headers.items()},
         }
-        self.server.asked.append(told | {"body": json.loads(body) if body else None, "from": self.client_address})
+        self.server.asked.append(call | {"body": json.loads(body) if body else None, "from": self.client_address})
         answers = self.server.answers
         (answers.pop(0) if len(answers) > 1 else answers[0])(self)
 
@@ -112,11 +112,11 @@ def page(*names: str, more: str = "") -> Answer:
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Server]:
-    with Server() as made:
-        thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
+    with Server() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield made
-        made.shutdown()
+        yield server
+        server.shutdown()
         thread.join()
 
 
@@ -128,7 +128,7 @@ def server(running: Server) -> Server:
 
 def kubeconfig(path: Path, server: str, **user: str) -> Path:
     """A kubeconfig with the contexts `here` (current) and `there`."""
-    told = {
+    config = {
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": "here",
@@ -136,7 +136,7 @@ def kubeconfig(path: Path, server: str, **user: str) -> Path:
         "users": [{"name": "u", "user": user}],
         "contexts": [{"name": name, "context": {"cluster": "c", "user": "u"}} for name in ("here", "there")],
     }
-    path.write_text(json.dumps(told))
+    path.write_text(json.dumps(config))
     return path
 
 
@@ -156,9 +156,9 @@ def point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Pa
 @pytest.fixture
 def cluster(server: Server, point: Callable[[str], Path]) -> Iterator[Cluster]:
     point(f"http://127.0.0.1:{server.server_port}")
-    made = Cluster("", "ml")
-    yield made
-    made._api.rest_client.pool_manager.clear()
+    opened = Cluster("", "ml")
+    yield opened
+    opened._api.rest_client.pool_manager.clear()
 
 
 # ---- what it asks ----
@@ -168,11 +168,11 @@ def test_now_is_as_the_api_says_whatever_this_machine_says(
     server: Server, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert abs(cluster.now() - time.time()) < 60  # nobody was asked yet
-    for date, told in (("Fri, 02 Jan 2026 03:04:05 GMT", 1767323045), ("none of all", 1767323045)):
+    for date, seconds in (("Fri, 02 Jan 2026 03:04:05 GMT", 1767323045), ("none of all", 1767323045)):
         monkeypatch.setattr(Handler, "date_time_string", lambda _, date=date: date)
         server.gives(page())
         cluster.list("Job")
-        assert told <= cluster.now() < told + 60
+        assert seconds <= cluster.now() < seconds + 60
     later = time.monotonic() + 500
     monkeypatch.setattr(module.time, "monotonic", lambda: later)
     monkeypatch.setattr(module.time, "time", lambda: 0.0)
@@ -181,17 +181,17 @@ def test_now_is_as_the_api_says_whatever_this_machine_says(
 
 def test_a_list_is_asked_for_by_pages_with_its_selectors_on_one_connection(server: Server, cluster: Cluster) -> None:
     server.gives(page("a", "b", more="next"), page(more="last"), page("c"))
-    found = cluster.list("Job", "helm-sweep/sweep=toy", "status.successful=0")
-    assert [one["metadata"]["name"] for one in found] == ["a", "b", "c"]
+    jobs = cluster.list("Job", "helm-sweep/sweep=toy", "status.successful=0")
+    assert [job["metadata"]["name"] for job in jobs] == ["a", "b", "c"]
     selectors = {"labelSelector": "helm-sweep/sweep=toy", "fieldSelector": "status.successful=0", "limit": "500"}
-    assert [one["query"] for one in server.asked] == [
+    assert [job["query"] for job in server.asked] == [
         selectors,
         selectors | {"continue": "next"},
         selectors | {"continue": "last"},
     ]
-    assert {one["path"] for one in server.asked} == {"/apis/batch/v1/namespaces/ml/jobs"}
-    assert {one["headers"]["authorization"] for one in server.asked} == {"Bearer t0k3n"}
-    assert len({one["from"] for one in server.asked}) == 1
+    assert {job["path"] for job in server.asked} == {"/apis/batch/v1/namespaces/ml/jobs"}
+    assert {job["headers"]["authorization"] for job in server.asked} == {"Bearer t0k3n"}
+    assert len({job["from"] for job in server.asked}) == 1
 
 
 def test_a_brief_list_is_of_metadata_alone_and_an_empty_one_may_be_null(server: Server, cluster: Cluster) -> None:
@@ -204,7 +204,7 @@ def test_a_brief_list_is_of_metadata_alone_and_an_empty_one_may_be_null(server: 
 def test_a_list_whose_snapshot_expired_is_read_again_from_its_start(server: Server, cluster: Cluster) -> None:
     expired = status(410, "The provided continue parameter is too old")
     server.gives(page("old", more="x"), expired, page("a", more="y"), page("b"))
-    assert [one["metadata"]["name"] for one in cluster.list("Pod")] == ["a", "b"]
+    assert [pod["metadata"]["name"] for pod in cluster.list("Pod")] == ["a", "b"]
     server.gives(page("old", more="x"), expired, page("old", more="x"), expired, page("old", more="x"), expired)
     with pytest.raises(Unreachable, match="list of Pods changes faster than it can be read; try again"):
         cluster.list("Pod")
@@ -223,7 +223,7 @@ def test_get_create_patch_and_delete_are_plain_json(server: Server, cluster: Clu
     cluster.delete("Pod", "p", grace_seconds=0)
     manager = {"fieldManager": "helm-sweep"}
     assert [
-        (one["method"], one["path"].removeprefix("/api/v1/namespaces/ml/"), one["query"]) for one in server.asked
+        (call["method"], call["path"].removeprefix("/api/v1/namespaces/ml/"), call["query"]) for call in server.asked
     ] == [
         ("GET", "/apis/batch/v1/namespaces/ml/jobs/a", {}),
         ("POST", "pods", manager | {"dryRun": "All"}),
@@ -232,7 +232,7 @@ def test_get_create_patch_and_delete_are_plain_json(server: Server, cluster: Clu
         ("DELETE", "secrets/s", {}),
         ("DELETE", "pods/p", {}),
     ]
-    assert [one["body"] for one in server.asked] == [
+    assert [call["body"] for call in server.asked] == [
         None,
         {"kind": "Pod", "spec": {}},
         {"kind": "ConfigMap"},
@@ -382,10 +382,10 @@ def test_a_cluster_that_hangs_up_or_speaks_no_tls_is_unreachable(server: Server,
     for scheme in ("http", "https"):
         server.gives(hangs_up)
         point(f"{scheme}://127.0.0.1:{server.server_port}")
-        made = Cluster("there", "ml")
+        broken = Cluster("there", "ml")
         with pytest.raises(Unreachable, match=r"^cluster: [^\n<]+; check CONTEXT= and your kubeconfig$"):
-            made.create({"kind": "Job"})
-        made._api.rest_client.pool_manager.clear()
+            broken.create({"kind": "Job"})
+        broken._api.rest_client.pool_manager.clear()
 
 
 def test_tls_that_fails_in_the_middle_is_unreachable(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -439,8 +439,8 @@ def refused() -> None:
 
 
 def patience(seconds: float = 300) -> tuple[Patience, Clock, list[str]]:
-    clock, said = Clock(), list[str]()
-    return Patience(said.append, seconds, clock.sleep, clock), clock, said
+    clock, messages = Clock(), list[str]()
+    return Patience(messages.append, seconds, clock.sleep, clock), clock, messages
 
 
 def failing(times: int, after: Callable[[], None] = lambda: None) -> Callable[[], str]:
@@ -456,18 +456,18 @@ def failing(times: int, after: Callable[[], None] = lambda: None) -> Callable[[]
 
 
 def test_patience_bridges_a_gap_and_says_so_once() -> None:
-    patient, clock, said = patience()
+    patient, clock, messages = patience()
     assert patient(failing(4)) == "done"
-    assert said == ["cluster: refused; trying again for 300 s", "cluster: answers again"]
+    assert messages == ["cluster: refused; trying again for 300 s", "cluster: answers again"]
     assert clock.slept == [1.0, 1.5, 2.25, 3.375]
 
 
 def test_patience_says_nothing_where_all_is_well_and_lets_every_other_error_pass() -> None:
-    patient, clock, said = patience()
+    patient, clock, messages = patience()
     assert patient(failing(0)) == "done"
     with pytest.raises(BadInput, match="no"):
         patient(refused)
-    assert (said, clock.slept) == ([], [])
+    assert (messages, clock.slept) == ([], [])
 
 
 @given(st.floats(0, 2_000))
@@ -489,11 +489,11 @@ def test_patience_begins_with_the_first_failure_however_long_the_call_went_well(
 
 
 def test_patience_of_one_call_does_not_use_up_that_of_the_next() -> None:
-    patient, clock, said = patience(300)
+    patient, clock, messages = patience(300)
     for _ in range(20):
         assert patient(failing(8)) == "done"
     assert clock.now - 1000 > 300
-    assert len(said) == 40
+    assert len(messages) == 40
 
 
 def test_pages_are_small_and_waits_are_bounded() -> None:
@@ -514,16 +514,16 @@ def answering(*answers: Exception | str) -> Callable[[], str]:
 
 
 def test_patience_is_not_for_a_cluster_that_nobody_named() -> None:
-    patient, clock, said = patience()
+    patient, clock, messages = patience()
     with pytest.raises(NotSetUp):
         patient(answering(NotSetUp("kubeconfig: none")))
-    assert (clock.slept, said) == ([], [])
+    assert (clock.slept, messages) == ([], [])
 
 
 def test_an_api_server_that_has_just_come_back_may_refuse_for_a_while() -> None:
-    patient, _, said = patience()
+    patient, _, messages = patience()
     error = Refused(403, "User ann cannot list resource")
     assert patient(answering(Unreachable("away"), error, "all")) == "all"
-    assert said[-1] == "cluster: answers again"
+    assert messages[-1] == "cluster: answers again"
     with pytest.raises(Refused):
         patient(answering(error))

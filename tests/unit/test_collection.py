@@ -39,9 +39,9 @@ def brings(
     monkeypatch.setattr(ClusterEngine, "cluster", SimpleNamespace(list=lambda *_: [last]))
     sweep: Any = SimpleNamespace(name="toy", rendered=SimpleNamespace(trials=[ONE]))
     files: Any = SimpleNamespace(clone=SimpleNamespace(reader=Path("reader.py")), mirror=mirror)
-    said: list[str] = []
-    engine(files, Settings(cluster=ClusterPlace(store=mounted)), Target()).fetch(sweep, said.append)
-    return said
+    messages: list[str] = []
+    engine(files, Settings(cluster=ClusterPlace(store=mounted)), Target()).fetch(sweep, messages.append)
+    return messages
 
 
 def test_what_was_brought_is_said_and_what_could_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,8 +59,8 @@ def test_without_a_reader_results_come_from_last_words_and_it_is_said(
     def no_reader(*_: Any) -> Brought:
         raise NoReader("image: ErrImagePull: not found")
 
-    said = brings(no_reader, tmp_path, monkeypatch)[-1]
-    assert "cannot be read through the cluster (image: ErrImagePull: not found); 1 results came from" in said
+    output = brings(no_reader, tmp_path, monkeypatch)[-1]
+    assert "cannot be read through the cluster (image: ErrImagePull: not found); 1 results came from" in output
     assert store.read(tmp_path, [ONE]).trials[ONE.id].result
 
 

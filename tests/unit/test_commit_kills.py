@@ -151,7 +151,7 @@ def git_points(pristine: Path) -> list[tuple[int, str, int]]:
     watched."""
     root = copy(pristine)
     assert attempt(root, TRACE="1") == 0
-    found, seen = [], set()
+    points, seen = [], set()
     for log in sorted(Path(os.environ["POINTS"]).glob("trace.*")):
         numbers: Counter[str] = Counter()
         for line in log.read_text(errors="replace").splitlines():
@@ -161,9 +161,9 @@ def git_points(pristine: Path) -> list[tuple[int, str, int]]:
                 continue
             draft = next((name for name in ("/helm-sweep.", "/objects/") if name in words), "")
             if EVERY or not draft or (log.name, kind, draft) not in seen:
-                found.append((int(log.suffix[1:]), kind, numbers[kind]))
+                points.append((int(log.suffix[1:]), kind, numbers[kind]))
             seen.add((log.name, kind, draft))
-    return found
+    return points
 
 
 @pytest.mark.parametrize("with_us", [True, False], ids=["and us", "alone"])

@@ -59,8 +59,8 @@ def status(root: Path) -> list[str]:
     return sorted(call(root, "status", "--porcelain", "--no-renames").splitlines(), key=lambda line: line[3:])
 
 
-def commit(root: Path, said: list[str] | None = None, paths: list[str] | None = None) -> commits.Commit | None:
-    return commits.commit(root, paths or OURS, "results: 2", (said if said is not None else []).append)
+def commit(root: Path, messages: list[str] | None = None, paths: list[str] | None = None) -> commits.Commit | None:
+    return commits.commit(root, paths or OURS, "results: 2", (messages if messages is not None else []).append)
 
 
 def check_committed(root: Path, content: str = "2\n", count: int = 2) -> None:
@@ -88,9 +88,9 @@ def hook(root: Path, name: str, text: str) -> Path:
 def test_the_lock_of_a_dead_git_is_removed_and_said(repo: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(locks, "STALE_SECONDS", 0.05)
     (repo / ".git" / name).touch()
-    said: list[str] = []
-    assert commit(repo, said)
-    assert said == [f"git: removed {repo}/.git/{name}, which a git that has ended left behind"]
+    messages: list[str] = []
+    assert commit(repo, messages)
+    assert messages == [f"git: removed {repo}/.git/{name}, which a git that has ended left behind"]
     check_committed(repo)
 
 
@@ -122,9 +122,9 @@ def test_what_a_killed_writer_left_in_values_goes_with_the_next_turn(repo: Path)
 
 def test_a_lock_of_a_dead_sweep_is_removed_at_once(repo: Path) -> None:
     (repo / ".git/index.lock").write_bytes(b"helm-sweep 4711\n")
-    said: list[str] = []
-    assert commit(repo, said)
-    assert said == []
+    messages: list[str] = []
+    assert commit(repo, messages)
+    assert messages == []
     check_committed(repo)
 
 
@@ -175,8 +175,8 @@ def editor(tmp_path: Path) -> Iterator[Callable[..., Path]]:
 
     yield start
     gate.touch()
-    for one in started:
-        assert one.wait(60) == 0
+    for process in started:
+        assert process.wait(60) == 0
 
 
 def until(condition: Callable[[], object], what: str) -> None:
@@ -188,15 +188,15 @@ def test_an_open_editor_is_waited_for_and_then_both_commits_are_there(
     repo: Path, editor: Callable[..., Path], words: list[str], held: str
 ) -> None:
     gate = editor(repo, *words)
-    said: list[str] = []
+    messages: list[str] = []
 
     def say(text: str) -> None:
-        said.append(text)
+        messages.append(text)
         gate.touch()
 
     assert commits.commit(repo, OURS, "results: 2", say)
-    assert [text.partition("(process")[0] for text in said] == [f"git: {repo}{held}: waits for `git commit` "]
-    assert said[0].endswith("), 10 minutes at most")
+    assert [text.partition("(process")[0] for text in messages] == [f"git: {repo}{held}: waits for `git commit` "]
+    assert messages[0].endswith("), 10 minutes at most")
     assert call(repo, "log", "--format=%s").split("\n") == ["results: 2", "by hand", "first", ""]
     assert status(repo) == [*([] if words else [" M edited"]), "?? unknown"]
 
@@ -209,8 +209,8 @@ def test_an_editor_that_stays_open_is_named_before_anything_is_written(
     monkeypatch.setattr(locks, "STALE_SECONDS", 0.0)
     editor(repo, *words)
     before = git.head(repo)
-    told = r"`git commit` \(process \d+\) has not ended in 0\.3 seconds; end it, then run the same again"
-    with pytest.raises(BadInput, match=f"^git: .*{held}: {told}$"), commits.turn(repo, OURS, print):
+    message = r"`git commit` \(process \d+\) has not ended in 0\.3 seconds; end it, then run the same again"
+    with pytest.raises(BadInput, match=f"^git: .*{held}: {message}$"), commits.turn(repo, OURS, print):
         raise AssertionError("that is where files are written")
     assert git.head(repo) == before
 
@@ -239,8 +239,8 @@ def test_a_git_that_only_reads_or_works_elsewhere_holds_nothing(repo: Path, monk
         for folder in (repo, SCRIPTS)
     ]
     assert commit(repo)
-    for one in readers:
-        one.communicate()
+    for reader in readers:
+        reader.communicate()
     check_committed(repo)
 
 
@@ -264,13 +264,13 @@ for n in range({rounds}):
         subprocess.Popen([sys.executable, "-c", program, str(repo), name], stdout=subprocess.PIPE) for name in names
     ]
     gate.touch()
-    for one in started:
-        one.communicate(timeout=300)
-    assert [one.returncode for one in started] == [0, 0, 0]
-    said = call(repo, "log", "--format=%s", "--reverse").splitlines()[1:]
-    assert len(said) == 3 * rounds
+    for process in started:
+        process.communicate(timeout=300)
+    assert [process.returncode for process in started] == [0, 0, 0]
+    subjects = call(repo, "log", "--format=%s", "--reverse").splitlines()[1:]
+    assert len(subjects) == 3 * rounds
     for name in names:
-        assert [line for line in said if line.startswith(name)] == [f"{name} {n}" for n in range(rounds)]
+        assert [line for line in subjects if line.startswith(name)] == [f"{name} {n}" for n in range(rounds)]
     assert status(repo) == sorted([*PERSONS, "?? new.csv", " M ours.csv"], key=lambda line: line[3:])
     for line in call(repo, "log", "--format=%s %H", f"-{3 * rounds}").splitlines():
         name, n, sha = line.split()
@@ -355,15 +355,15 @@ def test_a_rebase_that_is_at_work_is_waited_for(repo: Path, tmp_path: Path) -> N
     rebase = subprocess.Popen(words, cwd=repo)
     until(opened.exists, "the editor is open")
     (repo / "new.csv").write_text("2\n")
-    said: list[str] = []
+    messages: list[str] = []
 
     def say(text: str) -> None:
-        said.append(text)
+        messages.append(text)
         gate.touch()
 
     assert commits.commit(repo, OURS, "results: 2", say)
     assert rebase.wait(60) == 0
-    assert said[0].startswith("git: a rebase is in progress: waits for `git rebase` (process ")
+    assert messages[0].startswith("git: a rebase is in progress: waits for `git rebase` (process ")
 
 
 def test_an_edit_that_was_staged_and_taken_back_is_nothing_to_commit(repo: Path) -> None:
@@ -419,10 +419,12 @@ def test_a_history_that_was_rewritten_meanwhile_is_read_anew(repo: Path) -> None
 
 def test_on_a_detached_head_the_commit_is_made_and_said_to_be_on_no_branch(repo: Path) -> None:
     call(repo, "checkout", "--quiet", "--detach")
-    said: list[str] = []
-    made = commit(repo, said)
-    assert made
-    assert said == [f"git: {made.sha[:12]} is on no branch, for HEAD is detached; `git switch -c NAME` keeps it"]
+    messages: list[str] = []
+    committed = commit(repo, messages)
+    assert committed
+    assert messages == [
+        f"git: {committed.sha[:12]} is on no branch, for HEAD is detached; `git switch -c NAME` keeps it"
+    ]
     check_committed(repo)
 
 
@@ -474,9 +476,9 @@ def test_what_git_was_told_to_overlook_is_no_secret_to_a_sweep(repo: Path, flag:
 
 def test_a_hook_that_reformats_the_files_is_said_and_its_files_are_what_runs(repo: Path) -> None:
     hook(repo, "pre-commit", "for f in *.csv; do echo neat >$f; done; git add *.csv")
-    said: list[str] = []
-    assert commit(repo, said)
-    assert said == ["git: a hook has rewritten new.csv, ours.csv"] or said == [
+    messages: list[str] = []
+    assert commit(repo, messages)
+    assert messages == ["git: a hook has rewritten new.csv, ours.csv"] or messages == [
         "git: a hook has rewritten ours.csv, new.csv"
     ]
     check_committed(repo, "neat\n")
@@ -528,15 +530,15 @@ def test_hooks_run_as_in_any_commit(repo: Path, monkeypatch: pytest.MonkeyPatch)
     hook(repo, "prepare-commit-msg", 'echo "by $2" >>"$1"')
     hook(repo, "commit-msg", 'echo "Reviewed-by: a hook" >>"$1"')
     hook(repo, "post-commit", '[ -n "$AGAIN" ] || AGAIN=1 git commit --quiet --allow-empty --no-verify --message=after')
-    made = commit(repo)
-    assert made
+    committed = commit(repo)
+    assert committed
     assert call(repo, "log", "-2", "--format=%s").split("\n") == [
         "after by message",
         "results: 2 by message Reviewed-by: a hook",
         "",
     ]
-    assert "by message\nReviewed-by: a hook" in call(repo, "show", "--no-patch", "--format=%B", made.sha)
-    assert made.sha == call(repo, "rev-parse", "HEAD^").strip()
+    assert "by message\nReviewed-by: a hook" in call(repo, "show", "--no-patch", "--format=%B", committed.sha)
+    assert committed.sha == call(repo, "rev-parse", "HEAD^").strip()
     assert status(repo) == PERSONS
 
 

@@ -32,12 +32,12 @@ SEEDS = [{"a": 0.90}, {"a": 0.92}, {"a": 0.94}]
 def test_a_metric_is_equal_or_within_the_seeds_or_not(
     then: float | None, now: float | None, replicates: list[dict[str, float]], verdict: str
 ) -> None:
-    (made,) = comparing.compare({"a": then}, {"a": now}, replicates)
-    assert (made.verdict, made.good) == (verdict, verdict in (EQUAL, WITHIN))
+    (compared,) = comparing.compare({"a": then}, {"a": now}, replicates)
+    assert (compared.verdict, compared.good) == (verdict, verdict in (EQUAL, WITHIN))
 
 
 def test_a_metric_that_only_one_of_them_has_is_compared_too() -> None:
-    assert [(one.metric, one.verdict) for one in comparing.compare({"a": 1}, {"b": 1}, [])] == [
+    assert [(compared.metric, compared.verdict) for compared in comparing.compare({"a": 1}, {"b": 1}, [])] == [
         ("a", OUTSIDE),
         ("b", OUTSIDE),
     ]
@@ -48,7 +48,7 @@ def test_another_seed_is_within_the_spread_in_95_of_100_cases() -> None:
     within = 0
     for _ in range(4000):
         seeds = [{"a": draw.gauss(0, 1)} for _ in range(3)]
-        apart = comparing.spread([one["a"] for one in seeds])
+        apart = comparing.spread([metrics["a"] for metrics in seeds])
         assert apart is not None
         within += abs(draw.gauss(0, 1) - draw.gauss(0, 1)) <= apart
     assert 0.94 < within / 4000 < 0.96

@@ -44,8 +44,8 @@ POINT = {"a": 4, "b": 0.5, "name": "sgd", "num-layers": 3, "lambda": 0.1, "layer
     ],
 )
 def test_an_expression_keeps_types_and_units(text: str, value: Any) -> None:
-    found = parse_text(text, KNOWN).computed(POINT)
-    assert (found, type(found)) == (value, type(value))
+    result = parse_text(text, KNOWN).computed(POINT)
+    assert (result, type(result)) == (value, type(value))
 
 
 @pytest.mark.parametrize("text", ["num-layers > 1", "1 - num-layers", "lambda > 1", "layers.0.width > 1"])
@@ -74,18 +74,18 @@ def test_whole_powers_are_exact(base: int, exponent: int) -> None:
 def trials(
     space: str, sampler: str = "{name: grid}", fixed: str = "{epochs: 3}", more: str = ""
 ) -> list[dict[str, Any]]:
-    made = read(space, sampler, fixed, more)
-    lines = search.expand(made)
+    parsed = read(space, sampler, fixed, more)
+    lines = search.expand(parsed)
     for line in lines:
-        point = made.fit(line)
+        point = parsed.fit(line)
         assert point is not None
-        assert json.dumps(made.line(point)) == json.dumps(line)
+        assert json.dumps(parsed.line(point)) == json.dumps(line)
     return lines
 
 
 def test_what_is_computed_is_written_out_in_the_order_of_the_file() -> None:
-    found = trials('{d: [8, 16], ffn: 4 * d, max_epochs: {epochs}, note: "{d}x{ffn}", last: [1]}')
-    assert json.dumps(found) == json.dumps(
+    lines = trials('{d: [8, 16], ffn: 4 * d, max_epochs: {epochs}, note: "{d}x{ffn}", last: [1]}')
+    assert json.dumps(lines) == json.dumps(
         [
             {"d": 8, "ffn": 32, "max_epochs": 3, "note": "8x32", "last": 1},
             {"d": 16, "ffn": 64, "max_epochs": 3, "note": "16x64", "last": 1},
@@ -94,8 +94,8 @@ def test_what_is_computed_is_written_out_in_the_order_of_the_file() -> None:
 
 
 def test_what_is_computed_from_something_absent_is_absent() -> None:
-    found = trials("{a: [1, 2], b: {type: int, choices: [5], when: {a: 2}}, c: b + 1}")
-    assert found == [{"a": 1}, {"a": 2, "b": 5, "c": 6}]
+    lines = trials("{a: [1, 2], b: {type: int, choices: [5], when: {a: 2}}, c: b + 1}")
+    assert lines == [{"a": 1}, {"a": 2, "b": 5, "c": 6}]
 
 
 def test_a_constraint_sees_what_is_computed() -> None:
@@ -103,11 +103,11 @@ def test_a_constraint_sees_what_is_computed() -> None:
 
 
 def test_a_group_is_repeated_as_often_as_a_hyperparameter_says() -> None:
-    found = trials('{depth: 1..2, "layer{i}": {repeat: depth, space: {width: [8, 16], out: 2 * width}}}')
-    assert len(found) == 2 + 4
-    assert found[0] == {"depth": 1, "layer0.width": 8, "layer0.out": 16}
+    lines = trials('{depth: 1..2, "layer{i}": {repeat: depth, space: {width: [8, 16], out: 2 * width}}}')
+    assert len(lines) == 2 + 4
+    assert lines[0] == {"depth": 1, "layer0.width": 8, "layer0.out": 16}
     last = {"layer0.width": 16, "layer0.out": 32, "layer1.width": 16, "layer1.out": 32}
-    assert found[-1] == {"depth": 2, **last}
+    assert lines[-1] == {"depth": 2, **last}
 
 
 def test_a_group_counts_from_where_its_name_says() -> None:
@@ -119,8 +119,8 @@ SUB = """{optimizer: {type: choice, choices: {
 
 
 def test_a_choice_brings_its_hyperparameters_with_it() -> None:
-    found = trials(SUB)
-    assert [(line["optimizer"], line.get("lr"), line.get("nesterov")) for line in found] == [
+    lines = trials(SUB)
+    assert [(line["optimizer"], line.get("lr"), line.get("nesterov")) for line in lines] == [
         *(("sgd", lr, True) for lr in (1, 2)),
         *(("adam", lr, False) for lr in (3, 4, 5)),
         ("lion", None, None),
@@ -130,20 +130,20 @@ def test_a_choice_brings_its_hyperparameters_with_it() -> None:
 
 @pytest.mark.parametrize("sampler", ["{name: random, n: 6}", "{name: sobol, n: 6}", "{name: lhs, n: 6}"])
 def test_every_sampler_takes_one_name_with_a_domain_a_branch(sampler: str) -> None:
-    found = trials(SUB, sampler)
-    assert len({json.dumps(line) for line in found}) == 6
+    lines = trials(SUB, sampler)
+    assert len({json.dumps(line) for line in lines}) == 6
 
 
 def test_tpe_learns_of_each_branch_by_itself() -> None:
     from sweep.spaces.history import Told
     from sweep.spaces.samplers import tpe
 
-    made = read(SUB.replace("[3, 4, 5]", "{type: float, low: 3, high: 5}"), "{name: tpe, rounds: 3, per_round: 12}")
-    first = tpe.ask(made)
-    told = [Told(point, "succeeded", (float(point.get("lr", 9)),)) for point in first]
-    second = tpe.ask(made, told, 2)
+    parsed = read(SUB.replace("[3, 4, 5]", "{type: float, low: 3, high: 5}"), "{name: tpe, rounds: 3, per_round: 12}")
+    first = tpe.ask(parsed)
+    observations = [Told(point, "succeeded", (float(point.get("lr", 9)),)) for point in first]
+    second = tpe.ask(parsed, observations, 2)
     assert len(second) == 12
-    assert all(made.fit(point) == point for point in (*first, *second))
+    assert all(parsed.fit(point) == point for point in (*first, *second))
 
 
 def test_conditions_may_be_expressions() -> None:
@@ -153,9 +153,9 @@ def test_conditions_may_be_expressions() -> None:
 
 
 def test_null_is_a_choice_and_a_table_has_nothing_for_it() -> None:
-    made = read("{depth: [null, 2, 3], a: [1]}", "{name: grid}")
-    assert search.expand(made) == [{"depth": None, "a": 1}, {"depth": 2, "a": 1}, {"depth": 3, "a": 1}]
-    assert made.fit({"a": 1}) == {"depth": None, "a": 1}
+    parsed = read("{depth: [null, 2, 3], a: [1]}", "{name: grid}")
+    assert search.expand(parsed) == [{"depth": None, "a": 1}, {"depth": 2, "a": 1}, {"depth": 3, "a": 1}]
+    assert parsed.fit({"a": 1}) == {"depth": None, "a": 1}
     weighted = read("{depth: {type: choice, choices: [null, 2, 3, 4], weights: [7, 1, 1, 1]}}", "{name: random, n: 1}")
     assert weighted.parameters[0].at(0) is None
 
@@ -172,10 +172,10 @@ gpu: {count: "{1 if num_workers == 0 else 0}"}
 
 
 def test_resources_follow_hyperparameters() -> None:
-    found = search.expand(read("{num_workers: 0..15, num_envs_per_worker: 1..15}", "{name: grid}", more=RAY))
-    assert len(found) == 16 * 15
-    assert found[0]["gpu"] == {"count": 1}
-    assert found[-1] == {
+    lines = search.expand(read("{num_workers: 0..15, num_envs_per_worker: 1..15}", "{name: grid}", more=RAY))
+    assert len(lines) == 16 * 15
+    assert lines[0]["gpu"] == {"count": 1}
+    assert lines[-1] == {
         "num_workers": 15,
         "num_envs_per_worker": 15,
         "resources": {"requests": {"cpu": 16}, "limits": {"memory": "8Gi", "d": "1Gi"}},
@@ -185,8 +185,8 @@ def test_resources_follow_hyperparameters() -> None:
 
 def test_resources_of_what_is_not_there_are_not_asked_for() -> None:
     more = 'resources: {limits: {memory: "{b}Gi"}}\n'
-    found = search.expand(read("{a: [1, 2], b: {type: int, choices: [5], when: {a: 2}}}", "{name: grid}", more=more))
-    assert found == [{"a": 1}, {"a": 2, "b": 5, "resources": {"limits": {"memory": "5Gi"}}}]
+    lines = search.expand(read("{a: [1, 2], b: {type: int, choices: [5], when: {a: 2}}}", "{name: grid}", more=more))
+    assert lines == [{"a": 1}, {"a": 2, "b": 5, "resources": {"limits": {"memory": "5Gi"}}}]
 
 
 @pytest.mark.parametrize(

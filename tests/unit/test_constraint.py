@@ -53,7 +53,7 @@ def test_one_that_names_what_the_point_lacks_does_not_apply() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("a <", "; write one, as in `a * b <= 512`"),
         ("c < 1", "c is no hyperparameter; known here: a, b, flag, name, optimizer.lr"),
@@ -70,14 +70,14 @@ def test_one_that_names_what_the_point_lacks_does_not_apply() -> None:
         ("(" * 300 + "a" + ")" * 300, "not an expression: "),
     ],
 )
-def test_what_is_not_known_is_refused_before_any_point(text: str, said: str) -> None:
+def test_what_is_not_known_is_refused_before_any_point(text: str, message: str) -> None:
     with pytest.raises(Unclear) as caught:
         parse(text, KNOWN)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("a * b", "it gives 2.0, not true or false; write a comparison, as in `a * b <= 512`"),
         ("a / (b - 0.5) < 1", "division by zero at a=4, b=0.5; rule that out, as in `b > 0 and a / b < 2`"),
@@ -88,10 +88,10 @@ def test_what_is_not_known_is_refused_before_any_point(text: str, said: str) -> 
         ("a in b", "`in` needs a list, 0.5 is a number; write `in [a, b]`"),
     ],
 )
-def test_what_only_a_point_shows_is_told_with_its_values(text: str, said: str) -> None:
+def test_what_only_a_point_shows_is_told_with_its_values(text: str, message: str) -> None:
     with pytest.raises(Unclear) as caught:
         holds(text)
-    assert str(caught.value) == said
+    assert str(caught.value) == message
 
 
 DEEP = [

@@ -53,8 +53,8 @@ def paths(schema: dict[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple
 
 
 def uses() -> set[tuple[str, tuple[str, ...]]]:
-    found = ((name, use) for name, text in TEMPLATES.items() for use in re.findall(r"\.Values((?:\.\w+)+)", text))
-    return {(name, tuple(use.strip(".").split("."))) for name, use in found}
+    named = ((name, use) for name, text in TEMPLATES.items() for use in re.findall(r"\.Values((?:\.\w+)+)", text))
+    return {(name, tuple(use.strip(".").split("."))) for name, use in named}
 
 
 def test_every_use_has_a_value() -> None:

@@ -28,14 +28,14 @@ class Looks(Cluster):
     def __init__(self, *looks: Look) -> None:
         super().__init__("", "ns")
         self.looks = list(looks)
-        self.told: list[str] = []
+        self.calls: list[str] = []
         self.sent = b""
 
-    def create(self, made: Object) -> Object:
-        self.told.append(f"create {made['kind']}")
-        if made["kind"] == "ConfigMap":
+    def create(self, item: Object) -> Object:
+        self.calls.append(f"create {item['kind']}")
+        if item["kind"] == "ConfigMap":
             raise Refused(409, "is there")  # of a run that was cut off
-        return made
+        return item
 
     def list(self, kind: str, *_: str, **__: bool) -> list[Object]:
         return [*self.looks[0][1]] if kind == "Pod" else []
@@ -52,10 +52,10 @@ class Looks(Cluster):
             self.sent += data
 
         yield send
-        self.told.append(f"sent to {pod}")
+        self.calls.append(f"sent to {pod}")
 
     def delete(self, kind: str, *_: str) -> None:
-        self.told.append(f"delete {kind}")
+        self.calls.append(f"delete {kind}")
 
 
 @pytest.fixture(autouse=True)
@@ -66,22 +66,22 @@ def no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_it_says_what_is_waited_for_once_sends_once_and_ends_with_the_last_lines(tmp_path: Path) -> None:
     (tmp_path / "train.bin").write_bytes(b"images")
     wait = (job(), [pod("Pending", waiting("ContainerCreating"), unschedulable("0/3 nodes: Insufficient memory"))])
-    cluster, said = Looks((job(), []), wait, wait, (job(), [RUNS]), (job(), [RUNS]), (job(COMPLETE), [RUNS])), []
-    dataset_job.fill(cluster, OBJECTS, tmp_path, said.append)
-    assert said == [
+    cluster, messages = Looks((job(), []), wait, wait, (job(), [RUNS]), (job(), [RUNS]), (job(COMPLETE), [RUNS])), []
+    dataset_job.fill(cluster, OBJECTS, tmp_path, messages.append)
+    assert messages == [
         "dataset: queued: 0/3 nodes: Insufficient memory",
         f"dataset: sending {tmp_path}",
         "dataset: 10 files",
         "dataset: sha256:abc",
     ]
     assert b"train.bin" in cluster.sent
-    assert cluster.told == ["create ConfigMap", "create Job", "sent to p0", *CLEANED]
+    assert cluster.calls == ["create ConfigMap", "create Job", "sent to p0", *CLEANED]
 
 
 def test_what_downloads_by_itself_is_sent_nothing() -> None:
     cluster = Looks((job(), [RUNS]), (job(COMPLETE), [RUNS]))
     dataset_job.fill(cluster, OBJECTS, None, lambda _: None)
-    assert cluster.told == ["create ConfigMap", "create Job", *CLEANED]
+    assert cluster.calls == ["create ConfigMap", "create Job", *CLEANED]
 
 
 @pytest.mark.parametrize(
@@ -96,4 +96,4 @@ def test_a_job_that_fails_or_goes_away_ends_in_one_line_and_is_deleted(look: Loo
     cluster = Looks((job(), [RUNS]), look)
     with pytest.raises(TrialsFailed, match=f"^dataset: Job fill failed: {why}; mend it, and type the same again$"):
         dataset_job.fill(cluster, OBJECTS, None, lambda _: None)
-    assert cluster.told[-2:] == CLEANED
+    assert cluster.calls[-2:] == CLEANED

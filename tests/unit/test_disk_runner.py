@@ -51,12 +51,12 @@ def trainings(root: Path) -> int:
 
 def attempt(root: Path, faults: Faults, *more: str, name: str = METRIC, **env: str) -> tuple[int, list[str]]:
     """One attempt in a process of its own; (exit code, what it said)."""
-    said = root.parent / "said"
+    log = root.parent / "said"
     if child := os.fork():
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        return code, said.read_text().splitlines()
+        return code, log.read_text().splitlines()
     try:
-        os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
+        os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         os.environ.update(TRIAL=json.dumps(trial_of(root, name)), POD_NAME="pod", **env)
         words = [f"--results={root}/results", f"--scratch={root}/scratch", f"--code={root}/files.json"]
@@ -71,32 +71,32 @@ def attempt(root: Path, faults: Faults, *more: str, name: str = METRIC, **env: s
 
 
 def copied(root: Path) -> Path:
-    made = root.parent / "refused"
-    shutil.rmtree(made, ignore_errors=True)
-    shutil.copytree(root, made)
+    copy = root.parent / "refused"
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(root, copy)
     (root.parent / "trainings").unlink(missing_ok=True)
-    return made
+    return copy
 
 
 def refused(root: Path, *more: str, only: str = "", **env: str) -> Iterator[tuple[Path, int, Any]]:
     """Have every call refused in turn that an undisturbed run makes: (a copy of `root` after that, exit code, what was
     refused). The code is one that asks to be tried again, or 0, and all is said in lines. `only`: calls like this."""
-    code, said = attempt(copied(root), Faults([str(root.parent / "refused")]), *more, **env)
-    assert code == 0, said
+    code, lines = attempt(copied(root), Faults([str(root.parent / "refused")]), *more, **env)
+    assert code == 0, lines
     calls = (root.parent / "calls").read_text().splitlines()
     assert len(calls) > 2
     for at, number, lasting in points(calls, only):
         copy = copied(root)
-        code, said = attempt(copy, Faults([str(copy)], at, number, lasting=lasting), *more, **env)
-        told = (at, calls[at - 1], errno.errorcode[number], lasting, said)
+        code, lines = attempt(copy, Faults([str(copy)], at, number, lasting=lasting), *more, **env)
+        case = (at, calls[at - 1], errno.errorcode[number], lasting, lines)
         # Only the command itself can have made a file that nobody may read.
         unreadable = number == errno.EACCES and calls[at - 1].endswith("/scratch/metrics.json")
-        assert code in (0, 64 if unreadable else 75, 75), told
-        assert all(line.startswith("trial.py: ") for line in said), told
+        assert code in (0, 64 if unreadable else 75, 75), case
+        assert all(line.startswith("trial.py: ") for line in lines), case
         if code:
-            assert os.strerror(number) in said[-1], told
-            assert " a file: " not in said[-1], told
-        yield copy, code, told
+            assert os.strerror(number) in lines[-1], case
+            assert " a file: " not in lines[-1], case
+        yield copy, code, case
 
 
 def stands(root: Path) -> bool:
@@ -111,13 +111,13 @@ def stands(root: Path) -> bool:
 
 def refuse(root: Path, *more: str, only: str = "", **env: str) -> None:
     """Whatever is refused, the result is whole or not there, and the next attempt goes on and has it."""
-    for copy, code, told in refused(root, *more, only=only, **env):
+    for copy, code, case in refused(root, *more, only=only, **env):
         there, trained = stands(copy), trainings(root)
-        assert there or code, told
-        code, said = attempt(copy, Faults([]), *more, **env)
-        assert code == 0, (told, said)
-        assert stands(copy), told
-        assert not there or trainings(root) == trained, told
+        assert there or code, case
+        code, lines = attempt(copy, Faults([]), *more, **env)
+        assert code == 0, (case, lines)
+        assert stands(copy), case
+        assert not there or trainings(root) == trained, case
 
 
 def test_an_attempt_may_be_refused_at_every_call(root: Path) -> None:
@@ -146,17 +146,17 @@ def test_keeping_the_result_of_a_mended_objective_may_be_refused_at_every_call(r
 
 
 def test_the_folders_of_a_reproduction_may_be_refused_at_every_call(root: Path) -> None:
-    for copy, _, told in refused(root, only=r"reproductions(?!.*/trials/)", REPRODUCTION="1"):
-        assert attempt(copy, Faults([]), REPRODUCTION="1")[0] == 0, told
-        assert len(list(copy.glob("results/reproductions/*/1/trials/*/*/result.json"))) == 1, told
-        assert not (copy / "results" / "trials").exists(), told
+    for copy, _, case in refused(root, only=r"reproductions(?!.*/trials/)", REPRODUCTION="1"):
+        assert attempt(copy, Faults([]), REPRODUCTION="1")[0] == 0, case
+        assert len(list(copy.glob("results/reproductions/*/1/trials/*/*/result.json"))) == 1, case
+        assert not (copy / "results" / "trials").exists(), case
 
 
 def test_the_init_container_may_be_refused_at_every_call(root: Path) -> None:
     words = ("--make=trials/ab/abcd", "--make=checkpoints/ab/abcd")
-    for copy, _, told in refused(root, *words):
-        assert attempt(copy, Faults([]), *words) == (0, []), told
-        assert (copy / "results/trials/ab/abcd").is_dir(), told
+    for copy, _, case in refused(root, *words):
+        assert attempt(copy, Faults([]), *words) == (0, []), case
+        assert (copy / "results/trials/ab/abcd").is_dir(), case
 
 
 def test_whatever_number_of_open_files_is_too_few_it_is_said_and_tried_again(tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_whatever_number_of_open_files_is_too_few_it_is_said_and_tried_again(tmp
         code = ended.code
         assert code in (0, 75), (limit, ended)
         if code:
-            assert "Too many open files (EMFILE)" in ended.said, limit
+            assert "Too many open files (EMFILE)" in ended.line, limit
         else:
             assert bench.result(trial)["metrics"] == {"accuracy": 0.5}
     assert limit > 6

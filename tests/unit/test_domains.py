@@ -44,9 +44,9 @@ def spread(domain: str, n: int = 400) -> list[Any]:
 def test_values_by_count_by_power_and_by_step_are_a_finite_list(domain: str, values: list[Any]) -> None:
     parameter = only(domain)
     assert parameter.size == len(values)
-    found = [parameter.value(index) for index in range(len(values))]
-    assert found == values
-    assert [type(value) for value in found] == [type(value) for value in values]
+    every = [parameter.value(index) for index in range(len(values))]
+    assert every == values
+    assert [type(value) for value in every] == [type(value) for value in values]
     assert [parameter.index(value) for value in values] == list(range(len(values)))
     assert (parameter.at(0), parameter.at(LAST)) == (values[0], values[-1])
 

@@ -29,7 +29,7 @@ CONSTANTS = {
 
 def constants(path: Path) -> dict[str, Any]:
     """NAME = 1 and A, B = 1, 2 at the top of a Python file."""
-    found: dict[str, Any] = {}
+    constants: dict[str, Any] = {}
     for node in ast.parse(path.read_text()).body:
         if isinstance(node, ast.Assign):
             pairs = [(node.targets[0], node.value)]
@@ -37,8 +37,8 @@ def constants(path: Path) -> dict[str, Any]:
                 pairs = list(zip(node.targets[0].elts, node.value.elts, strict=True))
             for target, value in pairs:
                 if isinstance(target, ast.Name) and isinstance(value, ast.Constant):
-                    found[target.id] = value.value
-    return found
+                    constants[target.id] = value.value
+    return constants
 
 
 @pytest.mark.parametrize(
@@ -64,10 +64,10 @@ def test_clone_ends_with_codes_of_the_table() -> None:
 
 def test_jobs_fail_at_once_for_what_no_retry_mends() -> None:
     helpers = (ROOT / "chart/templates/_helpers.tpl").read_text()
-    lists = [sorted(map(int, found.split(", "))) for found in re.findall(r"values: \[([0-9, ]+)\]", helpers)]
+    lists = [sorted(map(int, value.split(", "))) for value in re.findall(r"values: \[([0-9, ]+)\]", helpers)]
     assert lists == [FINAL]
     dataset = (ROOT / "chart/templates/dataset.yaml").read_text()
-    lists = [set(map(int, found.split())) for found in re.findall(r'"values" \(list ([0-9 ]+)\)', dataset)]
+    lists = [set(map(int, value.split())) for value in re.findall(r'"values" \(list ([0-9 ]+)\)', dataset)]
     assert lists
     assert all(codes <= set(FINAL) for codes in lists)
 

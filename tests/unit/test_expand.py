@@ -73,9 +73,9 @@ def test_a_first_expansion_writes_and_commits_all_three(clone: Clone, capsys: py
     assert names == ["values/demo/code.yaml", "values/demo/space.yaml", "values/demo/values.yaml"]
     assert git(clone.root, "status", "--porcelain") == ""
     assert len(trials(clone)) == 8
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.startswith("demo: 8 trials (random, n=8, seed=0); each at most 600 s, 1.3 h in all\n")
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.startswith("demo: 8 trials (random, n=8, seed=0); each at most 600 s, 1.3 h in all\n")
 
 
 def test_the_second_expansion_does_nothing(clone: Clone) -> None:
@@ -233,8 +233,8 @@ def test_dry_run_writes_nothing_and_json_says_what_it_would(clone: Clone, capsys
     before = state(clone)
     run(clone, "--dry-run", "--json")
     assert state(clone) == before
-    said = capsys.readouterr()
-    assert json.loads(said.out) == {
+    output = capsys.readouterr()
+    assert json.loads(output.out) == {
         "sweep": "demo",
         "trials": 8,
         "sampler": "random, n=8, seed=0",
@@ -243,7 +243,7 @@ def test_dry_run_writes_nothing_and_json_says_what_it_would(clone: Clone, capsys
         "note": "",
         "commit": None,
     }
-    assert "values/demo/values.yaml: would be written\n" in said.err
+    assert "values/demo/values.yaml: would be written\n" in output.err
 
 
 def test_no_commit_writes_and_leaves_the_commit_to_the_person(clone: Clone) -> None:
@@ -291,7 +291,7 @@ def test_at_least_forty_bad_files_of_different_kinds_are_tried() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("none", "values/none: no space.yaml and no values.yaml; `make new SWEEP=none` starts a sweep"),
         (
@@ -301,10 +301,10 @@ def test_at_least_forty_bad_files_of_different_kinds_are_tried() -> None:
         ),
     ],
 )
-def test_a_sweep_that_is_none_is_refused(clone: Clone, name: str, said: str) -> None:
+def test_a_sweep_that_is_none_is_refused(clone: Clone, name: str, message: str) -> None:
     with pytest.raises(BadInput) as caught:
         expand.main([name], clone)
-    assert str(caught.value) == said
+    assert str(caught.value) == message
 
 
 def test_no_repository_is_refused(clone: Clone) -> None:
@@ -411,7 +411,7 @@ SECRETS = {
 @pytest.mark.parametrize("name", SECRETS)
 def test_no_secret_is_committed(clone: Clone, name: str) -> None:
     run(clone)
-    place, old, new, said = SECRETS[name]
+    place, old, new, message = SECRETS[name]
     path = clone.base if place == "base" else getattr(demo(clone), place)
     if place == "base":
         path.write_text("strict: false\n")
@@ -420,7 +420,7 @@ def test_no_secret_is_committed(clone: Clone, name: str) -> None:
     before = state(clone)
     with pytest.raises(BadInput) as caught:
         expand.main(["demo"], clone)
-    assert re.match(rf"{clone.relative(path)}:\d+: {re.escape(said)}", str(caught.value)), caught.value
+    assert re.match(rf"{clone.relative(path)}:\d+: {re.escape(message)}", str(caught.value)), caught.value
     assert "{secret: " in str(caught.value)
     assert state(clone) == before
     assert not {word for word in ("hunter2", TOKEN) if word in f"{caught.value}{git(clone.root, 'log', '-p', '--all')}"}

@@ -69,7 +69,7 @@ def test_the_order_in_which_they_end_does_not_matter(ended: list[JobState], need
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "same"),
+    ("first", "other", "same"),
     [
         ("exit 1: KeyError: 'lr'", "exit 1: KeyError: 'lr'", True),
         ("exit 1: KeyError: 'lr'", "exit 1: KeyError: 'momentum'", False),
@@ -81,8 +81,8 @@ def test_the_order_in_which_they_end_does_not_matter(ended: list[JobState], need
         ("", "", False),
     ],
 )
-def test_numbers_and_ids_are_no_difference_and_words_are(one: str, other: str, same: bool) -> None:
-    assert bool(failfast.shared([failed(1, one), failed(2, other)], 2)) == same
+def test_numbers_and_ids_are_no_difference_and_words_are(first: str, other: str, same: bool) -> None:
+    assert bool(failfast.shared([failed(1, first), failed(2, other)], 2)) == same
 
 
 def test_a_trial_that_fails_again_and_again_is_one() -> None:

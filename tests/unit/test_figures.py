@@ -31,20 +31,25 @@ def front_of(rows: list[Row]) -> dict[str, Any] | None:
 
 def test_the_front_goes_by_places_in_the_ranking() -> None:
     rows = [two(1, 0.1, 9), two(1, 0.3, 9, seed=1), two(2, 0.5, 1), two(3, 0.6, 2), two(4, 0.4, 5)]
-    told = front_of(rows)
-    assert told
-    assert told["metrics"] == [{"metric": "error", "sign": -1}, {"metric": "cost", "sign": -1}]
-    assert [[round(value, 6) for value in one] for one in told["values"]] == [[0.2, 9], [0.4, 5], [0.5, 1], [0.6, 2]]
-    assert told["on"] == [0, 1, 2]
+    figure = front_of(rows)
+    assert figure
+    assert figure["metrics"] == [{"metric": "error", "sign": -1}, {"metric": "cost", "sign": -1}]
+    assert [[round(value, 6) for value in pair] for pair in figure["values"]] == [
+        [0.2, 9],
+        [0.4, 5],
+        [0.5, 1],
+        [0.6, 2],
+    ]
+    assert figure["on"] == [0, 1, 2]
 
 
 def test_a_point_that_lacks_an_objective_or_diverged_is_not_drawn() -> None:
     lacking = row({"width": 5}, value=None, metrics={"error": 0.05}, objective=0.05)
     diverged = replace(two(1, 0.1, 9, seed=1), status="diverged", metrics={})
-    told = front_of([lacking, two(1, 0.1, 9), diverged, two(2, 0.5, 1)])
-    assert told
-    assert told["values"] == [None, [0.5, 1], None]
-    assert told["on"] == [1]
+    figure = front_of([lacking, two(1, 0.1, 9), diverged, two(2, 0.5, 1)])
+    assert figure
+    assert figure["values"] == [None, [0.5, 1], None]
+    assert figure["on"] == [1]
 
 
 def test_one_objective_has_no_front() -> None:
@@ -65,15 +70,15 @@ def rungs_of(rows: list[Row], budget: str = "stop_epoch") -> dict[str, Any] | No
 
 
 def test_rungs_and_who_went_on() -> None:
-    told = rungs_of(rung_rows())
-    assert told
-    assert told["budget"] == "stop_epoch"
-    assert told["rungs"] == [
+    figure = rungs_of(rung_rows())
+    assert figure
+    assert figure["budget"] == "stop_epoch"
+    assert figure["rungs"] == [
         {"budget": 1, "points": 4, "ended": 3, "survivors": 2, "best": 0.5},
         {"budget": 3, "points": 2, "ended": 1, "survivors": 1, "best": 0.4},
         {"budget": 9, "points": 1, "ended": 1, "survivors": 0, "best": 0.3},
     ]
-    assert sorted(told["lines"], key=str) == sorted([[2, 1, 0], [3, None, None], [4, None, None]], key=str)
+    assert sorted(figure["lines"], key=str) == sorted([[2, 1, 0], [3, None, None], [4, None, None]], key=str)
 
 
 def test_importance_is_learnt_among_points_of_one_budget() -> None:
@@ -81,19 +86,19 @@ def test_importance_is_learnt_among_points_of_one_budget() -> None:
     rows = [row({"lr": n, "stop_epoch": 1}, value=n / 18) for n in range(18)]
     rows += [row({"lr": n, "stop_epoch": 9}, value=9 - n / 18) for n in range(6)]
     choice = stats.choose(rows, Objective("val_accuracy", "minimize"), "local", "stop_epoch")
-    told = figures.importance(choice, ["lr", "stop_epoch"])
-    assert told
-    assert (told["points"], told["budget"]) == (18, 1)
-    assert told["shares"][0][0] == "lr"
+    figure = figures.importance(choice, ["lr", "stop_epoch"])
+    assert figure
+    assert (figure["points"], figure["budget"]) == (18, 1)
+    assert figure["shares"][0][0] == "lr"
 
 
 def test_a_rung_has_the_points_that_went_on_too() -> None:
     rows = rung_rows()
     choice = stats.choose(rows, Objective("val_accuracy", "minimize"), "local", "stop_epoch")
-    told = figures.rungs(rows, choice, "local", "stop_epoch")
+    figure = figures.rungs(rows, choice, "local", "stop_epoch")
     points = [*choice.points, *choice.outgrown]
-    assert told
-    lines = [[None if at is None else points[at].mean for at in line] for line in told["lines"]]
+    assert figure
+    lines = [[None if at is None else points[at].mean for at in line] for line in figure["lines"]]
     assert sorted(lines, key=str) == sorted([[0.5, 0.4, 0.3], [0.6, None, None], [0.9, None, None]], key=str)
 
 
@@ -103,7 +108,7 @@ def test_without_a_budget_that_varies_there_are_no_rungs(budget: str) -> None:
 
 
 def test_one_budget_is_no_ladder_and_the_other_engine_no_rung() -> None:
-    rows = [one for one in rung_rows() if one.hyperparameters["stop_epoch"] == 1]
+    rows = [entry for entry in rung_rows() if entry.hyperparameters["stop_epoch"] == 1]
     assert rungs_of([*rows, row({"lr": "a", "stop_epoch": 3}, engine="cluster")]) is None
 
 
@@ -116,8 +121,8 @@ def test_shares_as_words() -> None:
 
 def material(rows: list[Row], **changes: Any) -> report.Material:
     choice = stats.choose(rows, Objective("val_accuracy", "maximize"), "local")
-    made = report.Material("demo", "local", rows, choice, store.Snapshot({}, [], found=False), Path("/none"))
-    return replace(made, **changes)
+    material = report.Material("demo", "local", rows, choice, store.Snapshot({}, [], found=False), Path("/none"))
+    return replace(material, **changes)
 
 
 def test_every_chart_as_svg_with_hostile_text_as_text() -> None:
@@ -125,22 +130,22 @@ def test_every_chart_as_svg_with_hostile_text_as_text() -> None:
         row({"lr": n / 7, HOSTILE: [HOSTILE, "b"][n % 2], "stop_epoch": 1 + 2 * (n % 3)}, value=n % 5 / 10)
         for n in range(24)
     ]
-    rows = [replace(one, metrics=one.metrics | {HOSTILE: float(n)}) for n, one in enumerate(rows)]
+    rows = [replace(line, metrics=line.metrics | {HOSTILE: float(n)}) for n, line in enumerate(rows)]
     front = pareto.front(rows, [Objective("val_accuracy", "maximize"), Objective(HOSTILE, "minimize")], "local")
     data = report.embedded(material(rows, front=front, budget="stop_epoch"))
-    made = plots.svgs(data, vendor.vendored_echarts())
+    svgs = plots.svgs(data, vendor.vendored_echarts())
     numbered = {f"hyperparameter-{n}" for n in (1, 2, 3)}
-    assert set(made) == {"parallel", "pair", "importance", "front", "rungs", *numbered}
+    assert set(svgs) == {"parallel", "pair", "importance", "front", "rungs", *numbered}
     tags, texts = set(), ""
-    for svg in made.values():
+    for svg in svgs.values():
         tree = ElementTree.fromstring(svg)
-        tags |= {one.tag.rpartition("}")[2] for one in tree.iter()}
+        tags |= {node.tag.rpartition("}")[2] for node in tree.iter()}
         texts += "".join(tree.itertext())
         assert "NaN" not in svg
     drawn = {"svg", "g", "defs", "style", "clipPath", "rect", "path", "circle", "polygon", "polyline", "text"}
     assert tags <= drawn | {"linearGradient", "stop"}
     assert "</text><script>" in texts
-    assert all(plots.OWN.fullmatch(name) for name in made)
+    assert all(plots.OWN.fullmatch(name) for name in svgs)
 
 
 @pytest.mark.parametrize(
@@ -159,16 +164,16 @@ def test_every_finite_value_can_be_drawn_and_told(values: list[float]) -> None:
         for n in range(16)
         for seed in range(2)
     ]
-    rows = [replace(one, metrics=one.metrics | {"cost": -one.metrics["val_accuracy"]}) for one in rows]
+    rows = [replace(ranked, metrics=ranked.metrics | {"cost": -ranked.metrics["val_accuracy"]}) for ranked in rows]
     goals = [Objective("val_accuracy", "maximize"), Objective("cost", "minimize")]
     for budget in ("", "epochs"):
         choice = stats.choose(rows, goals[0], "local", budget)
-        made = material(rows, choice=choice, budget=budget, front=pareto.front(rows, goals, "local", budget))
-        data = report.embedded(made)
+        front = material(rows, choice=choice, budget=budget, front=pareto.front(rows, goals, "local", budget))
+        data = report.embedded(front)
         for svg in plots.svgs(data, vendor.vendored_echarts()).values():
             assert not re.search(r"NaN|Infinity|undefined", svg)
         assert not re.search(
-            r"\b(nan|inf|NaN|Infinity)\b", re.sub(r"<style.*?</style>", "", report.html(made, "", data))
+            r"\b(nan|inf|NaN|Infinity)\b", re.sub(r"<style.*?</style>", "", report.html(front, "", data))
         )
         assert verdict.sentences(choice, ["lr"])
 

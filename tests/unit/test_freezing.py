@@ -24,10 +24,10 @@ def git(clone: Clone, *words: str) -> str:
 
 def frozen(files: SweepFiles, head: str, *, repin: bool = False, dirty_allowed: bool = False) -> tuple[str | None, str]:
     values = valuesfile.parse(HEAD + head, "values.yaml")
-    text, said = freezing.text(files, values, None, repin=repin, dirty_allowed=dirty_allowed)
+    text, note = freezing.text(files, values, None, repin=repin, dirty_allowed=dirty_allowed)
     if text is not None:
         files.code.write_text(text)
-    return text, said
+    return text, note
 
 
 @pytest.fixture
@@ -48,27 +48,27 @@ def commit(clone: Clone, *, push: bool) -> str:
 
 def test_git_is_pinned_at_the_head_of_its_url_and_kept_until_repin(clone: Clone, served: Path) -> None:
     files, head = clone.sweep("demo"), f"code: {{source: git, url: '{served}'}}\n"
-    text, said = frozen(files, head)
+    text, note = frozen(files, head)
     first, tree = git(clone, "rev-parse", "HEAD"), git(clone, "rev-parse", "HEAD:trainer")
-    assert said == f"code pinned at trainer of commit {first[:12]} of {served}"
+    assert note == f"code pinned at trainer of commit {first[:12]} of {served}"
     assert code.parse(text or "", "code.yaml") == Pin(str(served), "trainer", tree, first)
     assert frozen(files, head) == (None, "")
     (clone.trainer / "train.py").write_text("new")
     second = commit(clone, push=False)
     assert frozen(files, head) == (None, "")  # nobody could fetch that
-    renewed, said = frozen(files, head, repin=True)
-    assert (renewed, said) == (None, "")
+    renewed, note = frozen(files, head, repin=True)
+    assert (renewed, note) == (None, "")
     git(clone, "push", "--quiet", "origin", "HEAD")
     kept = "trainer has changed since its code was frozen (trainer); --repin renews it"
     assert frozen(files, head) == (None, kept)
-    renewed, said = frozen(files, head, repin=True)
+    renewed, note = frozen(files, head, repin=True)
     assert f'commit: "{second}"' in (renewed or "")
 
 
 def test_code_that_is_not_pushed_is_told(clone: Clone, served: Path) -> None:
     (clone.trainer / "train.py").write_text("new")
-    _, said = frozen(clone.sweep("demo"), f"code: {{source: git, url: '{served}'}}\n")
-    assert said.endswith(f" of {served}; trainer is different here: commit and push it, then --repin")
+    _, note = frozen(clone.sweep("demo"), f"code: {{source: git, url: '{served}'}}\n")
+    assert note.endswith(f" of {served}; trainer is different here: commit and push it, then --repin")
 
 
 def test_a_ref_or_a_commit_that_is_named_is_pinned(clone: Clone, served: Path) -> None:
@@ -76,8 +76,8 @@ def test_a_ref_or_a_commit_that_is_named_is_pinned(clone: Clone, served: Path) -
     git(clone, "push", "--quiet", "origin", "HEAD:refs/heads/old", "HEAD:refs/tags/v1")
     (clone.trainer / "train.py").write_text("new")
     second = commit(clone, push=True)
-    for said in ("ref: old", "ref: v1", f"commit: '{first}'", f"commit: '{first}', tree: '{tree}'"):
-        text, _ = frozen(files, f"code: {{source: git, url: '{served}', {said}}}\n", repin=True)
+    for named in ("ref: old", "ref: v1", f"commit: '{first}'", f"commit: '{first}', tree: '{tree}'"):
+        text, _ = frozen(files, f"code: {{source: git, url: '{served}', {named}}}\n", repin=True)
         assert f'commit: "{first}"' in (text or files.code.read_text())
     with pytest.raises(BadInput, match=rf"^code\.ref: {served} has no nowhere; write a branch or tag that is there"):
         frozen(files, f"code: {{source: git, url: '{served}', ref: nowhere}}\n", repin=True)

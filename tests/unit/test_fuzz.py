@@ -56,6 +56,6 @@ def test_a_reader_that_breaks_the_law_is_found_and_the_document_made_small(
     read: Callable[[bytes, Path], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fuzz, "CPU_SECONDS", 0.1)
-    found = fuzz.hunt(read, [b"so far so good", b"and then an x comes"], 0, 1)
-    assert [data for data, _ in found.broken.values()] == [b"x"]
+    findings = fuzz.hunt(read, [b"so far so good", b"and then an x comes"], 0, 1)
+    assert [data for data, _ in findings.broken.values()] == [b"x"]
     assert fuzz.hunt(read, [b"so far so good"], 0, 1).broken == {}

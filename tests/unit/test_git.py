@@ -51,9 +51,9 @@ def test_a_commit_holds_exactly_the_paths_and_leaves_the_rest_staged(repo: Path)
     (repo / "b.txt").write_text("2\n")
     (repo / "new file [1].txt").write_text("x\n")
     (repo / "new file 1.txt").write_text("not named, only like a pattern\n")
-    made = commit(repo, ["b.txt", "new file [1].txt"], "demo: 8 trials\n\n# not a comment")
-    assert made
-    assert made.sha == git.head(repo)
+    committed = commit(repo, ["b.txt", "new file [1].txt"], "demo: 8 trials\n\n# not a comment")
+    assert committed
+    assert committed.sha == git.head(repo)
     assert call(repo, "show", "--name-only", "--format=%B", "HEAD").split("\n") == [
         "demo: 8 trials",
         "",
@@ -75,20 +75,20 @@ def test_nothing_changed_is_no_commit(repo: Path) -> None:
 
 def test_without_an_identity_it_uses_its_own_and_says_so(repo: Path) -> None:
     (repo / "a.txt").write_text("2\n")
-    made = commit(repo, ["a.txt"], "x")
-    assert made
-    assert made.own_identity
-    assert git.author(repo, made.sha) == "helm-sweep <helm-sweep@localhost>"
+    committed = commit(repo, ["a.txt"], "x")
+    assert committed
+    assert committed.own_identity
+    assert git.author(repo, committed.sha) == "helm-sweep <helm-sweep@localhost>"
 
 
 def test_a_configured_identity_is_used(repo: Path) -> None:
     call(repo, "config", "user.name", "Ada")
     call(repo, "config", "user.email", "ada@example.org")
     (repo / "a.txt").write_text("2\n")
-    made = commit(repo, ["a.txt"], "x")
-    assert made
-    assert not made.own_identity
-    assert git.author(repo, made.sha) == "Ada <ada@example.org>"
+    committed = commit(repo, ["a.txt"], "x")
+    assert committed
+    assert not committed.own_identity
+    assert git.author(repo, committed.sha) == "Ada <ada@example.org>"
 
 
 def test_the_first_commit_and_a_detached_head_are_fine(repo: Path, tmp_path: Path) -> None:

@@ -61,8 +61,8 @@ def instances() -> list[BaseException]:
         BaseExceptionGroup: lambda: BaseExceptionGroup("two\nlines", [KeyError("x")]),
         ExceptionGroup: lambda: ExceptionGroup("two\nlines", [KeyError("x")]),
     }
-    made = [special.get(kind, lambda kind=kind: kind("two\nlines"))() for kind in kinds if kind is not SystemExit]
-    return [*made, *(OSError(number, "two\nlines", name) for number in errno.errorcode for name in ("a\nfile", None))]
+    raised = [special.get(kind, lambda kind=kind: kind("two\nlines"))() for kind in kinds if kind is not SystemExit]
+    return [*raised, *(OSError(number, "two\nlines", name) for number in errno.errorcode for name in ("a\nfile", None))]
 
 
 @pytest.mark.usefixtures("scripts")
@@ -94,11 +94,11 @@ def test_an_address_is_said_without_its_password(
 ) -> None:
     error = kind("git push: unable to access 'https://ann:hunter2@git.example.org/code?token=hunter2': 403")
     guard.last_words(error)
-    said = capsys.readouterr().err
-    assert "https://***@git.example.org/code?token=***" in one_line(said)
+    output = capsys.readouterr().err
+    assert "https://***@git.example.org/code?token=***" in one_line(output)
     kept = [path.read_text() for path in (scripts.parent / "out").rglob("*.txt")]
     assert len(kept) == (kind is KeyError)
-    assert not [text for text in (said, *kept) if "hunter2" in text]
+    assert not [text for text in (output, *kept) if "hunter2" in text]
 
 
 def test_a_traceback_is_kept_for_the_report(scripts: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -288,9 +288,9 @@ def test_ctrl_c_while_a_verb_imports_ends_it_at_once(verb: str, tmp_path: Path) 
 
 def test_every_code_is_in_the_design() -> None:
     design = (ROOT / "docs" / "design.md").read_text()
-    (said,) = [" ".join(text.split()) for text in design.split("\n\n") if text.startswith("Scripts exit 0 ok")]
+    (paragraph,) = [" ".join(text.split()) for text in design.split("\n\n") if text.startswith("Scripts exit 0 ok")]
     for code in CODES:
-        assert f" {code} " in said
+        assert f" {code} " in paragraph
 
 
 # ---- a machine without a home ----

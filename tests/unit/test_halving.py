@@ -13,7 +13,7 @@ from sweep.spaces.space import Space
 from tests.unit.test_space import read
 
 
-def made(n: int = 27, eta: int = 3, least: int = 1, most: int = 9, direction: str = "minimize") -> Space:
+def space_of(n: int = 27, eta: int = 3, least: int = 1, most: int = 9, direction: str = "minimize") -> Space:
     return read(
         "{x: {type: float, low: 0, high: 1}}",
         f"{{name: halving, n: {n}, eta: {eta}, min: {least}, max: {most}}}",
@@ -33,7 +33,7 @@ def made(n: int = 27, eta: int = 3, least: int = 1, most: int = 9, direction: st
     ],
 )
 def test_rungs(n: int, eta: int, least: int, most: int, budgets: list[int], sizes: list[int]) -> None:
-    space = made(n, eta, least, most)
+    space = space_of(n, eta, least, most)
     assert halving.budgets(space) == budgets
     assert halving.sizes(space) == sizes
 
@@ -42,9 +42,9 @@ def test_rungs(n: int, eta: int, least: int, most: int, budgets: list[int], size
 def test_budgets_grow_from_min_to_max(n: int, eta: int, least: int, more: int) -> None:
     if (least + more) // eta < least:
         with pytest.raises(BadInput, match=r"there is one rung only, so nothing is halved; write min \d+, or sampler"):
-            made(n, eta, least, least + more)
+            space_of(n, eta, least, least + more)
         return
-    space = made(n, eta, least, least + more)
+    space = space_of(n, eta, least, least + more)
     budgets = halving.budgets(space)
     assert len(budgets) > 1
     assert budgets == sorted(set(budgets))
@@ -55,20 +55,24 @@ def test_budgets_grow_from_min_to_max(n: int, eta: int, least: int, more: int) -
 
 @pytest.mark.parametrize(("direction", "kept"), [("minimize", [0.1, 0.2, 0.3]), ("maximize", [0.6, 0.5, 0.4])])
 def test_the_best_of_the_last_rung_go_on(direction: str, kept: list[float]) -> None:
-    space = made(9, direction=direction)
-    told = [Told({"x": x}, "succeeded", (x,), 1) for x in (0.5, 0.2, 0.4, 0.1, 0.6, 0.3)]
-    told += [Told({"x": 0.0}, "failed", (), 1), Told({"x": 1.0}, "running", (), 1), Told({"x": 0.9}, "diverged", (), 1)]
-    told.append(Told({"x": 0.7}, "pruned", (-9.0 if direction == "minimize" else 9.0,), 1))
-    told += [Told({"x": x}, "succeeded", (x,), 9) for x in (-5.0, 5.0)]  # another budget says nothing
-    assert halving.ask(space, told, 2) == [{"x": x, "epochs": 3} for x in kept]
+    space = space_of(9, direction=direction)
+    observations = [Told({"x": x}, "succeeded", (x,), 1) for x in (0.5, 0.2, 0.4, 0.1, 0.6, 0.3)]
+    observations += [
+        Told({"x": 0.0}, "failed", (), 1),
+        Told({"x": 1.0}, "running", (), 1),
+        Told({"x": 0.9}, "diverged", (), 1),
+    ]
+    observations.append(Told({"x": 0.7}, "pruned", (-9.0 if direction == "minimize" else 9.0,), 1))
+    observations += [Told({"x": x}, "succeeded", (x,), 9) for x in (-5.0, 5.0)]  # another budget says nothing
+    assert halving.ask(space, observations, 2) == [{"x": x, "epochs": 3} for x in kept]
 
 
 def test_of_equals_those_go_on_that_stand_first_in_values_yaml() -> None:
-    space = made(9)
-    told = [Told({"x": x / 10}, "succeeded", (1.0,), 1) for x in range(9)]
+    space = space_of(9)
+    observations = [Told({"x": x / 10}, "succeeded", (1.0,), 1) for x in range(9)]
     listed = [{"x": x / 10, "epochs": 1} for x in (7, 2, 5, 0, 1, 3, 4, 6, 8)]
-    assert [point["x"] for point in halving.ask(space, told, 2, listed)] == [0.7, 0.2, 0.5]
-    assert halving.ask(space, told[::-1], 2, listed) == halving.ask(space, told, 2, listed)
+    assert [point["x"] for point in halving.ask(space, observations, 2, listed)] == [0.7, 0.2, 0.5]
+    assert halving.ask(space, observations[::-1], 2, listed) == halving.ask(space, observations, 2, listed)
 
 
 def test_of_equals_that_stand_nowhere_the_smallest_go_on_and_not_the_first_by_text() -> None:
@@ -77,5 +81,5 @@ def test_of_equals_that_stand_nowhere_the_smallest_go_on_and_not_the_first_by_te
         "{name: halving, n: 9, eta: 3, min: 1, max: 9}",
         more="budget: epochs\nobjective: {metric: m, direction: minimize}\n",
     )
-    told = [Told({"n": n}, "succeeded", (1.0,), 1) for n in (10, 9, 80, 7, 30, 11, 12, 13, 14)]
-    assert [point["n"] for point in halving.ask(space, told, 2)] == [7, 9, 10]
+    observations = [Told({"n": n}, "succeeded", (1.0,), 1) for n in (10, 9, 80, 7, 30, 11, 12, 13, 14)]
+    assert [point["n"] for point in halving.ask(space, observations, 2)] == [7, 9, 10]

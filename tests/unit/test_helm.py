@@ -25,9 +25,9 @@ def test_a_helm_that_is_killed_blames_no_values_file(tmp_path: Path) -> None:
 def test_a_helm_that_is_interrupted_and_says_so_among_the_manifests_is_not_believed(tmp_path: Path) -> None:
     """As helm 3 does for some milliseconds after a Ctrl-C: it ends with 0, and the line may stand anywhere."""
     manifest = "---\nkind: Job\n"
-    said = f"{manifest}Release toy has been cancelled.\n{manifest}"
+    output = f"{manifest}Release toy has been cancelled.\n{manifest}"
     with pytest.raises(MachineFault, match=r"^helm: was interrupted; run the same command again$"):
-        helm.run_program(program(tmp_path, f"cat <<'E'\n{said}E"), "template")
+        helm.run_program(program(tmp_path, f"cat <<'E'\n{output}E"), "template")
     assert helm.run_program(program(tmp_path, f"cat <<'E'\n{manifest}E"), "template") == manifest
 
 

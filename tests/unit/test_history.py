@@ -20,7 +20,7 @@ SPACE = read(
 POINT = {"epochs": 3, "x": 0.5, "kind": "a"}
 
 
-def told(*outcomes: dict[str, float] | str) -> list[Told]:
+def observed(*outcomes: dict[str, float] | str) -> list[Told]:
     return history.read(SPACE, [row(POINT, outcome, seed) for seed, outcome in enumerate(outcomes)], "local")
 
 
@@ -40,7 +40,7 @@ def told(*outcomes: dict[str, float] | str) -> list[Told]:
     ],
 )
 def test_replicates_are_one_point(outcomes: list[Any], state: str, values: tuple[float, ...]) -> None:
-    assert told(*outcomes) == [Told({"x": 0.5, "kind": "a"}, state, values)]
+    assert observed(*outcomes) == [Told({"x": 0.5, "kind": "a"}, state, values)]
 
 
 @pytest.mark.parametrize(
@@ -56,8 +56,8 @@ def test_another_engines_rows_are_not_mixed_in() -> None:
 
 
 def test_numbers_are_the_same_however_helm_spells_them() -> None:
-    (one,) = history.read(SPACE, [row({"epochs": 3.0, "x": 1, "kind": "a"}, {"loss": 1.0})], "local")
-    assert one.point == {"x": 1.0, "kind": "a"}
+    (observation,) = history.read(SPACE, [row({"epochs": 3.0, "x": 1, "kind": "a"}, {"loss": 1.0})], "local")
+    assert observation.point == {"x": 1.0, "kind": "a"}
 
 
 def test_where_seeds_differ_values_are_fit_to_be_compared() -> None:
@@ -68,7 +68,10 @@ def test_where_seeds_differ_values_are_fit_to_be_compared() -> None:
         for seed in range(3)
     ]
     rows.append(row({"epochs": 3, "x": 1.0, "kind": "a"}, {"loss": 10.0}))
-    found = {one.point["x"]: one.values[0] for one in history.read(SPACE, rows, "local")}
-    assert found[1.0] - found[0.0] == pytest.approx(1, abs=0.1)
-    bare = {one.point["x"]: one.values[0] for one in history.read(SPACE, rows, "local", compared=False)}
+    fitted = {observation.point["x"]: observation.values[0] for observation in history.read(SPACE, rows, "local")}
+    assert fitted[1.0] - fitted[0.0] == pytest.approx(1, abs=0.1)
+    bare = {
+        observation.point["x"]: observation.values[0]
+        for observation in history.read(SPACE, rows, "local", compared=False)
+    }
     assert (bare[1.0], bare[0.0]) == (10, 3)

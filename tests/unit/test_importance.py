@@ -24,11 +24,11 @@ def points(count: int, seed: int) -> list[dict[str, Any]]:
 
 
 def learnt(function: Function, count: int, seed: int = 0, noise: float = 0.03) -> importance.Importance:
-    made, draw = points(count, seed), np.random.default_rng(seed + 1)
-    values = [function(point) + noise * float(draw.standard_normal()) for point in made]
-    found = importance.importance(made, values, NAMES)
-    assert found
-    return found
+    drawn, draw = points(count, seed), np.random.default_rng(seed + 1)
+    values = [function(point) + noise * float(draw.standard_normal()) for point in drawn]
+    learned = importance.importance(drawn, values, NAMES)
+    assert learned
+    return learned
 
 
 def words(point: dict[str, Any]) -> float:
@@ -48,26 +48,28 @@ def words(point: dict[str, Any]) -> float:
     ids=["sum", "interaction", "words", "magnitudes"],
 )
 def test_shares_of_known_functions(function: Function, shares: dict[str, float]) -> None:
-    found = learnt(function, 300, noise=0.0)
-    assert found.explained.mean > 0.5
+    learned = learnt(function, 300, noise=0.0)
+    assert learned.explained.mean > 0.5
     for name, share in shares.items():
-        assert found.shares[name].mean == pytest.approx(share, abs=0.15 if share < 1 else 0.45), name
-        assert (found.shares[name].low > 0.05) == (share > 0), name
-    assert list(found.shares) == sorted(found.shares, key=lambda name: -found.shares[name].mean)
+        assert learned.shares[name].mean == pytest.approx(share, abs=0.15 if share < 1 else 0.45), name
+        assert (learned.shares[name].low > 0.05) == (share > 0), name
+    assert list(learned.shares) == sorted(learned.shares, key=lambda name: -learned.shares[name].mean)
 
 
 def test_nothing_is_made_of_noise() -> None:
     """An interval that keeps clear of 0 must be rare where nothing matters."""
-    told = [learnt(lambda _: 0.0, 24, seed, noise=1.0) for seed in range(12)]
-    assert sum(one.explained.low > 0 for one in told) <= 1
-    assert sum(share.low > 0 for one in told for share in one.shares.values()) <= 5  # of 48: the stated 5 %, and room
+    learned = [learnt(lambda _: 0.0, 24, seed, noise=1.0) for seed in range(12)]
+    assert sum(importance_.explained.low > 0 for importance_ in learned) <= 1
+    assert (
+        sum(share.low > 0 for importance_ in learned for share in importance_.shares.values()) <= 5
+    )  # of 48: the stated 5 %, and room
 
 
 def test_intervals_narrow_with_more_points() -> None:
     few, many = (learnt(lambda point: point["a"] + point["b"], count) for count in (30, 400))
     assert many.shares["a"].high - many.shares["a"].low < 0.6 * (few.shares["a"].high - few.shares["a"].low)
-    for one in (few, many):
-        assert one.shares["a"].low <= 0.5 <= one.shares["a"].high
+    for learned in (few, many):
+        assert learned.shares["a"].low <= 0.5 <= learned.shares["a"].high
 
 
 def test_the_same_results_give_the_same_report() -> None:
@@ -75,15 +77,15 @@ def test_the_same_results_give_the_same_report() -> None:
 
 
 def test_what_is_missing_in_some_points_is_a_value_of_its_own() -> None:
-    made = [{"a": n / 40, **({"momentum": 0.9 + n % 7 / 100} if n % 2 else {})} for n in range(40)]
-    found = importance.importance(made, [float("momentum" in point) for point in made], ["a", "momentum", "list"])
-    assert found
-    assert found.shares["momentum"].mean > 0.7
-    assert found.shares["list"].mean == 0.0
+    listed = [{"a": n / 40, **({"momentum": 0.9 + n % 7 / 100} if n % 2 else {})} for n in range(40)]
+    learned = importance.importance(listed, [float("momentum" in point) for point in listed], ["a", "momentum", "list"])
+    assert learned
+    assert learned.shares["momentum"].mean > 0.7
+    assert learned.shares["list"].mean == 0.0
 
 
 @pytest.mark.parametrize(
-    ("made", "values", "names"),
+    ("listed", "values", "names"),
     [
         ([], [], NAMES),
         (points(11, 0), list(range(11)), NAMES),
@@ -92,8 +94,8 @@ def test_what_is_missing_in_some_points_is_a_value_of_its_own() -> None:
     ],
     ids=["none", "few", "equal", "nothing varies"],
 )
-def test_where_nothing_can_be_learnt(made: list[dict[str, Any]], values: list[float], names: list[str]) -> None:
-    assert importance.importance(made, values, names) is None
+def test_where_nothing_can_be_learnt(listed: list[dict[str, Any]], values: list[float], names: list[str]) -> None:
+    assert importance.importance(listed, values, names) is None
 
 
 def test_of_many_points_an_even_sample() -> None:

@@ -31,7 +31,7 @@ def git(folder: Path, *words: str) -> str:
     return done.stdout.rstrip("\n")
 
 
-def made(root: Path) -> settings.Settings:
+def settings_of(root: Path) -> settings.Settings:
     path = root / "values" / "base.yaml"
     return settings.read(Kit.here().chart, yamlfile.parse(path.read_text(), "values/base.yaml"))
 
@@ -67,7 +67,7 @@ def test_an_image_is_taken_apart_as_the_chart_wants_it(image: str, parts: dict[s
 
 
 @pytest.mark.parametrize(
-    "found",
+    "facts",
     [
         NOTHING,
         Found("a/b:1", "Dockerfile", "requirements.lock", "prod", "ml", (), True),
@@ -75,15 +75,15 @@ def test_an_image_is_taken_apart_as_the_chart_wants_it(image: str, parts: dict[s
         Found("", "", "", "prod", "ml", ("one",), False),
     ],
 )  # fmt: skip
-def test_whatever_was_found_the_file_fits_the_chart(found: Found, tmp_path: Path) -> None:
+def test_whatever_was_found_the_file_fits_the_chart(facts: Found, tmp_path: Path) -> None:
     (tmp_path / "values").mkdir()
-    (tmp_path / "values" / "base.yaml").write_text(basefile.text(found))
-    given = made(tmp_path)
-    assert given.cluster.context == (found.context if found.claims is not None else "")
-    claim = {None: "", (): "", ("one",): "one"}.get(found.claims, "sweep-results")
-    data = yamlfile.parse(basefile.text(found), "values/base.yaml").data
+    (tmp_path / "values" / "base.yaml").write_text(basefile.text(facts))
+    given = settings_of(tmp_path)
+    assert given.cluster.context == (facts.context if facts.claims is not None else "")
+    claim = {None: "", (): "", ("one",): "one"}.get(facts.claims, "sweep-results")
+    data = yamlfile.parse(basefile.text(facts), "values/base.yaml").data
     assert data.get("results") == ({"volume": {"pvc": {"claimName": claim}}} if claim else None)
-    assert (given.local.requirements or "") == found.lock
+    assert (given.local.requirements or "") == facts.lock
 
 
 def test_init_writes_and_commits_two_files_and_nothing_else(repo: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -94,7 +94,7 @@ def test_init_writes_and_commits_two_files_and_nothing_else(repo: Path, capsys: 
         "Make a project for helm-sweep\n\n.gitignore\nvalues/base.yaml"
     )
     assert git(repo, "status", "--porcelain") == "?? Dockerfile\n?? train.py"
-    assert (made(repo).image.repository, made(repo).image.tag) == ("ghcr.io/me/mine", "7")
+    assert (settings_of(repo).image.repository, settings_of(repo).image.tag) == ("ghcr.io/me/mine", "7")
     assert (repo / ".gitignore").read_text() == "/out/\n/results/\n"
     head = git(repo, "rev-parse", "HEAD")
     capsys.readouterr()
@@ -142,9 +142,9 @@ def test_a_cluster_that_answers_is_taken_and_one_that_does_not_is_a_comment(
         "clusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}]\nusers: [{name: u, user: {}}]\n"
     )
     monkeypatch.setenv("KUBECONFIG", str(config))
-    found = init.look(repo)
-    assert (found.context, found.namespace, found.claims) == ("prod", "ml", None)
-    assert '# cluster: {context: "prod", namespace: "ml"}' in basefile.text(found)
+    facts = init.look(repo)
+    assert (facts.context, facts.namespace, facts.claims) == ("prod", "ml", None)
+    assert '# cluster: {context: "prod", namespace: "ml"}' in basefile.text(facts)
     claim = {"metadata": {"name": "results"}, "spec": {"accessModes": ["ReadWriteMany"]}}
     own = {"metadata": {"name": "disk"}, "spec": {"accessModes": ["ReadWriteOnce"]}}
     monkeypatch.setattr("sweep.engines.cluster.Cluster.list", lambda *_, **__: [own, claim])

@@ -18,16 +18,16 @@ from tests.unit.stores import trial
 
 
 def test_a_submission_ends_running_trials_whose_job_is_changed_or_listed_no_more() -> None:
-    one, two, three = trial({"lr": 1}), trial({"lr": 2}), trial({"lr": 3})
+    first, second, third = trial({"lr": 1}), trial({"lr": 2}), trial({"lr": 3})
     there = [
-        JobState(one.job, one.id, "Running"),
-        JobState(f"{two.job}-of-another-spec", two.id, "Running"),
-        JobState(three.job, three.id, "Running"),
+        JobState(first.job, first.id, "Running"),
+        JobState(f"{second.job}-of-another-spec", second.id, "Running"),
+        JobState(third.job, third.id, "Running"),
         JobState("waits", "w", "Pending"),
         JobState("done", "d", "Complete"),
     ]
     rendered = Rendered([], [trial({"lr": 1}), trial({"lr": 2})])
-    assert installing.to_stop(rendered, {state.name: state for state in there}) == [two.id, three.id]
+    assert installing.to_stop(rendered, {state.name: state for state in there}) == [second.id, third.id]
 
 
 @pytest.mark.parametrize(
@@ -60,9 +60,9 @@ def test_only_what_head_contains_is_submitted_over(
     ],
 )
 def test_a_pod_that_the_namespace_will_not_have_is_told_before_anything_is_changed(refusal: str, words: str) -> None:
-    def refuses(made: Object, *, dry_run: bool) -> Object:
+    def refuses(item: Object, *, dry_run: bool) -> Object:
         assert dry_run
-        assert made["kind"] == "Pod"
+        assert item["kind"] == "Pod"
         raise Refused(403, refusal)
 
     cluster: Any = SimpleNamespace(namespace="ml", create=refuses)

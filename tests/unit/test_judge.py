@@ -36,9 +36,9 @@ class Place:
     def result(self, x: int) -> Path:
         return folder(self.store, TRIALS[x]) / "result.json"
 
-    def found(self) -> set[str]:
+    def kinds(self) -> set[str]:
         self.judge.end({"aa": XS}, self.ledger)
-        return set(self.judge.found.values())
+        return set(self.judge.findings.values())
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def place(tmp_path: Path) -> Place:
 
 def test_where_all_is_well_nothing_is_found(place: Place) -> None:
     place.judge.look()
-    assert place.found() == set()
+    assert place.kinds() == set()
 
 
 def gone(place: Place) -> None:
@@ -140,11 +140,11 @@ def test_what_was_lost_doubled_or_mixed_up_is_found(
     if late:
         place.judge.look()
     harm(place)
-    assert kind in place.found()
+    assert kind in place.kinds()
     if late:
-        assert place.found() == {kind}
+        assert place.kinds() == {kind}
 
 
 def test_a_result_that_is_none_is_told(place: Place) -> None:
     place.result(1).write_text(json.dumps({"id": "x"}))
-    assert "other" in place.found()
+    assert "other" in place.kinds()

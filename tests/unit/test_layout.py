@@ -26,19 +26,19 @@ def project(folder: Path) -> Path:
 @pytest.fixture
 def repo(tmp_path: Path) -> Path:
     """A repository with a project at its top, another in `ml`, and some folders below."""
-    made = project(tmp_path / "repo")
-    project(made / "ml" / "vision")
-    (made / "src" / "deep").mkdir(parents=True)
-    (made / "ml" / "vision" / "models").mkdir()
-    for place in (made / "src" / "deep", made / "ml" / "vision" / "models"):
+    root = project(tmp_path / "repo")
+    project(root / "ml" / "vision")
+    (root / "src" / "deep").mkdir(parents=True)
+    (root / "ml" / "vision" / "models").mkdir()
+    for place in (root / "src" / "deep", root / "ml" / "vision" / "models"):
         (place / "code.py").touch()
     git_in(tmp_path, "init", "--quiet", "repo")
-    git_in(made, "add", "--all")
-    git_in(made, "commit", "--quiet", "--message=all")
-    return made
+    git_in(root, "add", "--all")
+    git_in(root, "commit", "--quiet", "--message=all")
+    return root
 
 
-def found(monkeypatch: pytest.MonkeyPatch, start: Path) -> Path:
+def root_from(monkeypatch: pytest.MonkeyPatch, start: Path) -> Path:
     monkeypatch.setattr(layout, "_named", [])
     layout.look_from(start)
     return Clone.here().root
@@ -56,20 +56,20 @@ def found(monkeypatch: pytest.MonkeyPatch, start: Path) -> Path:
     ],
 )
 def test_the_nearest_project_upward_is_it(repo: Path, start: str, root: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert found(monkeypatch, repo / start) == repo / root
+    assert root_from(monkeypatch, repo / start) == repo / root
 
 
 def test_another_work_tree_and_a_submodule_have_their_own(
     repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     git_in(repo, "worktree", "add", "--quiet", str(tmp_path / "tree"))
-    assert found(monkeypatch, tmp_path / "tree" / "src") == tmp_path / "tree"
+    assert root_from(monkeypatch, tmp_path / "tree" / "src") == tmp_path / "tree"
     outer = tmp_path / "outer"
     git_in(tmp_path, "init", "--quiet", "outer")
     git_in(outer, "submodule", "add", "--quiet", str(repo), "vendor/sub")
-    assert found(monkeypatch, outer / "vendor" / "sub" / "src") == outer / "vendor" / "sub"
+    assert root_from(monkeypatch, outer / "vendor" / "sub" / "src") == outer / "vendor" / "sub"
     with pytest.raises(BadInput, match="no project here"):
-        found(monkeypatch, outer / "vendor")
+        root_from(monkeypatch, outer / "vendor")
 
 
 def test_a_work_tree_ends_where_git_says(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,15 +77,15 @@ def test_a_work_tree_ends_where_git_says(repo: Path, monkeypatch: pytest.MonkeyP
     (repo / "other").mkdir()
     git_in(repo, "init", "--quiet", "other")
     with pytest.raises(BadInput, match="no project here"):
-        found(monkeypatch, repo / "other")
+        root_from(monkeypatch, repo / "other")
     outside = project(repo.parent / "plain")
     with pytest.raises(BadInput, match="`helm-sweep init` makes one"):
-        found(monkeypatch, outside)
+        root_from(monkeypatch, outside)
 
 
 def test_a_link_to_a_project_leads_to_it(repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "link").symlink_to(repo / "src")
-    assert found(monkeypatch, tmp_path / "link") == repo
+    assert root_from(monkeypatch, tmp_path / "link") == repo
 
 
 def test_scripts_that_nobody_told_are_of_their_clone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

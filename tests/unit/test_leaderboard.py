@@ -38,12 +38,14 @@ def test_no_line_is_wider_than_asked_for(width: int, seeds: int) -> None:
     hyperparameters: list[dict[str, Any]] = [dict.fromkeys(HOSTILE, n) for n in range(4)]
     hyperparameters += [HOSTILE | {"lr": n / 7} | {"x" * 63: n} for n in range(4)]
     rows = [
-        row(one, seed, 0.9 + n / 100 + seed / 1000) for n, one in enumerate(hyperparameters) for seed in range(seeds)
+        row(values, seed, 0.9 + n / 100 + seed / 1000)
+        for n, values in enumerate(hyperparameters)
+        for seed in range(seeds)
     ]
     text = shown(rows, width=width)
     assert max(map(cell_len, text.splitlines())) <= width
     assert all(char.isprintable() or char == "\n" for char in text)
-    ids = [line for line in text.splitlines() if any(one.id in line for one in rows)]
+    ids = [line for line in text.splitlines() if any(entry.id in line for entry in rows)]
     assert len(ids) == 8, "a column that fits is whole, one that does not is left out and named"
     assert "(no room for " in text
 
@@ -191,10 +193,10 @@ def test_no_command_where_nothing_is_left_to_settle() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"), [(0, "0"), (8.2, "0.0023"), (360, "0.10"), (3600, "1.00"), (36_000, "10"), (7.2e6, "2,000")]
+    ("seconds", "text"), [(0, "0"), (8.2, "0.0023"), (360, "0.10"), (3600, "1.00"), (36_000, "10"), (7.2e6, "2,000")]
 )
-def test_hours_keep_two_digits_however_few(seconds: float, told: str) -> None:
-    assert words.hours(seconds) == told
+def test_hours_keep_two_digits_however_few(seconds: float, text: str) -> None:
+    assert words.hours(seconds) == text
 
 
 def test_lines_to_settle_it_give_new_seeds_to_the_best_two() -> None:

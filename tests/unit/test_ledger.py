@@ -45,18 +45,18 @@ def test_every_attempt_counts_once_under_its_own_sweep_commit_and_author(clone: 
     again = clone.store / "reproductions" / A.id / "1"
     put_result(again, A)
     put_attempt(again, A, sweep="s", provenance=ann)
-    made = ledger.read(clone)
-    total = made.total()
+    book = ledger.read(clone)
+    total = book.total()
     minute = 2 * 60 / 3600
     assert hours(total) == pytest.approx(
         {"all": 6 * minute, "useful": 3 * minute, "failed": minute, "preempted": minute, "duplicate": minute}
     )
     assert (len(total.trials), total.attempts) == (4, 6)
     for name in ("sweep", "commit", "author", "status"):
-        assert sum(hours(one)["all"] for one in made.by(name).values()) == pytest.approx(6 * minute)
-    assert {name: one.attempts for name, one in made.by("author").items()} == {"Ann <a@x>": 4, "unknown": 2}
-    assert {name: len(one.trials) for name, one in made.by("sweep").items()} == {"s": 4, "t": 1}
-    assert set(made.by("status")) == {"succeeded", "pending", "reproduction"}
+        assert sum(hours(account)["all"] for account in book.by(name).values()) == pytest.approx(6 * minute)
+    assert {name: account.attempts for name, account in book.by("author").items()} == {"Ann <a@x>": 4, "unknown": 2}
+    assert {name: len(account.trials) for name, account in book.by("sweep").items()} == {"s": 4, "t": 1}
+    assert set(book.by("status")) == {"succeeded", "pending", "reproduction"}
 
 
 def test_a_table_is_held_against_the_records_and_remembers_what_no_store_has(clone: Clone) -> None:
@@ -72,23 +72,23 @@ def test_a_table_is_held_against_the_records_and_remembers_what_no_store_has(clo
     first = commit(clone.root)
     call(clone.root, "rm", "-r", "--quiet", "values/gone")
     commit(clone.root)
-    made = ledger.read(clone)
-    assert made.agree == 1
-    (apart,) = made.differences
+    book = ledger.read(clone)
+    assert book.agree == 1
+    (apart,) = book.differences
     assert (apart.sweep, apart.trial, apart.told, apart.recorded) == ("s", B.id, 60.0, 120.0)
-    remembered = made.total(lambda entry: not entry.recorded)
+    remembered = book.total(lambda entry: not entry.recorded)
     assert (remembered.trials, remembered.attempts) == ({lost.id}, 2)
     assert hours(remembered)["all"] == pytest.approx(300 / 3600)
-    assert hours(made.by("sweep")["gone"])["failed"] == pytest.approx(100 / 3600)
+    assert hours(book.by("sweep")["gone"])["failed"] == pytest.approx(100 / 3600)
     assert len(first) == 40
 
 
 def test_a_file_that_cannot_be_read_is_named_with_its_store(clone: Clone) -> None:
     put_result(clone.store, A).write_text("{")
     put_attempt(clone.store, A)
-    made = ledger.read(clone)
-    assert len(made.problems) == 1
-    assert made.problems[0].startswith(f"{clone.store}/trials/{A.id[:2]}/{A.id}/result.json: ")
+    book = ledger.read(clone)
+    assert len(book.problems) == 1
+    assert book.problems[0].startswith(f"{clone.store}/trials/{A.id[:2]}/{A.id}/result.json: ")
     assert results.GPU_SECONDS[0] == "gpu_seconds"
 
 
@@ -98,9 +98,12 @@ def test_a_sweep_that_lists_a_trial_with_a_result_spent_nothing_on_it(clone: Clo
     put_attempt(clone.store, B, sweep="a-later-one")
     for name in ("a-later-one", "first"):
         write(clone.root, name, row({"lr": 0.1}, gpu_seconds=120.0))
-    made = ledger.read(clone)
-    assert {name: one.trials for name, one in made.by("sweep").items()} == {"first": {A.id}, "a-later-one": {B.id}}
-    assert (made.agree, made.differences) == (2, [])
+    book = ledger.read(clone)
+    assert {name: account.trials for name, account in book.by("sweep").items()} == {
+        "first": {A.id},
+        "a-later-one": {B.id},
+    }
+    assert (book.agree, book.differences) == (2, [])
 
 
 def test_a_trial_that_only_tables_remember_counts_once_for_the_sweep_that_committed_it_first(clone: Clone) -> None:
@@ -112,9 +115,9 @@ def test_a_trial_that_only_tables_remember_counts_once_for_the_sweep_that_commit
     commit(clone.root)
     write(clone.root, "an-uncommitted-one", lost, without)
     put_result(clone.store, A)
-    made = ledger.read(clone)
-    assert {name: one.trials for name, one in made.by("sweep").items()} == {"first": {lost.id, A.id}}
-    assert hours(made.total())["useful"] == pytest.approx((61 + 120) / 3600)
+    book = ledger.read(clone)
+    assert {name: account.trials for name, account in book.by("sweep").items()} == {"first": {lost.id, A.id}}
+    assert hours(book.total())["useful"] == pytest.approx((61 + 120) / 3600)
 
 
 def test_of_two_looks_at_an_attempt_the_later_one_counts(clone: Clone) -> None:

@@ -31,9 +31,9 @@ ONE = trial()
 
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> Path:
-    made = tmp_path / "elsewhere"
-    odd_files.make_elsewhere(made)
-    return made
+    folder_ = tmp_path / "elsewhere"
+    odd_files.make_elsewhere(folder_)
+    return folder_
 
 
 # ---- values/ and out/ ----
@@ -60,11 +60,11 @@ def test_what_is_no_file_is_named_and_nothing_elsewhere_is_read_or_changed(
     path = clone.sweep("demo").values
     odd_files.put(path, kind, elsewhere)
     before = odd_files.state(elsewhere)
-    with pytest.raises((BadInput, OSError)) as told:
+    with pytest.raises((BadInput, OSError)) as caught:
         USES[use](clone, path)
-    assert SECRET not in str(told.value)
-    assert path.name in str(told.value)
-    assert "\n" not in str(told.value)
+    assert SECRET not in str(caught.value)
+    assert path.name in str(caught.value)
+    assert "\n" not in str(caught.value)
     assert odd_files.state(elsewhere) == before
     assert not list(path.parent.glob(".*"))
 
@@ -126,11 +126,11 @@ def test_whatever_lies_in_a_store_it_is_read_without_leaving_it(
     put_result(tmp_path / "store", ONE, attempt="a")
     odd_files.put(Path(f"{folder(tmp_path / 'store', ONE)}{place}"), kind, elsewhere)
     before = odd_files.state(elsewhere)
-    found = store.read(tmp_path / "store", [ONE], tmp_path / "cache.json")
-    assert found.trials[ONE.id].result is None
-    assert SECRET not in str(found)
+    snapshot = store.read(tmp_path / "store", [ONE], tmp_path / "cache.json")
+    assert snapshot.trials[ONE.id].result is None
+    assert SECRET not in str(snapshot)
     if "link" in kind:
-        assert any("is a link" in problem.what for problem in found.problems) == (place != "/attempts/a"), found
+        assert any("is a link" in problem.what for problem in snapshot.problems) == (place != "/attempts/a"), snapshot
     assert store.ids(tmp_path / "store") == [ONE.id]
     assert odd_files.state(elsewhere) == before
 
@@ -140,9 +140,9 @@ def test_whatever_lies_in_a_store_it_is_read_without_leaving_it(
 def test_logs_and_histories_that_are_none_are_empty(tmp_path: Path, elsewhere: Path, kind: str, place: str) -> None:
     put_attempt(tmp_path / "store", ONE, "a", log="line", history='{"epoch": 1}')
     odd_files.put(folder(tmp_path / "store", ONE) / place, kind, elsewhere)
-    found = [outputs.log_tail(tmp_path / "store", ONE.id, "a"), outputs.history(tmp_path / "store", ONE.id, "a")]
-    assert [] in found
-    assert SECRET not in str(found)
+    contents = [outputs.log_tail(tmp_path / "store", ONE.id, "a"), outputs.history(tmp_path / "store", ONE.id, "a")]
+    assert [] in contents
+    assert SECRET not in str(contents)
 
 
 @pytest.mark.parametrize("attempt", ["..", ".", "", "../a", "a/../../a", "../../../../elsewhere", "a\0"])
@@ -165,8 +165,8 @@ def measured(call: Callable[[], object]) -> int:
         os._exit(0)
     os.waitpid(child, 0)
     os.close(writing)
-    with os.fdopen(reading) as told:
-        return int(told.read())
+    with os.fdopen(reading) as pipe:
+        return int(pipe.read())
 
 
 def history_of_short_lines(path: Path) -> None:
@@ -204,12 +204,12 @@ def test_a_store_of_hostile_records_is_read_in_bounded_memory(tmp_path: Path) ->
     for number in range(40):
         put_attempt(tmp_path, ONE, f"b{number}", reason="r" * 10**6, more="m" * 10**6)
         odd_files.sparse(folder(tmp_path, ONE) / "attempts" / f"b{number}" / "output.log", 4 << 30)
-    found = store.read(tmp_path, [ONE])
-    result = found.trials[ONE.id].result
+    snapshot = store.read(tmp_path, [ONE])
+    result = snapshot.trials[ONE.id].result
     assert result is not None
     assert len(result["metrics"]) == 1000
-    assert [problem.what for problem in found.problems] == ["15000 metrics, of which 1000 are read"]
-    assert len(json.dumps([attempt.record for attempt in found.trials[ONE.id].attempts])) < 200_000
+    assert [problem.what for problem in snapshot.problems] == ["15000 metrics, of which 1000 are read"]
+    assert len(json.dumps([attempt.record for attempt in snapshot.trials[ONE.id].attempts])) < 200_000
     assert measured(lambda: store.read(tmp_path, [ONE])) < 500
 
 
@@ -247,8 +247,8 @@ def test_gc_removes_nothing_behind_a_link(tmp_path: Path, elsewhere: Path, kind:
     (piece,) = pieces(where)
     relink(where, elsewhere, kind, depth)
     before = odd_files.state(elsewhere)
-    for found in (piece, *pieces(where)):  # a link may also come after it was found
-        assert garbage.remove(found) == "it lies behind a link now"
+    for named in (piece, *pieces(where)):  # a link may also come after it was found
+        assert garbage.remove(named) == "it lies behind a link now"
     assert odd_files.state(elsewhere) == before
 
 
@@ -317,12 +317,12 @@ ELSEWHERE = {
 
 
 def test_nobody_opens_files_of_others_in_another_way() -> None:
-    found = set()
+    names = set()
     for path in sorted((ROOT / "scripts").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call):
                 name = getattr(node.func, "attr", "open" if getattr(node.func, "id", "") == "open" else "")
                 of = getattr(getattr(node.func, "value", None), "id", "")
                 if name in OPENING and of not in MODULES:
-                    found.add(path.name)
-    assert found - ELSEWHERE.keys() == set()
+                    names.add(path.name)
+    assert names - ELSEWHERE.keys() == set()

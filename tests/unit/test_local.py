@@ -51,7 +51,7 @@ def engine(
     **options: Any,
 ) -> LocalRun:
     """An engine whose completed Jobs have their results, but for the `lost` ones. A trial is named as its Job."""
-    trials = [Trial(made["metadata"]["name"], "", {}, {}, 0, 0, made["metadata"]["name"]) for made in jobs]
+    trials = [Trial(item["metadata"]["name"], "", {}, {}, 0, 0, item["metadata"]["name"]) for item in jobs]
     done = {trial.id for trial in trials} - set(lost)
     return LocalRun(Rendered(list(jobs), trials), folder, [[]] * slots, done=done, on_tick=on_tick, **options)
 
@@ -73,23 +73,23 @@ def run_by_runner(name: str, script: str, results: Path, *, x: int = 0, limit: f
     env.append({"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}})
     mounts = [{"name": "results", "mountPath": "/results"}, {"name": "scratch", "mountPath": "/scratch"}]
     volumes = [{"name": "results", "hostPath": {"path": str(results)}}, {"name": "scratch", "emptyDir": {}}]
-    made = job(name, "", pod={"volumes": volumes, "terminationGracePeriodSeconds": 20})
-    made["spec"]["template"]["spec"]["containers"][0] |= {"command": words, "env": env, "volumeMounts": mounts}
-    return made
+    task = job(name, "", pod={"volumes": volumes, "terminationGracePeriodSeconds": 20})
+    task["spec"]["template"]["spec"]["containers"][0] |= {"command": words, "env": env, "volumeMounts": mounts}
+    return task
 
 
 def test_jobs_complete_and_are_not_run_again(tmp_path: Path) -> None:
-    made = job("a", f"echo ran >> {tmp_path}/log")
-    first = engine(tmp_path / "jobs", made).run()["a"]
+    task = job("a", f"echo ran >> {tmp_path}/log")
+    first = engine(tmp_path / "jobs", task).run()["a"]
     assert (first.condition, first.attempts, first.failed) == ("Complete", 1, 0)
-    assert engine(tmp_path / "jobs", made).run()["a"].attempts == 1
+    assert engine(tmp_path / "jobs", task).run()["a"].attempts == 1
     assert (tmp_path / "log").read_text() == "ran\n"
 
 
 def test_complete_job_whose_result_is_gone_starts_over(tmp_path: Path) -> None:
-    made = job("a", f"echo ran >> {tmp_path}/log")
-    engine(tmp_path / "jobs", made).run()
-    assert engine(tmp_path / "jobs", made, lost=("a",)).run()["a"].condition == "Complete"
+    task = job("a", f"echo ran >> {tmp_path}/log")
+    engine(tmp_path / "jobs", task).run()
+    assert engine(tmp_path / "jobs", task, lost=("a",)).run()["a"].condition == "Complete"
     assert (tmp_path / "log").read_text() == "ran\nran\n"
 
 
@@ -147,9 +147,9 @@ def test_gpus_are_handed_out_by_slot(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,4,5,6")
     places = local.slots_for(2)
     assert places == [["0", "1"], ["4", "5"]]
-    made = job("a", f'echo "$CUDA_VISIBLE_DEVICES $OMP_NUM_THREADS" > {tmp_path}/seen')
+    task = job("a", f'echo "$CUDA_VISIBLE_DEVICES $OMP_NUM_THREADS" > {tmp_path}/seen')
     trial = Trial("a", "", {}, {}, 0, 2, "a")
-    LocalRun(Rendered([made], [trial]), tmp_path / "jobs", places, done=(), on_tick=lambda _: None).run()
+    LocalRun(Rendered([task], [trial]), tmp_path / "jobs", places, done=(), on_tick=lambda _: None).run()
     assert (tmp_path / "seen").read_text() == "0,1 1\n"
 
 
@@ -167,8 +167,8 @@ def test_more_gpus_than_the_machine_has_is_refused(monkeypatch: pytest.MonkeyPat
 
 
 def test_deadline_of_the_pod_ends_it(tmp_path: Path) -> None:
-    made = job("a", "exec sleep 1000", backoffLimit=0, pod={"activeDeadlineSeconds": 1})
-    state = engine(tmp_path / "jobs", made).run()["a"]
+    task = job("a", "exec sleep 1000", backoffLimit=0, pod={"activeDeadlineSeconds": 1})
+    state = engine(tmp_path / "jobs", task).run()["a"]
     assert state.condition == "Failed"
     assert state.reason.startswith("exit 143")
 
@@ -192,16 +192,16 @@ with holding.only_one(Path({str(tmp_path)!r}), "demo"):
     with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout
         assert other.stdin
-        pid, said = int(other.stdout.readline()), []
+        pid, output = int(other.stdout.readline()), []
 
         def say(text: str) -> None:
-            said.append(text)
+            output.append(text)
             other.communicate(b"\n")
 
         with pytest.raises(BadInput, match=f"by process {pid}; wait"), holding.only_one(tmp_path, "demo"):
             pass
         with holding.only_one(tmp_path, "demo", say):
-            assert said == [f"demo: waiting for process {pid}, which ends its trials in order"]
+            assert output == [f"demo: waiting for process {pid}, which ends its trials in order"]
 
 
 # ---- launchers that are interrupted, killed, or not alone ----
@@ -223,14 +223,14 @@ class Launcher:
     def __init__(self, folder: Path, *jobs: dict[str, Any], store: Path | None = None) -> None:
         root = Path(__file__).resolve().parents[2]
         folder.mkdir(exist_ok=True)
-        self.said = folder / "said"
+        self.output = folder / "said"
         text = LAUNCHER.format(paths=[str(root), str(root / "scripts")])
-        with self.said.open("w") as said:
+        with self.output.open("w") as log:
             words = [sys.executable, "-c", text, str(folder / "jobs"), json.dumps(jobs), str(store or "")]
-            self.process = subprocess.Popen(words, stderr=said)
+            self.process = subprocess.Popen(words, stderr=log)
 
     def says(self, words: str) -> None:
-        until(lambda: words in self.said.read_text(), f"{words!r} is said", DEADLINE_SECONDS)
+        until(lambda: words in self.output.read_text(), f"{words!r} is said", DEADLINE_SECONDS)
 
     def end(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
@@ -239,17 +239,17 @@ class Launcher:
 
 @pytest.fixture
 def launch() -> Iterator[Callable[..., Launcher]]:
-    made: list[Launcher] = []
+    launchers: list[Launcher] = []
 
     def start(*words: Any, **options: Any) -> Launcher:
-        made.append(Launcher(*words, **options))
-        return made[-1]
+        launchers.append(Launcher(*words, **options))
+        return launchers[-1]
 
     yield start
-    for one in made:
-        if one.process.poll() is None:
-            one.process.kill()
-            one.process.wait()
+    for launcher in launchers:
+        if launcher.process.poll() is None:
+            launcher.process.kill()
+            launcher.process.wait()
 
 
 def pid_in(path: Path) -> int:
@@ -362,7 +362,7 @@ def test_result_of_a_trial_is_never_what_another_has_measured(
     if killed_by == signal.SIGHUP:
         first.process.wait(DEADLINE_SECONDS)
         second = launch(tmp_path, *jobs, store=store)
-    assert second.process.wait(DEADLINE_SECONDS) == 0, second.said.read_text()
+    assert second.process.wait(DEADLINE_SECONDS) == 0, second.output.read_text()
     for x in (1, 2, 3):
         path = store / "trials" / f"{x:012x}"[:2] / f"{x:012x}" / "result.json"
         assert json.loads(path.read_text())["metrics"] == {"accuracy": x}
@@ -396,16 +396,16 @@ def test_nothing_that_a_trial_started_outlives_it(tmp_path: Path, runner: bool, 
     if not runner:
         then = then.replace("$PPID", "$$")
     script, noted = leaving_daemons(tmp_path, then)
-    made = run_by_runner("aaaa", script, tmp_path) if runner else job("aaaa", script)
-    made["spec"]["backoffLimit"] = 0
-    assert engine(tmp_path / "jobs", made).run()["aaaa"].condition == condition
+    task = run_by_runner("aaaa", script, tmp_path) if runner else job("aaaa", script)
+    task["spec"]["backoffLimit"] = 0
+    assert engine(tmp_path / "jobs", task).run()["aaaa"].condition == condition
     assert [path.name for path in noted if not gone(pid_in(path))] == []
 
 
 def test_nothing_that_a_trial_started_outlives_its_time_limit(tmp_path: Path) -> None:
     script, noted = leaving_daemons(tmp_path, hang(tmp_path, "itself"))
-    made = run_by_runner("aaaa", script, tmp_path, limit=1)
-    state = engine(tmp_path / "jobs", made).run()["aaaa"]
+    task = run_by_runner("aaaa", script, tmp_path, limit=1)
+    state = engine(tmp_path / "jobs", task).run()["aaaa"]
     assert "limit: the 1 s of all attempts are used up" in state.reason
     assert [path.name for path in noted if path.exists() and not gone(pid_in(path))] == []
 
@@ -434,8 +434,8 @@ def test_what_is_left_of_a_killed_launcher_is_ended_before_anything_starts(
 ) -> None:
     """Launcher and runner were both killed, and what the trial started minds no SIGTERM."""
     script, noted = leaving_daemons(tmp_path, hang(tmp_path, "itself"))
-    made = run_by_runner("aaaa", script, tmp_path)
-    launcher = launch(tmp_path, made)
+    task = run_by_runner("aaaa", script, tmp_path)
+    launcher = launch(tmp_path, task)
     command = pid_in(tmp_path / "itself")
     runner = int(Path(f"/proc/{command}/stat").read_text().rpartition(")")[2].split()[1])
     os.kill(launcher.process.pid, signal.SIGSTOP)  # it must not see the runner end
@@ -444,25 +444,25 @@ def test_what_is_left_of_a_killed_launcher_is_ended_before_anything_starts(
     until(lambda: gone(command), "the command ends with its runner")
     marked = [path for path in noted if path.name != "bare"]  # nothing tells whose a process without environment is
     assert not any(gone(pid_in(path)) for path in marked)
-    said: list[str] = []
+    messages: list[str] = []
     then = job("aaaa", f"touch {tmp_path}/began", pod={"terminationGracePeriodSeconds": 0.2})
-    state = engine(tmp_path / "jobs", then, say=said.append).run()["aaaa"]
+    state = engine(tmp_path / "jobs", then, say=messages.append).run()["aaaa"]
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid_in(tmp_path / "bare"), signal.SIGKILL)
     assert state.condition == "Complete"
     assert [path.name for path in marked if not gone(pid_in(path))] == []
     died = f"a launcher which died (process {launcher.process.pid})"
-    assert said == [f"ending a trial that {died} left running; up to 0 s to save"]
+    assert messages == [f"ending a trial that {died} left running; up to 0 s to save"]
 
 
 def test_interrupt_while_an_earlier_launchers_trials_end_starts_nothing(
     tmp_path: Path, launch: Callable[..., Launcher]
 ) -> None:
-    made = job("a", f"trap '' TERM; {hang(tmp_path, 'a')}", pod={"terminationGracePeriodSeconds": 3600})
-    first = launch(tmp_path, made)
+    task = job("a", f"trap '' TERM; {hang(tmp_path, 'a')}", pod={"terminationGracePeriodSeconds": 3600})
+    first = launch(tmp_path, task)
     child = pid_in(tmp_path / "a")
     first.end(signal.SIGKILL)
-    second = launch(tmp_path, made)
+    second = launch(tmp_path, task)
     second.says("ending a trial that a launcher which died")
     second.end(signal.SIGINT)
     assert not gone(child)
@@ -509,7 +509,7 @@ def test_on_a_full_disk_what_runs_may_end_and_nothing_new_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second Job cannot start; the first one, which waits for that, ends well, and is not run again."""
-    real, said = jobfiles.write, list[str]()
+    real, messages = jobfiles.write, list[str]()
     full = Fifo(tmp_path / "full")
 
     def write(folder: Path, state: JobState) -> None:
@@ -521,9 +521,9 @@ def test_on_a_full_disk_what_runs_may_end_and_nothing_new_starts(
     jobs = [job("a", f"read go <{full}"), job("b", "exit 0"), job("c", "exit 0")]
     monkeypatch.setattr(jobfiles, "write", write)
     with pytest.raises(OSError, match=r"b\.json"):
-        engine(tmp_path / "jobs", *jobs, say=said.append).run()
+        engine(tmp_path / "jobs", *jobs, say=messages.append).run()
     full.close()
-    (line,) = said
+    (line,) = messages
     assert "b.json: No space left on device (ENOSPC); free space there" in line
     assert line.endswith("; 1 trial may end first, none is started")
     states = jobfiles.read(tmp_path / "jobs")
@@ -554,24 +554,24 @@ def with_init(name: str, fetch: str, script: str, **spec: Any) -> dict[str, Any]
     volumes = [{"name": "code", "emptyDir": {}}]
     mounts = [{"name": "code", "mountPath": "/sweep/code"}]
     init = {"name": "code", "command": ["sh", "-c", fetch], "env": [], "volumeMounts": mounts}
-    made = job(name, script, pod={"initContainers": [init], "volumes": volumes}, **spec)
-    made["spec"]["template"]["spec"]["containers"][0]["volumeMounts"] = mounts
-    return made
+    task = job(name, script, pod={"initContainers": [init], "volumes": volumes}, **spec)
+    task["spec"]["template"]["spec"]["containers"][0]["volumeMounts"] = mounts
+    return task
 
 
 def test_init_container_runs_first_in_the_same_volumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/person")
     script = f'cat /sweep/code/file > {tmp_path}/seen; echo "[$HOME]" >> {tmp_path}/seen'
-    made = with_init("a", 'echo "fetched by $HOME" > /sweep/code/file', script)
-    state = engine(tmp_path / "jobs", made).run()["a"]
+    task = with_init("a", 'echo "fetched by $HOME" > /sweep/code/file', script)
+    state = engine(tmp_path / "jobs", task).run()["a"]
     assert (state.condition, state.attempts) == ("Complete", 1)
     assert (tmp_path / "seen").read_text() == "fetched by /home/person\n[]\n"
 
 
 @pytest.mark.parametrize(("code", "attempts"), [(65, 1), (75, 3)])
 def test_init_container_that_fails_is_the_attempts_end(tmp_path: Path, code: int, attempts: int) -> None:
-    made = with_init("a", f"echo no such commit; exit {code}", f"touch {tmp_path}/ran")
-    state = engine(tmp_path / "jobs", made).run()["a"]
+    task = with_init("a", f"echo no such commit; exit {code}", f"touch {tmp_path}/ran")
+    state = engine(tmp_path / "jobs", task).run()["a"]
     assert (state.condition, state.attempts, state.reason) == ("Failed", attempts, f"exit {code}: no such commit")
     assert not (tmp_path / "ran").exists()
 
@@ -581,7 +581,7 @@ def test_code_from_git_is_fetched_for_every_trial(tmp_path: Path) -> None:
     server = git_server.serve(tmp_path)
     try:
         values = tmp_path / "values.yaml"
-        made = {
+        head = {
             "sweep": "demo",
             "objective": {"metric": "accuracy", "direction": "maximize"},
             "command": ["python3", "train.py"],
@@ -590,8 +590,8 @@ def test_code_from_git_is_fetched_for_every_trial(tmp_path: Path) -> None:
             "results": {"volume": {"hostPath": {"path": str(tmp_path / "results")}}, "isolate": False},
             "code": {"source": "git", "url": server.url, "commit": server.first, "tree": server.tree},
         }
-        made["code"] |= {"path": "trainer", "secret": "deploy-key"}
-        values.write_text(json.dumps(made | {"trials": [{"lr": 1}, {"lr": 2}]}))
+        head["code"] |= {"path": "trainer", "secret": "deploy-key"}
+        values.write_text(json.dumps(head | {"trials": [{"lr": 1}, {"lr": 2}]}))
         (tmp_path / "results").mkdir()
         rendered = render.render(Clone.here().chart, "demo", [values])
         run = LocalRun(rendered, tmp_path / "jobs", [[], []], done=(), on_tick=lambda _: None).run()
@@ -656,17 +656,17 @@ def test_one_success_among_the_first_holds_nothing_back(tmp_path: Path) -> None:
 
 
 def test_a_trial_that_runs_on_frees_the_rest_by_its_success(tmp_path: Path) -> None:
-    gate, said = Fifo(tmp_path / "gate"), list[str]()
+    gate, messages = Fifo(tmp_path / "gate"), list[str]()
 
     def say(text: str) -> None:
-        said.append(text)
+        messages.append(text)
         gate.say("go")
 
     jobs = [job("a", f"read _ < {gate}"), *(job(f"j{index}", "exit 64") for index in range(5))]
     states = engine(tmp_path / "jobs", *jobs, say=say, fail_fast=3).run()
     assert [state.condition for state in states.values()] == ["Complete", *["Failed"] * 5]
     gate.close()
-    assert said == ["3 trials failed alike at once: exit 64: no output; 1 may end first, none is started"]
+    assert messages == ["3 trials failed alike at once: exit 64: no output; 1 may end first, none is started"]
 
 
 # ---- the runner itself ----

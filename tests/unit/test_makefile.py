@@ -63,8 +63,8 @@ def make(folder: Path, target: str, value: str, *words: str, environment: bool =
 @pytest.mark.parametrize("target", VERB_TARGETS)
 def test_no_value_runs_anything_and_every_verb_gets_it_to_the_letter(folder: Path, target: str) -> None:
     for value in HOSTILE[:1] + HOSTILE[-2:]:
-        told = make(folder, target, value)
-        assert {word for word in told if word != value and not word.startswith("--")} == set()
+        words = make(folder, target, value)
+        assert {word for word in words if word != value and not word.startswith("--")} == set()
 
 
 @pytest.mark.parametrize("value", HOSTILE)
@@ -73,8 +73,8 @@ def test_whatever_the_value_and_wherever_it_comes_from(folder: Path, value: str,
     engine = ["--engine", value, "--context", value, "--namespace", value]
     assert make(folder, "logs", value, environment=environment) == [value, value, *engine]
     flags = ["--allow-dirty", "--push", "--takeover", "--yes"]
-    told = make(folder, "sweep", value, environment=environment)
-    assert told == [value, *engine, "--slots", value, "--quorum", value, *flags]
+    words = make(folder, "sweep", value, environment=environment)
+    assert words == [value, *engine, "--slots", value, "--quorum", value, *flags]
     assert make(folder, "role", value, environment=environment) == ["--namespace", value, "--user", value]
     make(folder, "image", value, "--silent", environment=environment)
     make(folder, "logs", value, "--dry-run", environment=environment)
@@ -85,8 +85,8 @@ def test_a_sweep_is_named_to_trace_only_where_a_person_names_one(folder: Path) -
         call = ["make", f"RUN={folder}/run", "trace", *words]
         env = {name: text for name, text in os.environ.items() if name not in NAMES}
         done = subprocess.run(call, cwd=folder, env=env, capture_output=True, text=True, check=True)
-        told: list[str] = json.loads(done.stdout)
-        return told
+        record: list[str] = json.loads(done.stdout)
+        return record
 
     assert trace() == [""]
     assert trace("TRIAL=abcd", "SWEEP=s") == ["abcd", "--sweep", "s"]
@@ -97,5 +97,5 @@ def test_no_variable_but_args_is_put_into_a_command() -> None:
     recipes = [line for line in MAKEFILE.splitlines() if line.startswith("\t")]
     own = {"RUN", "ARGS", "MAKEFILE_LIST", "engine", "target", "named", "flags"}
     for line in recipes:
-        told = re.sub(r"\$\(if \$\([A-Z_]+\),", "", line)
-        assert set(re.findall(r"(?<!\$)\$[({]([A-Za-z_]+)[)}]", told)) <= own, line
+        command = re.sub(r"\$\(if \$\([A-Z_]+\),", "", line)
+        assert set(re.findall(r"(?<!\$)\$[({]([A-Za-z_]+)[)}]", command)) <= own, line

@@ -135,15 +135,15 @@ def test_a_sweep_that_is_there_stays(project: Path) -> None:
 
 
 def test_help_as_argparse_and_click_print_it() -> None:
-    found = {option.name: option for option in offered.of_help(
+    options = {option.name: option for option in offered.of_help(
         "usage: x [-h]\n\noptions:\n  -h, --help            show this help message and exit\n"
         "  -b N, --batch-size N  images at\n                        once (default: 32)\n"
         "  --kind {a,b}          which (default: a)\n  --amp, --no-amp\n"
         "  --drop P              Dropout.  [default: 0.1]\n"
         "  --lr FLOAT            Learning rate\n  --verbose             talk\n"
     )}  # fmt: skip
-    told = {name: (option.default, option.choices, option.help) for name, option in found.items()}
-    assert told == {
+    described = {name: (option.default, option.choices, option.help) for name, option in options.items()}
+    assert described == {
         "batch_size": (32, (), "images at once"),
         "kind": ("a", ("a", "b"), "which"),
         "amp": (False, (), ""),

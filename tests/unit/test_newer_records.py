@@ -79,7 +79,7 @@ def test_a_trial_with_a_newer_result_is_not_trained_again(bench: Bench, status: 
     (attempt,) = bench.folder(planted).glob("attempts/*/attempt.json")
     attempt.write_text(json.dumps(json.loads(attempt.read_text()) | {"status": status}))
     ended = bench.run(planted)
-    assert (ended.code, "done already" in ended.said) == (0, True)
+    assert (ended.code, "done already" in ended.line) == (0, True)
     assert json.loads(path.read_text()) == record
     assert len(bench.attempts(planted)) == 1
 

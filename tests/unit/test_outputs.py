@@ -24,18 +24,18 @@ SAVE = 'mkdir -p "$OUTPUT_DIR/deep/er"; printf model > "$OUTPUT_DIR/model.pt"; p
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
-    made = Bench(tmp_path)
-    yield made
-    made.close()
+    bench = Bench(tmp_path)
+    yield bench
+    bench.close()
 
 
 def module() -> ModuleType:
     spec = importlib.util.spec_from_file_location("outputs", REPOSITORY / "chart" / "files" / "outputs.py")
     assert spec
     assert spec.loader
-    made = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(made)
-    return made
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
 
 
 OUTPUTS = module()
@@ -47,8 +47,8 @@ def folder(bench: Bench, trial: dict[str, Any], which: int = -1) -> Path:
 
 
 def files(bench: Bench, trial: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = json.loads((folder(bench, trial).parent / "outputs.json").read_text())["files"]
-    return found
+    record: dict[str, dict[str, Any]] = json.loads((folder(bench, trial).parent / "outputs.json").read_text())["files"]
+    return record
 
 
 def test_what_is_put_there_is_kept_and_named_in_the_result(bench: Bench) -> None:
@@ -174,12 +174,12 @@ def test_a_list_names_every_file_once(tmp_path_factory: pytest.TempPathFactory, 
     def put(path: Path, below: Any) -> None:
         if isinstance(below, bytes):
             path.write_bytes(below)
-            told = {"bytes": len(below), "sha256": hashlib.sha256(below).hexdigest()}
-            expected[str(path.relative_to(root))] = told
+            entry = {"bytes": len(below), "sha256": hashlib.sha256(below).hexdigest()}
+            expected[str(path.relative_to(root))] = entry
             return
         path.mkdir(exist_ok=True)
-        for name, one in below.items():
-            put(path / name, one)
+        for name, item in below.items():
+            put(path / name, item)
 
     put(root, tree if isinstance(tree, dict) else {"a": tree})
     handle = os.open(root, os.O_RDONLY)

@@ -52,8 +52,8 @@ def identity(command: list[str] | None = None, seed: int = 3, **given: Any) -> d
 
 def words(command: list[str] | None = None, **given: Any) -> list[str]:
     """Those after the program."""
-    made: list[str] = passing.argv(identity(["p", *(command or [ALL])], **given), PLACES)
-    return made[1:]
+    argv: list[str] = passing.argv(identity(["p", *(command or [ALL])], **given), PLACES)
+    return argv[1:]
 
 
 # ---- numbers ----
@@ -74,10 +74,10 @@ def test_what_is_named_a_float_is_one_to_readers_that_are_strict(value: float, o
     (word,) = words(["{x}"], points=points, floats=["x", "xs"])
     assert "." in word
     assert float(word) == value
-    told = {"file": {"format": "toml"}, "floats": ["x", "xs", "flag"]}
-    read = tomllib.loads(passing.file_text(identity(points=points, **told)))
+    settings = {"file": {"format": "toml"}, "floats": ["x", "xs", "flag"]}
+    read = tomllib.loads(passing.file_text(identity(points=points, **settings)))
     assert read == points
-    assert {type(one) for one in [read["x"], *read["xs"]]} == {float}
+    assert {type(number) for number in [read["x"], *read["xs"]]} == {float}
     assert (type(read["n"]), read["flag"]) == (int, True)
 
 
@@ -216,8 +216,8 @@ def test_the_seed_is_passed_under_a_name() -> None:
 
 
 def test_variables() -> None:
-    made = passing.environment(identity(points={"lr": 5e-05, "model.w-x": [1, 2], "t": True}, environment="HP_"))
-    assert made == {"HP_lr": "5.0e-05", "HP_model_w_x": "[1,2]", "HP_t": "true"}
+    variables = passing.environment(identity(points={"lr": 5e-05, "model.w-x": [1, 2], "t": True}, environment="HP_"))
+    assert variables == {"HP_lr": "5.0e-05", "HP_model_w_x": "[1,2]", "HP_t": "true"}
     assert passing.environment(identity(lr=1)) == {}
     assert passing.environment(identity(lr=1, environment="")) == {"lr": "1"}
 
@@ -240,9 +240,9 @@ def test_a_variable_that_is_taken_is_refused(points: dict[str, Any], reason: str
 def test_every_variable_of_the_runner_is_taken(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     assert bench.run(make_trial("env > all; echo '{\"accuracy\": 1}' > $METRICS_FILE")).code == 0
-    found = {line.partition("=")[0] for line in (tmp_path / "all").read_text().splitlines()}
-    assert "METRICS_FILE" in found
-    assert [name for name in found - {"PWD", "SHLVL", "_", "OLDPWD"} if not passing.OURS.fullmatch(name)] == []
+    names = {line.partition("=")[0] for line in (tmp_path / "all").read_text().splitlines()}
+    assert "METRICS_FILE" in names
+    assert [name for name in names - {"PWD", "SHLVL", "_", "OLDPWD"} if not passing.OURS.fullmatch(name)] == []
 
 
 # ---- files ----
@@ -256,8 +256,8 @@ def file_of(form: str, theirs: str | None = None, **points: Any) -> str:
 def typed(value: Any) -> Any:
     """Values with their kinds, so that True is not 1, nor 1 a 1.0."""
     if isinstance(value, dict):
-        return {key: typed(one) for key, one in value.items()}
-    return [typed(one) for one in value] if isinstance(value, list) else (type(value), value)
+        return {key: typed(inner) for key, inner in value.items()}
+    return [typed(inner) for inner in value] if isinstance(value, list) else (type(value), value)
 
 
 trees = st.recursive(
@@ -354,7 +354,7 @@ def plain(node: Any) -> Any:
     """A node without its place."""
     if node.id == "scalar":
         return node.tag, node.value
-    pairs = [tuple(map(plain, one)) if isinstance(one, tuple) else plain(one) for one in node.value]
+    pairs = [tuple(map(plain, entry)) if isinstance(entry, tuple) else plain(entry) for entry in node.value]
     return node.tag, pairs
 
 
@@ -421,10 +421,10 @@ def test_the_runner_passes_words_variables_and_a_merged_file(tmp_path: Path) -> 
     settings = {"environment": "HP_", "file": {"path": "out/t.json", "format": "json", "merge": "base.json"}}
     trial = passed_trial([sys.executable, "p.py", "{seed}", "{trial}", ALL], settings, lr=5e-05)
     ended = bench.run(trial, code=code)
-    assert (ended.code, ended.said) == (0, f"trial.py: {trial['id']}: succeeded")
-    told = json.loads((tmp_path / "scratch-0" / "told").read_text())
-    assert told.pop("file") == '{\n  "x": 1,\n  "lr": 5e-05\n}\n'
-    assert told == {"argv": ["3", trial["id"], "--lr=5.0e-05"], "HP_lr": "5.0e-05"}
+    assert (ended.code, ended.line) == (0, f"trial.py: {trial['id']}: succeeded")
+    record = json.loads((tmp_path / "scratch-0" / "told").read_text())
+    assert record.pop("file") == '{\n  "x": 1,\n  "lr": 5e-05\n}\n'
+    assert record == {"argv": ["3", trial["id"], "--lr=5.0e-05"], "HP_lr": "5.0e-05"}
     assert bench.result(trial)["identity"]["passing"] == settings
 
 
@@ -454,7 +454,7 @@ def test_what_cannot_be_passed_fails_the_trial_once(
     trial = passed_trial(command, settings, lr=1)
     ended = bench.run(trial, code=code_of(tmp_path, **{"p.json": '{"lr": {"a": 1}}'}))
     shown = reason.replace("{}/", f"{tmp_path}/scratch-0/code/")
-    assert (ended.code, ended.said) == (64, f"trial.py: {trial['id']}: failed: passing: {shown}")
+    assert (ended.code, ended.line) == (64, f"trial.py: {trial['id']}: failed: passing: {shown}")
     assert bench.attempt(trial)["status"] == "failed"
 
 
@@ -487,6 +487,6 @@ def test_a_file_without_a_path_lies_in_the_scratch(tmp_path: Path) -> None:
     ],
 )
 def test_what_may_not_be_meant_is_said(command: list[str], settings: dict[str, Any] | None, expected: str) -> None:
-    said = sweep_passing.notes(command, settings, ["lr", "a.b"])
-    assert len(said) == bool(expected)
-    assert "".join(said).startswith(expected)
+    messages = sweep_passing.notes(command, settings, ["lr", "a.b"])
+    assert len(messages) == bool(expected)
+    assert "".join(messages).startswith(expected)

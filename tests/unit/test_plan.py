@@ -30,29 +30,29 @@ def test_each_trial_is_told_apart() -> None:
 
 
 def test_complete_job_without_a_result_would_run_again() -> None:
-    made = plan.make([trial("a")], set(), {"demo-a-0": ("a", "Complete")}, 0)
-    assert made.to_run == ["a"]
+    planned = plan.make([trial("a")], set(), {"demo-a-0": ("a", "Complete")}, 0)
+    assert planned.to_run == ["a"]
 
 
 def test_trial_that_is_no_longer_listed_is_named() -> None:
-    made = plan.make([trial("a")], set(), {"demo-b-0": ("b", "Running")}, 0)
-    assert made.of("removed") == ["b"]
-    assert "b" not in made.to_run
+    planned = plan.make([trial("a")], set(), {"demo-b-0": ("b", "Running")}, 0)
+    assert planned.of("removed") == ["b"]
+    assert "b" not in planned.to_run
 
 
 def test_ceiling_is_trials_times_gpus_times_limit() -> None:
-    made = plan.make([trial("a"), trial("b"), trial("c")], {"c"}, {}, 0)
-    assert (made.ceiling_gpu_hours, made.to_run_gpu_hours, made.to_run_hours) == (3.0, 2.0, 1.0)
+    planned = plan.make([trial("a"), trial("b"), trial("c")], {"c"}, {}, 0)
+    assert (planned.ceiling_gpu_hours, planned.to_run_gpu_hours, planned.to_run_hours) == (3.0, 2.0, 1.0)
 
 
 def test_budget_refuses_what_is_above_it_and_nothing_else() -> None:
-    made = plan.make([trial("a"), trial("b"), trial("c")], set(), {"demo-x-0": ("x", "Running")}, 0)
-    plan.check_budget(made, None)
-    plan.check_budget(made, 3.0)
+    planned = plan.make([trial("a"), trial("b"), trial("c")], set(), {"demo-x-0": ("x", "Running")}, 0)
+    plan.check_budget(planned, None)
+    plan.check_budget(planned, 3.0)
     with pytest.raises(BadInput, match=r"budget_gpu_hours: 3 trials may take up to 3\.0 GPU-hours and 2\.9 "):
-        plan.check_budget(made, 2.9)
+        plan.check_budget(planned, 2.9)
     with pytest.raises(BadInput):
-        plan.check_budget(made, 0)
+        plan.check_budget(planned, 0)
 
 
 def test_release_grows_with_its_objects(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ class Volume:
         assert done.returncode == code, done.stderr.decode()
         return done.stderr.decode().strip()
 
-    def told(self, name: str) -> str:
+    def content(self, name: str) -> str:
         return (self.data / name).read_text().strip()
 
 
@@ -57,24 +57,26 @@ def test_the_command_runs_in_the_code_with_data_dir_and_data_id(volume: Volume) 
     bundle = volume.root / "files.json"
     bundle.write_text(json.dumps({"dataset.py": "x", "sub/more.py": "y"}))
     volume.fill(f"--code={bundle}", "--", "sh", "-c", SHOW, "sh", "--source", "npm")
-    assert volume.told("words") == "--source npm"
-    assert volume.told("env") == f"d1 {volume.scratch}/home"
-    assert "dataset.py" in volume.told("cwd")
-    assert "more.py" in volume.told("cwd")
+    assert volume.content("words") == "--source npm"
+    assert volume.content("env") == f"d1 {volume.scratch}/home"
+    assert "dataset.py" in volume.content("cwd")
+    assert "more.py" in volume.content("cwd")
 
 
 def test_it_ends_as_the_command_does(volume: Volume) -> None:
     volume.fill("--", "sh", "-c", "exit 65", code=65)
-    said = volume.fill("--", "no-such-program", code=127)
-    assert said == "trial.py: failed: data.prepare: no-such-program: No such file or directory; mend it, or the image"
+    message = volume.fill("--", "no-such-program", code=127)
+    assert (
+        message == "trial.py: failed: data.prepare: no-such-program: No such file or directory; mend it, or the image"
+    )
 
 
 def test_what_is_sent_becomes_the_source(volume: Volume) -> None:
     (volume.scratch / "upload").mkdir()
     (volume.scratch / "upload" / "of an earlier start").touch()
-    said = volume.fill("--upload", "--", "sh", "-c", SHOW, "sh", sent=tar("a", "b/c"))
-    assert said == "trial.py: upload: 2 files"
-    assert volume.told("words") == f"--source folder {volume.scratch}/upload"
+    message = volume.fill("--upload", "--", "sh", "-c", SHOW, "sh", sent=tar("a", "b/c"))
+    assert message == "trial.py: upload: 2 files"
+    assert volume.content("words") == f"--source folder {volume.scratch}/upload"
     sent = {path.name: path.read_text() for path in (volume.scratch / "upload").rglob("*") if path.is_file()}
     assert sent == {"a": "a", "c": "b/c"}
 
@@ -88,8 +90,8 @@ def link(about: tarfile.TarInfo) -> None:
     [(tar("../a"), "../a"), (tar("/a"), "/a"), (tar("a/../../b"), "a/../../b"), (tar("l", change=link), "l")],
 )
 def test_what_leads_out_of_the_folder_is_refused(volume: Volume, sent: bytes, name: str) -> None:
-    said = volume.fill("--upload", "--", "sh", "-c", SHOW, sent=sent, code=65)
-    assert said == f"trial.py: failed: upload: {name!r}: leads elsewhere or is no file; send plain files"
+    message = volume.fill("--upload", "--", "sh", "-c", SHOW, sent=sent, code=65)
+    assert message == f"trial.py: failed: upload: {name!r}: leads elsewhere or is no file; send plain files"
     assert not list(volume.data.iterdir())
     assert not (volume.root / "a").exists()
 
@@ -104,9 +106,9 @@ def test_what_leads_out_of_the_folder_is_refused(volume: Volume, sent: bytes, na
     ],
 )
 def test_broken_stream_fills_nothing(volume: Volume, sent: bytes, code: int, words: str) -> None:
-    said = volume.fill("--upload", "--", "sh", "-c", SHOW, sent=sent, code=code)
-    assert said.startswith(f"trial.py: failed: {words}")
-    assert len(said.splitlines()) == 1
+    message = volume.fill("--upload", "--", "sh", "-c", SHOW, sent=sent, code=code)
+    assert message.startswith(f"trial.py: failed: {words}")
+    assert len(message.splitlines()) == 1
     assert not list(volume.data.iterdir())
 
 

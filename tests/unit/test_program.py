@@ -121,10 +121,12 @@ def strings(path: Path) -> str:
 
 
 def test_commands_in_messages_are_spelled_for_the_program() -> None:
-    said = {found for path in (ROOT / "scripts").rglob("*.py") for found in re.findall("`make [^`\n]*`", strings(path))}
-    assert len(said) > 20
-    assert not [text for text in map(verbs.spelled, said - {"`make setup`"}) if not text.startswith("`helm-sweep ")]
-    assert not [text for text in map(verbs.spelled, said) if re.search(r"\b[A-Z]+=", text)]
+    commands = {
+        command for path in (ROOT / "scripts").rglob("*.py") for command in re.findall("`make [^`\n]*`", strings(path))
+    }
+    assert len(commands) > 20
+    assert not [text for text in map(verbs.spelled, commands - {"`make setup`"}) if not text.startswith("`helm-sweep ")]
+    assert not [text for text in map(verbs.spelled, commands) if re.search(r"\b[A-Z]+=", text)]
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ class Pods(Cluster):
     def __init__(self, where: Path) -> None:
         super().__init__("", "ns")
         self.where = where
-        self.made: dict[str, Object] = {}
+        self.pods: dict[str, Object] = {}
         self.count = 0
         self.cut: int | None = None
         """Lines of a log that arrive."""
@@ -78,23 +78,23 @@ class Pods(Cluster):
     def get(self, kind: str, name: str) -> Object | None:
         if kind == "ConfigMap":
             return {"metadata": {"name": name, "uid": "u1"}} if name == "toy-provenance" else None
-        return self.end if name in self.made else None
+        return self.end if name in self.pods else None
 
-    def create(self, made: Object, *, dry_run: bool = False) -> Object:
+    def create(self, item: Object, *, dry_run: bool = False) -> Object:
         assert not dry_run
         self.count += 1
         name = f"toy-reader-{self.count}"
-        self.made[name] = made
+        self.pods[name] = item
         return {"metadata": {"name": name}}
 
     def delete(self, kind: str, name: str, *, grace_seconds: int | None = None) -> None:
         assert (kind, grace_seconds) == ("Pod", 0)
-        self.made.pop(name, None)
-        self.listed = [one for one in self.listed if one["metadata"]["name"] != name]
+        self.pods.pop(name, None)
+        self.listed = [entry for entry in self.listed if entry["metadata"]["name"] != name]
 
     def log(self, pod: str, container: str, *, tail: int | None = None) -> Iterator[bytes]:
         assert (container, tail) == ("reader", None)
-        lines = printed(self.where, *self.made[pod]["args"])
+        lines = printed(self.where, *self.pods[pod]["args"])
         yield from lines[: self.cut]
 
 
@@ -110,16 +110,16 @@ def refresh(cluster: Pods, mirror: Path) -> Brought:
 
 def same(mirror: Path, where: Path) -> None:
     """Fail unless the mirror is read as the store is, and needs nothing more of it."""
-    for one in TRIALS:
-        assert PROGRAM.fingerprint(str(mirror), one.id) == PROGRAM.fingerprint(str(where), one.id)
-        newest = store.newest_attempt(where, one.id)
-        assert store.newest_attempt(mirror, one.id) == newest
+    for sample in TRIALS:
+        assert PROGRAM.fingerprint(str(mirror), sample.id) == PROGRAM.fingerprint(str(where), sample.id)
+        newest = store.newest_attempt(where, sample.id)
+        assert store.newest_attempt(mirror, sample.id) == newest
         with Tree(where) as tree:
-            names = store.attempt_names(tree, one.id)
+            names = store.attempt_names(tree, sample.id)
         for name in names:
-            assert outputs.history(mirror, one.id, name) == outputs.history(where, one.id, name)
+            assert outputs.history(mirror, sample.id, name) == outputs.history(where, sample.id, name)
         if newest:
-            assert outputs.log_tail(mirror, one.id, newest) == outputs.log_tail(where, one.id, newest)
+            assert outputs.log_tail(mirror, sample.id, newest) == outputs.log_tail(where, sample.id, newest)
     here, there = store.read(mirror, TRIALS), store.read(where, TRIALS)
     assert (here.trials, here.problems) == (there.trials, there.problems)
 
@@ -139,25 +139,25 @@ CHANGES = st.one_of(
 )
 
 
-def change(where: Path, clock: int, what: str, of: Any, *told: Any) -> None:
+def change(where: Path, clock: int, what: str, of: Any, *more: Any) -> None:
     """Something that a trial, or a person, does to the store; every write has a time of its own, as in life."""
     base = folder(where, of)
     if what == "result":
-        put_result(where, of, metrics={"val_accuracy": told[0]})
+        put_result(where, of, metrics={"val_accuracy": more[0]})
     elif what == "no result":
         (base / "result.json").unlink(missing_ok=True)
     elif what == "garbage":
-        put_result(where, of).write_text(told[0])
+        put_result(where, of).write_text(more[0])
     elif what == "attempt":
-        put_attempt(where, of, told[0], log=told[1], history=told[2])
+        put_attempt(where, of, more[0], log=more[1], history=more[2])
     elif what == "empty attempt":
-        (base / "attempts" / told[0]).mkdir(parents=True, exist_ok=True)
+        (base / "attempts" / more[0]).mkdir(parents=True, exist_ok=True)
     elif what == "only a log":
-        if not (base / "attempts" / told[0]).exists():
-            (base / "attempts" / told[0]).mkdir(parents=True)
-            (base / "attempts" / told[0] / "output.log").write_text(told[1])
+        if not (base / "attempts" / more[0]).exists():
+            (base / "attempts" / more[0]).mkdir(parents=True)
+            (base / "attempts" / more[0] / "output.log").write_text(more[1])
     else:
-        shutil.rmtree(base / "attempts" / told[0], ignore_errors=True)
+        shutil.rmtree(base / "attempts" / more[0], ignore_errors=True)
     for path in base.rglob("*.json"):
         if path.stat().st_mtime_ns > 1_750_000_000_000_000_000:  # written just now
             os.utime(path, ns=(clock, clock))
@@ -171,20 +171,20 @@ class Killed(BaseException):
     st.lists(st.tuples(st.lists(CHANGES, max_size=4), st.integers(0, 30)), min_size=1, max_size=4),
 )
 def test_in_the_end_the_mirror_is_the_store_whatever_was_cut_off_before(rounds: list[tuple[list[Any], int]]) -> None:
-    with tempfile.TemporaryDirectory() as made:
-        where, mirror = Path(made) / "store", Path(made) / "mirror"
+    with tempfile.TemporaryDirectory() as temporary:
+        where, mirror = Path(temporary) / "store", Path(temporary) / "mirror"
         where.mkdir()
         clock, gone = 1_700_000_000_000_000_000, set[tuple[str, str]]()
         for changes, until in rounds:
-            for one in changes:
+            for edit in changes:
                 clock += 1
-                what, of, name = (*one, "")[:3]
+                what, of, name = (*edit, "")[:3]
                 if "attempt" in what or what == "only a log":
                     if (of.id, name) in gone:
                         continue  # an attempt's name holds its start and its Pod: it does not come back
                     if what == "no attempt":
                         gone.add((of.id, name))
-                change(where, clock, *one)
+                change(where, clock, *edit)
             bring(where, mirror, until)
         bring(where, mirror, None)
         same(mirror, where)
@@ -193,8 +193,8 @@ def test_in_the_end_the_mirror_is_the_store_whatever_was_cut_off_before(rounds: 
 
 def bring(where: Path, mirror: Path, until: int | None) -> int:
     """One collect, in this process, killed at its step `until`; the number of trials that came."""
-    known = [(one.id, PROGRAM.fingerprint(str(mirror), one.id)) for one in TRIALS]
-    changed = [one for one, before in known if PROGRAM.fingerprint(str(where), one) != before]
+    known = [(sample.id, PROGRAM.fingerprint(str(mirror), sample.id)) for sample in TRIALS]
+    changed = [id for id, before in known if PROGRAM.fingerprint(str(where), id) != before]
     steps = iter(range(1_000))
 
     def counted(step: Callable[..., Any]) -> Callable[..., Any]:
@@ -209,8 +209,8 @@ def bring(where: Path, mirror: Path, until: int | None) -> int:
         for of, name in [(Path, "write_bytes"), (Path, "rename"), (Path, "mkdir"), (os, "utime"), (shutil, "rmtree")]:
             patch.setattr(of, name, counted(getattr(of, name)))
         try:
-            for one in changed:
-                reader.keep(store.folder(mirror, one), stream.of_trial(PROGRAM.record(str(where), one)))
+            for id in changed:
+                reader.keep(store.folder(mirror, id), stream.of_trial(PROGRAM.record(str(where), id)))
         except Killed:
             pass
     return len(changed)
@@ -220,9 +220,9 @@ def bring(where: Path, mirror: Path, until: int | None) -> int:
 
 
 def filled(where: Path) -> Path:
-    for n, one in enumerate(TRIALS):
-        put_attempt(where, one, log=f"log of {n}\n", history='{"epoch": 1}\n')
-        put_result(where, one, metrics={"val_accuracy": n})
+    for n, sample in enumerate(TRIALS):
+        put_attempt(where, sample, log=f"log of {n}\n", history='{"epoch": 1}\n')
+        put_result(where, sample, metrics={"val_accuracy": n})
     return where
 
 
@@ -235,7 +235,7 @@ def test_a_refresh_brings_what_has_changed_and_nothing_else(tmp_path: Path) -> N
     put_result(where, TRIALS[1], metrics={"val_accuracy": 7})
     assert refresh(cluster, mirror) == Brought(1)
     same(mirror, where)
-    assert (cluster.count, cluster.made) == (3, {})
+    assert (cluster.count, cluster.pods) == (3, {})
 
 
 def test_an_empty_store_is_found_and_empty(tmp_path: Path) -> None:
@@ -264,14 +264,14 @@ def test_a_pod_goes_with_the_release_and_is_deleted_whatever_happens(tmp_path: P
 
     class Kept(Pods):
         def delete(self, kind: str, name: str, *, grace_seconds: int | None = None) -> None:
-            owners.append(self.made[name]["metadata"]["ownerReferences"])
+            owners.append(self.pods[name]["metadata"]["ownerReferences"])
             super().delete(kind, name, grace_seconds=grace_seconds)
 
     cluster = Kept(filled(tmp_path / "store"))
     cluster.cut = 1
     with pytest.raises(Unreachable, match="broke off after 1 records"):
         refresh(cluster, tmp_path / "mirror")
-    assert cluster.made == {}
+    assert cluster.pods == {}
     assert owners == [[{"apiVersion": "v1", "kind": "ConfigMap", "name": "toy-provenance", "uid": "u1"}]]
     cluster.cut = None
     assert refresh(cluster, tmp_path / "mirror") == Brought(2)  # what had arrived stays
@@ -285,7 +285,7 @@ def test_only_readers_that_cannot_be_anybodys_any_more_are_removed(tmp_path: Pat
     names = {"theirs": hour - 60, "left": hour + 60}
     cluster.listed = [{"metadata": {"name": name, "creationTimestamp": _utc(now - age)}} for name, age in names.items()]
     refresh(cluster, tmp_path / "mirror")
-    assert [one["metadata"]["name"] for one in cluster.listed] == ["theirs"]
+    assert [entry["metadata"]["name"] for entry in cluster.listed] == ["theirs"]
 
 
 def _utc(moment: float) -> str:
@@ -338,13 +338,13 @@ def test_a_pod_that_cannot_run_is_no_reader_with_its_reason(
     with pytest.raises(NoReader) as raised:
         refresh(cluster, tmp_path / "mirror")
     assert str(raised.value) == reason
-    assert cluster.made == {}
+    assert cluster.pods == {}
 
 
 def test_a_pod_that_the_api_refuses_is_no_reader_with_its_reason(tmp_path: Path) -> None:
     class Refusing(Pods):
-        def create(self, made: Object, *, dry_run: bool = False) -> Object:
-            raise Refused(403, f"cluster: exceeded quota {made['kind']} {dry_run}")
+        def create(self, item: Object, *, dry_run: bool = False) -> Object:
+            raise Refused(403, f"cluster: exceeded quota {item['kind']} {dry_run}")
 
     with pytest.raises(NoReader, match="exceeded quota"):
         refresh(Refusing(tmp_path), tmp_path / "mirror")
@@ -355,9 +355,9 @@ def test_a_pod_that_the_api_refuses_is_no_reader_with_its_reason(tmp_path: Path)
 
 def test_a_log_cut_anywhere_is_refused_and_what_it_told_is_right(tmp_path: Path) -> None:
     where = filled(tmp_path / "store")
-    whole = b"\n".join(printed(where, "1000000", *(f"{one.id}:x" for one in TRIALS)))
+    whole = b"\n".join(printed(where, "1000000", *(f"{trial.id}:x" for trial in TRIALS)))
     records = [*stream.parse(whole.split(b"\n"))]
-    assert [record.get("trial") for record in records] == [*(one.id for one in TRIALS), None]
+    assert [record.get("trial") for record in records] == [*(trial.id for trial in TRIALS), None]
     for cut in range(len(whole)):
         before: list[dict[str, Any]] = []
         with pytest.raises(Unreachable, match="try again"):
@@ -382,17 +382,17 @@ def test_a_log_with_a_byte_changed_is_refused(data: st.DataObject) -> None:
     place = data.draw(st.integers(0, len(whole) - 1))
     wrong = (
         whole[:place]
-        + bytes([data.draw(st.integers(32, 126).filter(lambda made: made != whole[place]))])
+        + bytes([data.draw(st.integers(32, 126).filter(lambda byte: byte != whole[place]))])
         + whole[place + 1 :]
     )
-    told: list[dict[str, Any]] = []
+    records: list[dict[str, Any]] = []
     try:
-        [*_each(wrong, told)]
+        [*_each(wrong, records)]
     except Unreachable:
         pass
     else:  # a change in the end's own words that leaves its sum
-        assert told[:-1] == RECORDS[:-1]
-    assert told[: len(RECORDS) - 1] == RECORDS[: len(told)][: len(RECORDS) - 1]
+        assert records[:-1] == RECORDS[:-1]
+    assert records[: len(RECORDS) - 1] == RECORDS[: len(records)][: len(RECORDS) - 1]
 
 
 @pytest.mark.parametrize("key", [b"left", b"unread", b'"now', b"lines", b"sha256"])
@@ -403,15 +403,15 @@ def test_a_last_record_without_one_of_its_words_is_refused(key: bytes) -> None:
 
 
 def test_records_out_of_order_or_missing_are_refused() -> None:
-    one, two, three, end = LOG.split(b"\n")
-    for lines in ([two, one, three, end], [one, three, end], [one, one, two, three, end], [end], []):
+    first, second, third, end = LOG.split(b"\n")
+    for lines in ([second, first, third, end], [first, third, end], [first, first, second, third, end], [end], []):
         with pytest.raises(Unreachable):
             [*stream.parse(lines)]
 
 
 def stream_of(*records: Any) -> list[bytes]:
     """Records as a Pod would print them that may print anything."""
-    lines = [base64.b64encode(zlib.compress(json.dumps(one).encode())) for one in records]
+    lines = [base64.b64encode(zlib.compress(json.dumps(record).encode())) for record in records]
     digest = hashlib.sha256(b"".join(line + b"\n" for line in lines)).hexdigest()
     return [*lines, json.dumps({"left": 0, "unread": [], "now": 1e9, "lines": len(lines), "sha256": digest}).encode()]
 
@@ -422,8 +422,8 @@ def test_a_stream_names_no_file_but_those_of_a_trial_that_was_asked_for(tmp_path
     bad = ["../x", "/x", "x", "result.json/x", f"attempts/{ATTEMPTS[1]}/output.log", f"attempts/{ATTEMPTS[0]}/x", ""]
     names = [ATTEMPTS[0], "..", ".x", "a/b", "", "\ud800", "a\nb", "x" * 300]
     record = {"trial": TRIALS[0].id, "attempts": names, "files": dict.fromkeys([good, *bad], data)}
-    told, _ = stream.parse(stream_of(record))
-    assert (told["attempts"], [*told["files"]]) == ([ATTEMPTS[0]], [good])
+    parsed, _ = stream.parse(stream_of(record))
+    assert (parsed["attempts"], [*parsed["files"]]) == ([ATTEMPTS[0]], [good])
 
     class Told(Pods):
         def log(self, pod: str, container: str, *, tail: int | None = None) -> Iterator[bytes]:  # noqa: ARG002
@@ -462,8 +462,8 @@ def test_a_record_that_unpacks_without_end_is_refused(monkeypatch: pytest.Monkey
 
 
 def _log() -> bytes:
-    with tempfile.TemporaryDirectory() as made:
-        return b"\n".join(printed(filled(Path(made)), "1000000", *(f"{one.id}:x" for one in TRIALS)))
+    with tempfile.TemporaryDirectory() as temporary:
+        return b"\n".join(printed(filled(Path(temporary)), "1000000", *(f"{trial.id}:x" for trial in TRIALS)))
 
 
 LOG = _log()
@@ -488,9 +488,9 @@ def test_what_cannot_be_read_is_told_and_stays_as_it_was(tmp_path: Path, capfdbi
 
     monkeypatch.setattr(os, "stat", stat)
     capfdbinary.readouterr()
-    lines = in_process(where, 10**6, [f"{one.id}:x" for one in TRIALS], lambda: capfdbinary.readouterr().out)
-    *told, end = stream.parse(lines)
-    assert [record["trial"] for record in told] == [TRIALS[0].id, TRIALS[2].id]
+    lines = in_process(where, 10**6, [f"{trial.id}:x" for trial in TRIALS], lambda: capfdbinary.readouterr().out)
+    *records, end = stream.parse(lines)
+    assert [record["trial"] for record in records] == [TRIALS[0].id, TRIALS[2].id]
     assert end["unread"] == [f"{broken}: Input/output error"]
     monkeypatch.undo()
     assert store.read(mirror, TRIALS).trials == before.trials
@@ -543,20 +543,20 @@ SIZED = ("file of 4 GB",)
 def test_whatever_lies_in_a_store_the_pod_waits_for_nobody_and_reads_nothing_elsewhere(
     tmp_path: Path, kind: str, place: str
 ) -> None:
-    where, (one, other, _) = filled(tmp_path / "store"), TRIALS
-    put_result(where, one, attempt="a")
+    where, (first, other, _) = filled(tmp_path / "store"), TRIALS
+    put_result(where, first, attempt="a")
     elsewhere = tmp_path / "elsewhere"
     odd_files.make_elsewhere(elsewhere)
-    put_result(elsewhere, one, attempt="a")  # a link to a whole trial is none either
+    put_result(elsewhere, first, attempt="a")  # a link to a whole trial is none either
     before = odd_files.state(elsewhere)
-    odd = folder(where, one) / place.removeprefix("above")
+    odd = folder(where, first) / place.removeprefix("above")
     odd_files.put(odd.parent if place == "above" else odd, kind, elsewhere)
-    *told, end = stream.parse(printed(where, "1000000", f"{one.id}:x", f"{other.id}:x", within=10))
-    records = {record["trial"]: record for record in told}
+    *parsed, end = stream.parse(printed(where, "1000000", f"{first.id}:x", f"{other.id}:x", within=10))
+    records = {record["trial"]: record for record in parsed}
     assert records[other.id]["files"]["result.json"]["size"] > 0
-    assert odd_files.SECRET not in str(told)
+    assert odd_files.SECRET not in str(parsed)
     assert odd_files.state(elsewhere) == before
-    files = records[one.id]["files"] if one.id in records else None
+    files = records[first.id]["files"] if first.id in records else None
     assert [path.split(": ")[0] for path in end["unread"]] == ([] if files is not None else [str(odd)])
     if place in OUTPUTS_OF_ONE:
         assert files is not None
@@ -572,17 +572,17 @@ def test_whatever_lies_in_a_store_the_pod_waits_for_nobody_and_reads_nothing_els
 
 def test_a_trial_of_many_large_files_is_told_within_a_bound(tmp_path: Path) -> None:
     """Noise, which nothing makes smaller: the line must fit below the size at which a kubelet rotates a log."""
-    where, one = filled(tmp_path / "store"), TRIALS[0]
+    where, first = filled(tmp_path / "store"), TRIALS[0]
     for number in range(PROGRAM.MOST_ATTEMPTS + 200):
-        path = put_attempt(where, one, f"a{number:06}-x")
+        path = put_attempt(where, first, f"a{number:06}-x")
         if number >= PROGRAM.MOST_ATTEMPTS:
             (path / "history.jsonl").write_bytes(os.urandom(PROGRAM.HISTORY_BYTES + 10))
             (path / "output.log").write_bytes(os.urandom(PROGRAM.LOG_BYTES + 10))
-    lines = printed(where, "1", f"{one.id}:x", within=60, memory=200 << 20)
+    lines = printed(where, "1", f"{first.id}:x", within=60, memory=200 << 20)
     assert len(lines[0]) < 6_000_000
     (record, end) = stream.parse(lines)
     assert (len(record["attempts"]), record["attempts"][-1], end["unread"]) == (1000, "a001199-x", [])
-    assert sum(len(told["data"]) for told in record["files"].values()) <= PROGRAM.TRIAL_BYTES + 2
+    assert sum(len(parsed["data"]) for parsed in record["files"].values()) <= PROGRAM.TRIAL_BYTES + 2
     assert sum(path.endswith("attempt.json") for path in record["files"]) == 1000
     assert len(record["files"]["attempts/a001199-x/history.jsonl"]["data"]) == PROGRAM.HISTORY_BYTES
     assert refresh(Pods(where), tmp_path / "mirror") == Brought(3)
@@ -590,32 +590,32 @@ def test_a_trial_of_many_large_files_is_told_within_a_bound(tmp_path: Path) -> N
 
 
 def test_a_trial_whose_records_alone_are_too_much_is_named(tmp_path: Path) -> None:
-    where, one = filled(tmp_path / "store"), TRIALS[0]
+    where, first = filled(tmp_path / "store"), TRIALS[0]
     for number in range(5):
-        put_attempt(where, one, f"a{number:06}-x", more="m" * 10**6)
-    *told, end = stream.parse(printed(where, "1000000", f"{one.id}:x", f"{TRIALS[1].id}:x", memory=200 << 20))
-    assert [record["trial"] for record in told] == [TRIALS[1].id]
+        put_attempt(where, first, f"a{number:06}-x", more="m" * 10**6)
+    *parsed, end = stream.parse(printed(where, "1000000", f"{first.id}:x", f"{TRIALS[1].id}:x", memory=200 << 20))
+    assert [record["trial"] for record in parsed] == [TRIALS[1].id]
     what = "its result.json and attempt.json have more than 4194304 bytes; remove what is no record"
-    assert end["unread"] == [f"{folder(where, one)}: {what}"]
+    assert end["unread"] == [f"{folder(where, first)}: {what}"]
 
 
 def test_a_file_that_grows_while_it_is_read_is_told_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    where, one = filled(tmp_path / "store"), TRIALS[0]
-    log = folder(where, one) / "attempts" / "20260102T030405Z-pod" / "output.log"
+    where, first = filled(tmp_path / "store"), TRIALS[0]
+    log = folder(where, first) / "attempts" / "20260102T030405Z-pod" / "output.log"
     size, real = log.stat().st_size, os.fstat
 
     def growing(handle: int) -> os.stat_result:
-        found = real(handle)
+        status = real(handle)
         with log.open("ab") as opened:
             opened.write(b"more\n")
-        return found
+        return status
 
     monkeypatch.setattr(os, "fstat", growing)
-    record = PROGRAM.record(str(where), one.id)
+    record = PROGRAM.record(str(where), first.id)
     monkeypatch.undo()
-    told = stream.of_trial(record)["files"][f"attempts/{log.parent.name}/output.log"]
-    assert len(told["data"]) == told["size"]
-    assert told["size"] >= size
+    file = stream.of_trial(record)["files"][f"attempts/{log.parent.name}/output.log"]
+    assert len(file["data"]) == file["size"]
+    assert file["size"] >= size
 
 
 def test_a_store_that_is_not_mounted_is_said_and_not_read_as_empty(tmp_path: Path) -> None:
@@ -640,26 +640,26 @@ def test_the_program_needs_the_standard_library_alone_and_writes_nothing() -> No
 
 
 def test_last_words_are_kept_where_they_are_a_valid_result(tmp_path: Path) -> None:
-    one, two, three = TRIALS
-    put_result(tmp_path, three, metrics={"val_accuracy": 0.5})
+    first, second, third = TRIALS
+    put_result(tmp_path, third, metrics={"val_accuracy": 0.5})
 
     def last(of: Any, message: str) -> Object:
         return pod("Succeeded", ended(0, message), job=a_job(trial=of.id), age=0)
 
     pods = [
-        pod("Running", {"running": {"startedAt": at(1)}}, job=a_job(trial=one.id)),
-        last(one, json.dumps(result(one))),
-        last(two, json.dumps(result(one))),
-        last(two, json.dumps(result(two))[:-1]),
-        last(three, json.dumps(result(three))),
+        pod("Running", {"running": {"startedAt": at(1)}}, job=a_job(trial=first.id)),
+        last(first, json.dumps(result(first))),
+        last(second, json.dumps(result(first))),
+        last(second, json.dumps(result(second))[:-1]),
+        last(third, json.dumps(result(third))),
         last(trial({"lr": 99}), json.dumps(result(trial({"lr": 99})))),
     ]
     assert reader.from_messages(pods, tmp_path, TRIALS) == 1
     assert reader.from_messages(pods, tmp_path, TRIALS) == 0
     kept = store.read(tmp_path, TRIALS).trials
-    assert kept[one.id].result is not None
-    assert kept[two.id].result is None
-    mine = kept[three.id].result
+    assert kept[first.id].result is not None
+    assert kept[second.id].result is None
+    mine = kept[third.id].result
     assert mine is not None
     assert mine["metrics"] == {"val_accuracy": 0.5}  # what came from the store is not replaced
 

@@ -47,9 +47,9 @@ class Api:
     def now(self) -> float:
         return time.time() + self.ahead
 
-    def create(self, made: dict[str, Any]) -> Any:
-        assert made["kind"] == "SelfSubjectAccessReview"
-        asked = made["spec"]["resourceAttributes"]
+    def create(self, item: dict[str, Any]) -> Any:
+        assert item["kind"] == "SelfSubjectAccessReview"
+        asked = item["spec"]["resourceAttributes"]
         assert (asked["group"] == "batch") == (asked["resource"] == "jobs")
         resource = "/".join(filter(None, (asked["resource"], asked["subresource"])))
         return {"status": {"allowed": (asked["verb"], resource) not in self.refused}}
@@ -78,10 +78,10 @@ def looked(api: Any, given: Settings = GIVEN) -> dict[str, Finding]:
 
 
 def test_a_cluster_that_has_everything() -> None:
-    found = looked(whole())
-    assert {what for what, finding in found.items() if finding.state == MISSING} == set()
-    assert found["gpus"].text == "8 nvidia.com/gpu on 2 nodes"
-    assert found["results"].text == "claim results, Bound, ReadWriteMany"
+    findings = looked(whole())
+    assert {what for what, finding in findings.items() if finding.state == MISSING} == set()
+    assert findings["gpus"].text == "8 nvidia.com/gpu on 2 nodes"
+    assert findings["results"].text == "claim results, Bound, ReadWriteMany"
 
 
 @pytest.mark.parametrize(
@@ -133,8 +133,8 @@ def test_what_is_missing_is_said_with_what_to_do(
 
 
 def test_what_ones_rights_do_not_show_is_unknown() -> None:
-    found = looked(whole(hidden=("Node", "Namespace", "PersistentVolumeClaim")))
-    assert {what for what, finding in found.items() if finding.state == UNKNOWN} == {
+    findings = looked(whole(hidden=("Node", "Namespace", "PersistentVolumeClaim")))
+    assert {what for what, finding in findings.items() if finding.state == UNKNOWN} == {
         *("gpus", "namespace", "results", "image"),
     }
 

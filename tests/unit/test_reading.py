@@ -31,46 +31,46 @@ NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_/.]{0,20}", fullmatch=True).filter(l
 NUMBERS = st.one_of(st.integers(-(10**15), 10**15), st.floats())
 
 
-def alike(one: Any, other: Any) -> bool:
+def alike(first: Any, other: Any) -> bool:
     """Equal, with NaN equal to itself."""
-    return {name: repr(float(value)) for name, value in one.items()} == {
+    return {name: repr(float(value)) for name, value in first.items()} == {
         name: repr(float(value)) for name, value in other.items()
     }
 
 
 def of_output(text: str | bytes, *sources: dict[str, Any], folder: Path | None = None) -> Any:
     """A Reading that has heard a whole output."""
-    made = READING.Reading([{"from": "output", **one} for one in sources], [], folder)
-    made.hear(text.encode() if isinstance(text, str) else text)
-    made.hear(b"")
-    return made
+    reading = READING.Reading([{"from": "output", **source} for source in sources], [], folder)
+    reading.hear(text.encode() if isinstance(text, str) else text)
+    reading.hear(b"")
+    return reading
 
 
-def history(made: Any) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in made.history().splitlines()]
+def history(reading: Any) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in reading.history().splitlines()]
 
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
-    made = Bench(tmp_path)
-    yield made
-    made.close()
+    bench = Bench(tmp_path)
+    yield bench
+    bench.close()
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    made = tmp_path / "work"
-    made.mkdir()
-    return made
+    work = tmp_path / "work"
+    work.mkdir()
+    return work
 
 
 def of_files(folder: Path, *sources: dict[str, Any], before: Any = None) -> Any:
     """A Reading of what `before()` leaves there, begun in what was there already."""
-    made = READING.Reading(list(sources), [], FOLDERS.Folder(str(folder), "."))
+    reading = READING.Reading(list(sources), [], FOLDERS.Folder(str(folder), "."))
     if before:
         before()
-    made.look()
-    return made
+    reading.look()
+    return reading
 
 
 ACCURACY = {"from": "output", "format": "name=value"}
@@ -108,20 +108,20 @@ def test_a_number_is_what_was_printed(value: float) -> None:
 
 
 @given(st.dictionaries(NAMES, NUMBERS, min_size=1, max_size=5), st.sampled_from(["=", " = ", ": ", ":"]))
-def test_what_is_printed_by_name_is_read_back(told: dict[str, float], mark: str) -> None:
-    line = ", ".join(f"{name}{mark}{value!r}" for name, value in told.items())
-    made = of_output(line, {"format": "name=value" if "=" in mark else "name: value"})
-    assert alike(made.metrics(), told)
-    assert alike(of_output(f"INFO {json.dumps(told)}\n", {"format": "json"}).metrics(), told)
+def test_what_is_printed_by_name_is_read_back(written: dict[str, float], mark: str) -> None:
+    line = ", ".join(f"{name}{mark}{value!r}" for name, value in written.items())
+    reading = of_output(line, {"format": "name=value" if "=" in mark else "name: value"})
+    assert alike(reading.metrics(), written)
+    assert alike(of_output(f"INFO {json.dumps(written)}\n", {"format": "json"}).metrics(), written)
 
 
 def test_a_dictionary_as_python_prints_it_is_read() -> None:
     text = (
         "{'loss': 0.69, 'eval_acc': nan, 'epoch': 1.0, 'lr': '1e-05', 'f1': np.float64(0.5)} x: tensor(2, device='cpu')"
     )
-    made = of_output(text, {"format": "name: value"})
-    told = {"loss": 0.69, "eval_acc": math.nan, "epoch": 1.0, "lr": 1e-5, "f1": 0.5, "x": 2}
-    assert alike(made.metrics(), told)
+    reading = of_output(text, {"format": "name: value"})
+    expected = {"loss": 0.69, "eval_acc": math.nan, "epoch": 1.0, "lr": 1e-5, "f1": 0.5, "x": 2}
+    assert alike(reading.metrics(), expected)
 
 
 def test_flags_of_a_command_are_no_metrics() -> None:
@@ -141,20 +141,20 @@ def test_lines_do_not_depend_on_how_they_come(parts: list[bytes], data: st.DataO
 def test_a_progress_bar_has_many_states_and_colours_are_no_text() -> None:
     bar = "\r 10%|#  | 1/9 [00:01<00:09, 1.0it/s, loss=2.5]\r 99%|## | 9/9 [00:09<00:00, 1.1it/s, loss=0.25]\n"
     green = "\x1b[1;32mval_acc\x1b[0m = \x1b[4m93.1%\x1b[m \x1b]8;;http://x\x07link\x1b]8;;\x07\n"
-    made = of_output(bar + green, {"format": "name=value", "take": "first"}, {"format": "name=value"})
-    assert made.metrics() == {"loss": 0.25, "val_acc": 93.1}
-    assert made.sources[0].rows.metrics()["loss"] == 2.5
+    reading = of_output(bar + green, {"format": "name=value", "take": "first"}, {"format": "name=value"})
+    assert reading.metrics() == {"loss": 0.25, "val_acc": 93.1}
+    assert reading.sources[0].rows.metrics()["loss"] == 2.5
 
 
 def test_of_a_line_without_an_end_the_beginning_is_read_in_bounded_memory() -> None:
-    made = READING.Reading([{"from": "output", "format": "name=value"}], [], None)
-    made.hear(b"loss=0.5 ")
+    reading = READING.Reading([{"from": "output", "format": "name=value"}], [], None)
+    reading.hear(b"loss=0.5 ")
     for _ in range(100):
-        made.hear(b"x" * 65536)
-    assert len(made.lines.begun) == PRINTED.LONGEST_LINE
-    made.hear(b" acc=1\nacc=0.75")
-    made.hear(b"")
-    assert made.metrics() == {"loss": 0.5, "acc": 0.75}
+        reading.hear(b"x" * 65536)
+    assert len(reading.lines.begun) == PRINTED.LONGEST_LINE
+    reading.hear(b" acc=1\nacc=0.75")
+    reading.hear(b"")
+    assert reading.metrics() == {"loss": 0.5, "acc": 0.75}
 
 
 # ---- what is taken ---------------------------------------------------------------------------------------------------
@@ -186,25 +186,28 @@ def test_the_last_the_first_or_the_best_is_taken() -> None:
 
 
 def test_a_line_without_a_step_belongs_to_the_last_one_printed() -> None:
-    made = of_output(MNIST, TRAINED, TESTED)
-    assert history(made) == [
+    reading = of_output(MNIST, TRAINED, TESTED)
+    assert history(reading) == [
         {"epoch": 1, "loss": 1.5, "test_loss": 0.0567, "correct": 9813},
         {"epoch": 2, "loss": 0.1, "test_loss": 0.0333, "correct": 9891},
         {"epoch": 3, "loss": 0.05, "test_loss": 0.04, "correct": 9880},
     ]
-    assert made.metrics() == {"epoch": 3, "loss": 0.05, "test_loss": 0.04, "correct": 9880}
+    assert reading.metrics() == {"epoch": 3, "loss": 0.05, "test_loss": 0.04, "correct": 9880}
 
 
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=5))
 def test_the_curve_does_not_depend_on_how_the_output_comes(sizes: list[int]) -> None:
-    made, text = READING.Reading([{"from": "output", **one} for one in (TRAINED, TESTED)], [], None), MNIST.encode()
+    reading, text = (
+        READING.Reading([{"from": "output", **source} for source in (TRAINED, TESTED)], [], None),
+        MNIST.encode(),
+    )
     while text:
         for size in sizes:
             if text[:size]:
-                made.hear(text[:size])
+                reading.hear(text[:size])
             text = text[size:]
-    made.hear(b"")
-    assert made.history() == of_output(MNIST, TRAINED, TESTED).history()
+    reading.hear(b"")
+    assert reading.history() == of_output(MNIST, TRAINED, TESTED).history()
 
 
 def test_lines_of_one_step_are_one_row_and_a_metric_that_comes_again_begins_the_next() -> None:
@@ -215,9 +218,9 @@ def test_lines_of_one_step_are_one_row_and_a_metric_that_comes_again_begins_the_
 
 
 def test_names_take_some_and_rename_them() -> None:
-    made = of_output("epoch=1 a=1 b=2\nepoch=2 a=5 b=4\n", {"format": "name=value", "names": {"x": "a", "y": "a"}})
-    assert made.metrics() == {"x": 5, "y": 5}
-    assert history(made) == [{"x": 1, "y": 1, "epoch": 1}, {"x": 5, "y": 5, "epoch": 2}]
+    reading = of_output("epoch=1 a=1 b=2\nepoch=2 a=5 b=4\n", {"format": "name=value", "names": {"x": "a", "y": "a"}})
+    assert reading.metrics() == {"x": 5, "y": 5}
+    assert history(reading) == [{"x": 1, "y": 1, "epoch": 1}, {"x": 5, "y": 5, "epoch": 2}]
     for name in ("x", "a"):
         take = {"take": {"min": name}, "names": {"x": "a"}}
         assert of_output("a=3\na=1\na=2\n", {"format": "name=value", **take}).metrics() == {"x": 1}
@@ -225,8 +228,8 @@ def test_names_take_some_and_rename_them() -> None:
 
 def test_any_name_can_be_the_step() -> None:
     text = "iter 10: loss 2.5\niter 20: loss 1.5\n"
-    made = of_output(text, {"pattern": r"iter (?P<iter>\d+): loss (?P<loss>[\d.]+)", "step": "iter"})
-    assert history(made) == [{"loss": 2.5, "epoch": 10}, {"loss": 1.5, "epoch": 20}]
+    reading = of_output(text, {"pattern": r"iter (?P<iter>\d+): loss (?P<loss>[\d.]+)", "step": "iter"})
+    assert history(reading) == [{"loss": 2.5, "epoch": 10}, {"loss": 1.5, "epoch": 20}]
 
 
 def test_without_a_step_there_is_no_curve() -> None:
@@ -244,13 +247,13 @@ def test_later_sources_win() -> None:
 
 
 def test_a_curve_keeps_a_bounded_number_of_points_and_the_last() -> None:
-    made = of_output("".join(f"epoch={n} loss={n / 2}\n" for n in range(12345)), {"format": "name=value"})
-    rows = history(made)
+    reading = of_output("".join(f"epoch={n} loss={n / 2}\n" for n in range(12345)), {"format": "name=value"})
+    rows = history(reading)
     assert ROWS.POINTS <= len(rows) <= 2 * ROWS.POINTS + 1
     spaces = {after["epoch"] - before["epoch"] for before, after in pairwise(rows[:-1])}
     assert len(spaces) == 1
     assert (rows[0], rows[-1]) == ({"epoch": 0, "loss": 0.0}, {"epoch": 12344, "loss": 6172.0})
-    assert made.metrics() == {"epoch": 12344, "loss": 6172.0}
+    assert reading.metrics() == {"epoch": 12344, "loss": 6172.0}
 
 
 def test_names_without_number_are_kept_within_bounds_and_what_is_wanted_among_them() -> None:
@@ -265,15 +268,15 @@ def test_names_without_number_are_kept_within_bounds_and_what_is_wanted_among_th
 def test_a_pattern_without_an_end_is_given_up_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PRINTED, "PATTERN_SECONDS", 0.05)
     line = "a" * 60
-    made = READING.Reading(
+    reading = READING.Reading(
         [{"from": "output", "pattern": "(a+)+(?P<x>[1-9])"}, {"from": "output", **ACCURACY}], [], None
     )
-    made.hear(b"aa7 acc=1\n")
-    assert made.metrics() == {"x": 7, "acc": 1}
-    made.hear(f"aa8\n{line}\nacc=2\n".encode())
-    made.hear(b"aa9 acc=3\n" + line.encode() + b"\n")
-    assert made.metrics() == {"acc": 3}
-    (lack,) = made.lacks()
+    reading.hear(b"aa7 acc=1\n")
+    assert reading.metrics() == {"x": 7, "acc": 1}
+    reading.hear(f"aa8\n{line}\nacc=2\n".encode())
+    reading.hear(b"aa9 acc=3\n" + line.encode() + b"\n")
+    assert reading.metrics() == {"acc": 3}
+    (lack,) = reading.lacks()
     assert lack.startswith("metrics[0]: pattern '(a+)+(?P<x>[1-9])' takes more than 0.05 s on the line 'aaaa")
     assert signal.getitimer(signal.ITIMER_VIRTUAL) == (0.0, 0.0)
 
@@ -285,7 +288,7 @@ def test_a_pattern_that_is_none_is_named(pattern: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "text", "said"),
+    ("source", "text", "message"),
     [
         (
             {"pattern": r"Accuracy: (?P<accuracy>\d+)%"},
@@ -306,10 +309,10 @@ def test_a_pattern_that_is_none_is_named(pattern: str) -> None:
         ({"format": "name: value"}, "", "name: value: nothing was printed"),
     ],
 )
-def test_the_nearest_miss_is_told(source: dict[str, Any], text: str, said: str) -> None:
-    made = of_output(text, source)
-    assert made.lacks() == [f"metrics[0]: {said}"]
-    assert said in made.summary()[0]
+def test_the_nearest_miss_is_told(source: dict[str, Any], text: str, message: str) -> None:
+    reading = of_output(text, source)
+    assert reading.lacks() == [f"metrics[0]: {message}"]
+    assert message in reading.summary()[0]
 
 
 # ---- files -----------------------------------------------------------------------------------------------------------
@@ -318,21 +321,21 @@ CSV = {"from": "file", "path": "runs/*/metrics.csv", "format": "csv"}
 
 
 def write(folder: Path, path: str, text: str | bytes) -> Path:
-    made = folder / path
-    made.parent.mkdir(parents=True, exist_ok=True)
-    made.write_bytes(text.encode() if isinstance(text, str) else text)
-    return made
+    file = folder / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(text.encode() if isinstance(text, str) else text)
+    return file
 
 
 def test_csv_with_rows_of_training_and_validation(folder: Path) -> None:
     """As Lightning's CSVLogger writes it."""
     text = "epoch,step,train_loss,val_acc\n0,49,1.5,\n0,49,,0.5\n1,99,0.5,\n1,99,,0.75\n2,149,0.25,\n2,149,,0.7\n"
-    made = of_files(
+    reading = of_files(
         folder, CSV | {"take": {"max": "val_acc"}}, before=lambda: write(folder, "runs/0/metrics.csv", text)
     )
-    assert made.metrics() == {"epoch": 1, "step": 99, "train_loss": 0.5, "val_acc": 0.75}
-    assert history(made)[1] == {"epoch": 1, "train_loss": 0.5, "val_acc": 0.75}
-    assert made.summary() == [
+    assert reading.metrics() == {"epoch": 1, "step": 99, "train_loss": 0.5, "val_acc": 0.75}
+    assert history(reading)[1] == {"epoch": 1, "train_loss": 0.5, "val_acc": 0.75}
+    assert reading.summary() == [
         "metrics[0] (file): epoch=1, step=99, train_loss=0.5, val_acc=0.75 in 6 rows of runs/0/metrics.csv"
     ]
 
@@ -353,44 +356,44 @@ def test_rows_that_are_written_are_read_back(
     last = {name: value for row in rows for name, value in row.items()}
     for form, text in files.items():
         source = {"from": "file", "path": f"m.{form}", "format": form}
-        made = of_files(folder, source, before=lambda form=form, text=text: write(folder, f"m.{form}", text))
-        assert alike(made.metrics(), last), form
-        assert made.sources[0].rows.count == len(rows)
+        reading = of_files(folder, source, before=lambda form=form, text=text: write(folder, f"m.{form}", text))
+        assert alike(reading.metrics(), last), form
+        assert reading.sources[0].rows.count == len(rows)
 
 
 def test_other_spellings_of_csv(folder: Path) -> None:
     written = '\ufeffepoch; val acc ;name\n1;0.5;"a;b"\n2;93.1%;x\n'
-    made = of_files(folder, CSV, before=lambda: write(folder, "runs/0/metrics.csv", written))
-    assert made.metrics() == {"epoch": 2, "val acc": 93.1}
+    reading = of_files(folder, CSV, before=lambda: write(folder, "runs/0/metrics.csv", written))
+    assert reading.metrics() == {"epoch": 2, "val acc": 93.1}
 
 
 def test_json_objects_are_flat_and_lists_in_them_are_rows(folder: Path) -> None:
-    told = {"loss": [3.0, 1.0, 2.0], "val": {"acc": 0.5, "deep": {"x": True, "y": 1}}, "names": ["a"]}
+    written = {"loss": [3.0, 1.0, 2.0], "val": {"acc": 0.5, "deep": {"x": True, "y": 1}}, "names": ["a"]}
     source = {"from": "file", "path": "history.json", "format": "json"}
-    made = of_files(folder, source, before=lambda: write(folder, "history.json", json.dumps(told)))
-    assert made.metrics() == {"epoch": 3, "loss": 2.0, "val.acc": 0.5, "val.deep.y": 1}
-    assert history(made)[0] == {"epoch": 1, "loss": 3.0}
+    reading = of_files(folder, source, before=lambda: write(folder, "history.json", json.dumps(written)))
+    assert reading.metrics() == {"epoch": 3, "loss": 2.0, "val.acc": 0.5, "val.deep.y": 1}
+    assert history(reading)[0] == {"epoch": 1, "loss": 3.0}
 
 
 def test_lists_of_objects_in_a_json_object_are_rows(folder: Path) -> None:
     """As the Trainer of transformers leaves them in trainer_state.json."""
     log = [{"epoch": 1.0, "loss": 0.5, "step": 10}, {"epoch": 1.0, "eval_acc": 0.75, "step": 10}]
-    told = {"best_metric": 0.75, "log_history": [*log, {"epoch": 2.0, "eval_acc": 0.7, "step": 20}, "end"]}
+    written = {"best_metric": 0.75, "log_history": [*log, {"epoch": 2.0, "eval_acc": 0.7, "step": 20}, "end"]}
     source = {"from": "file", "path": "*/trainer_state.json", "format": "json", "take": {"max": "eval_acc"}}
-    made = of_files(folder, source, before=lambda: write(folder, "out/trainer_state.json", json.dumps(told)))
-    assert made.metrics() == {"epoch": 1.0, "loss": 0.5, "eval_acc": 0.75, "step": 10}
-    assert history(made) == [{"loss": 0.5, "eval_acc": 0.75, "epoch": 1.0}, {"eval_acc": 0.7, "epoch": 2.0}]
+    reading = of_files(folder, source, before=lambda: write(folder, "out/trainer_state.json", json.dumps(written)))
+    assert reading.metrics() == {"epoch": 1.0, "loss": 0.5, "eval_acc": 0.75, "step": 10}
+    assert history(reading) == [{"loss": 0.5, "eval_acc": 0.75, "epoch": 1.0}, {"eval_acc": 0.7, "epoch": 2.0}]
 
 
 def test_a_file_of_before_is_not_read_and_said(folder: Path) -> None:
     old = write(folder, "runs/old/metrics.csv", "acc\n1\n")
-    made = of_files(folder, CSV)
-    assert made.metrics() == {}
+    reading = of_files(folder, CSV)
+    assert reading.metrics() == {}
     what = "runs/*/metrics.csv: 'runs/old/metrics.csv' was there before the program, which did not write to it"
-    assert made.lacks() == [f"metrics[0]: {what}"]
+    assert reading.lacks() == [f"metrics[0]: {what}"]
     old.write_text("acc\n1\n2\n")
-    made.look()
-    assert made.metrics() == {"acc": 2}
+    reading.look()
+    assert reading.metrics() == {"acc": 2}
 
 
 def test_of_several_files_the_one_written_last_is_read(folder: Path) -> None:
@@ -409,8 +412,8 @@ def test_what_was_looked_for_and_not_found_is_told_with_what_comes_nearest(folde
         write(folder, "runs/1/text.csv", "a text\n")
 
     sources = [CSV, CSV | {"path": "runs/1/other.csv", "take": {"max": "val_acc"}}, CSV | {"path": "runs/1/text.csv"}]
-    made = of_files(folder, *sources, before=near)
-    assert made.lacks() == [
+    reading = of_files(folder, *sources, before=near)
+    assert reading.lacks() == [
         "metrics[0]: no file of the working folder is runs/*/metrics.csv; nearest: 'logs/1/metrics.csv'",
         "metrics[1]: there is no 'val_acc'; it has 'val_accuracy', 'loss', 'epoch'",
         "metrics[2]: runs/1/text.csv: 'runs/1/text.csv' is there, but no numbers in it as csv",
@@ -418,21 +421,21 @@ def test_what_was_looked_for_and_not_found_is_told_with_what_comes_nearest(folde
 
 
 @pytest.mark.parametrize(
-    ("pattern", "found"),
+    ("pattern", "expected"),
     [
         ("**/m.csv", ["a/b/m.csv", "a/m.csv", "m.csv"]), ("*/m.csv", ["a/m.csv"]), ("a/**", ["a/b/m.csv", "a/m.csv"]),
         ("./m.c?v", ["m.csv"]), ("[a-b]/[!m]/m.csv", ["a/b/m.csv"]), (".h/*", [".h/m.csv"]), ("nothing/*", []),
         ("m.csv/x", []), ("a", []),
     ],
 )  # fmt: skip
-def test_paths_lead_to_plain_files_through_no_link(folder: Path, pattern: str, found: list[str]) -> None:
+def test_paths_lead_to_plain_files_through_no_link(folder: Path, pattern: str, expected: list[str]) -> None:
     for path in ("m.csv", "a/m.csv", "a/b/m.csv", ".h/m.csv"):
         write(folder, path, "acc\n1\n")
     outside = write(folder.parent, "outside/m.csv", "acc\n1\n")
     (folder / "link").symlink_to(outside.parent)
     (folder / "l.csv").symlink_to(outside)
     os.mkfifo(folder / "p.csv")
-    assert list(WRITTEN.Finder(FOLDERS.Folder(str(folder), ".")).find(pattern)) == found
+    assert list(WRITTEN.Finder(FOLDERS.Folder(str(folder), ".")).find(pattern)) == expected
 
 
 def test_links_and_special_files_are_not_opened(folder: Path) -> None:
@@ -442,25 +445,25 @@ def test_links_and_special_files_are_not_opened(folder: Path) -> None:
         (folder / "m.csv").symlink_to(outside)
         os.mkfifo(folder / "p.csv")
 
-    made = of_files(folder, *(CSV | {"path": path} for path in ("m.csv", "p.csv", "*.csv")), before=odd)
-    assert made.metrics() == {}
+    reading = of_files(folder, *(CSV | {"path": path} for path in ("m.csv", "p.csv", "*.csv")), before=odd)
+    assert reading.metrics() == {}
 
 
 def test_live_a_large_file_waits_for_the_end(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(WRITTEN, "LIVE_BYTES", 8)
-    made = of_files(folder, CSV)
+    reading = of_files(folder, CSV)
     path = write(folder, "runs/0/metrics.csv", "acc\n1\n")
-    made.look(live=True)
-    assert made.metrics() == {"acc": 1}
+    reading.look(live=True)
+    assert reading.metrics() == {"acc": 1}
     path.write_text("acc\n1\n2\n3\n4\n")
-    made.look(live=True)
-    assert made.metrics() == {"acc": 1}
-    made.look()
-    assert made.metrics() == {"acc": 4}
+    reading.look(live=True)
+    assert reading.metrics() == {"acc": 1}
+    reading.look()
+    assert reading.metrics() == {"acc": 4}
 
 
 def test_reading_can_be_ended(folder: Path) -> None:
-    made = of_files(folder, CSV)
+    reading = of_files(folder, CSV)
     write(folder, "runs/0/metrics.csv", "acc\n" + "1\n" * 5000)
     ticks: list[int] = []
 
@@ -470,7 +473,7 @@ def test_reading_can_be_ended(folder: Path) -> None:
             raise KeyError
 
     with pytest.raises(KeyError):
-        made.look(tick)
+        reading.look(tick)
 
 
 # ---- TensorBoard -----------------------------------------------------------------------------------------------------
@@ -478,10 +481,10 @@ def test_reading_can_be_ended(folder: Path) -> None:
 
 def varint(value: int) -> bytes:
     value &= 0xFFFFFFFFFFFFFFFF
-    made = b""
+    encoded = b""
     while value > 0x7F:
-        made, value = made + bytes([value & 0x7F | 0x80]), value >> 7
-    return made + bytes([value])
+        encoded, value = encoded + bytes([value & 0x7F | 0x80]), value >> 7
+    return encoded + bytes([value])
 
 
 def field(number: int, value: bytes | int) -> bytes:
@@ -534,8 +537,8 @@ def test_events_are_read_back_and_those_before_the_cut_of_a_file(
     whole = [record(event(tag, step, simple(value))) for tag, step, value in points]
     data = record(b"\x09" + struct.pack("<d", 1.0) + field(3, b"brain.Event:2")) + b"".join(whole)
     assert as_written(read_events(folder, data)) == as_written(points)
-    found = as_written(read_events(folder, data[: cut % (len(data) + 1)]))
-    assert found == as_written(points)[: len(found)]
+    events = as_written(read_events(folder, data[: cut % (len(data) + 1)]))
+    assert events == as_written(points)[: len(events)]
 
 
 @given(POINTS.filter(bool), st.data())
@@ -544,8 +547,8 @@ def test_no_damaged_event_is_taken_for_another(
 ) -> None:
     written = bytearray(b"".join(record(event(tag, step, simple(value))) for tag, step, value in points))
     written[data.draw(st.integers(0, len(written) - 1))] ^= 1 << data.draw(st.integers(0, 7))
-    for one in as_written(read_events(tmp_path_factory.getbasetemp(), bytes(written))):
-        assert one in as_written(points)
+    for point in as_written(read_events(tmp_path_factory.getbasetemp(), bytes(written))):
+        assert point in as_written(points)
 
 
 @pytest.mark.parametrize(
@@ -563,8 +566,8 @@ def test_no_damaged_event_is_taken_for_another(
     ],
 )
 def test_scalars_in_tensors_are_read(tmp_path: Path, tensor: bytes, value: float | None) -> None:
-    found = read_events(tmp_path, record(event("x", 3, field(8, tensor))))
-    assert found == ([] if value is None else [("x", 3, value)])
+    points = read_events(tmp_path, record(event("x", 3, field(8, tensor))))
+    assert points == ([] if value is None else [("x", 3, value)])
 
 
 def test_long_records_are_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -576,13 +579,13 @@ def test_long_records_are_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_runs_in_several_folders_have_their_folder_in_the_name(folder: Path) -> None:
     def runs() -> None:
         for run, values in (("train", (0.5, 0.9)), ("validation", (0.4, 0.3))):
-            data = b"".join(record(event("epoch_accuracy", step, simple(one))) for step, one in enumerate(values))
+            data = b"".join(record(event("epoch_accuracy", step, simple(value))) for step, value in enumerate(values))
             write(folder, f"logs/{run}/events.out.tfevents.1.host", data)
 
     source = {"from": "tensorboard", "path": "logs", "take": {"max": "validation/epoch_accuracy"}}
-    made = of_files(folder, source, before=runs)
-    assert made.metrics() == {"train/epoch_accuracy": 0.5, "validation/epoch_accuracy": 0.4}
-    assert len(history(made)) == 2
+    reading = of_files(folder, source, before=runs)
+    assert reading.metrics() == {"train/epoch_accuracy": 0.5, "validation/epoch_accuracy": 0.4}
+    assert len(history(reading)) == 2
 
 
 # ---- MLflow ----------------------------------------------------------------------------------------------------------
@@ -596,9 +599,9 @@ def test_of_nested_runs_of_mlflow_the_outermost_is_read(folder: Path) -> None:
         write(folder, "mlruns/1/1st/metrics/old", "1 7\n")
         write(folder, "mlruns/1/1st/metrics/none", "1 nan 0\nnonsense\n\n1\n")
 
-    made = of_files(folder, {"from": "mlflow", "path": "mlruns"}, before=runs)
-    assert alike(made.metrics(), {"val/rmse": 0.25, "old": 7, "none": math.nan})
-    assert [row["epoch"] for row in history(made)] == [0, 1]
+    reading = of_files(folder, {"from": "mlflow", "path": "mlruns"}, before=runs)
+    assert alike(reading.metrics(), {"val/rmse": 0.25, "old": 7, "none": math.nan})
+    assert [row["epoch"] for row in history(reading)] == [0, 1]
 
 
 def database(folder: Path) -> Path:
@@ -621,18 +624,18 @@ def database(folder: Path) -> Path:
 
 def test_the_database_of_newer_mlflow_is_read_too(folder: Path) -> None:
     for path in ("mlflow.db", "./*.db"):
-        made = of_files(folder, {"from": "mlflow", "path": path}, before=lambda: database(folder))
-        assert alike(made.metrics(), {"loss": 0.5, "nan": math.nan, "inf": -math.inf})
-        assert [(row["epoch"], row["loss"]) for row in history(made)] == [(0, 0.75), (1, 0.5)]
+        reading = of_files(folder, {"from": "mlflow", "path": path}, before=lambda: database(folder))
+        assert alike(reading.metrics(), {"loss": 0.5, "nan": math.nan, "inf": -math.inf})
+        assert [(row["epoch"], row["loss"]) for row in history(reading)] == [(0, 0.75), (1, 0.5)]
         (folder / "mlflow.db").unlink()
 
 
 def test_a_database_in_the_folder_of_outputs_is_read(folder: Path) -> None:
     source = {"from": "mlflow", "path": "{output_dir}/mlflow.db"}
-    made = READING.Reading([source], [], FOLDERS.Folder(str(folder.parent), "."), FOLDERS.Folder(str(folder), "."))
+    reading = READING.Reading([source], [], FOLDERS.Folder(str(folder.parent), "."), FOLDERS.Folder(str(folder), "."))
     database(folder)
-    made.look()
-    assert made.metrics()["loss"] == 0.5
+    reading.look()
+    assert reading.metrics()["loss"] == 0.5
 
 
 @given(st.data())
@@ -660,8 +663,8 @@ def test_a_database_that_takes_for_ever_is_given_up(folder: Path, monkeypatch: p
         base.execute(f"CREATE VIEW metrics AS SELECT {names} FROM ({forever})")
         base.close()
 
-    made = of_files(folder, {"from": "mlflow", "path": "mlflow.db"}, before=endless)
-    assert made.metrics() == {}
+    reading = of_files(folder, {"from": "mlflow", "path": "mlflow.db"}, before=endless)
+    assert reading.metrics() == {}
 
 
 # ---- any bytes -------------------------------------------------------------------------------------------------------
@@ -677,7 +680,7 @@ SOURCES: list[dict[str, Any]] = [
 ODD = st.one_of(
     st.binary(max_size=200),
     st.text(max_size=100).map(str.encode),
-    st.lists(st.sampled_from([*(bytes([one]) for one in b'a=1{}[":,\n\r\x1b\0'), b"nan"])).map(b"".join),
+    st.lists(st.sampled_from([*(bytes([byte]) for byte in b'a=1{}[":,\n\r\x1b\0'), b"nan"])).map(b"".join),
     st.binary(max_size=60).map(record),
     st.binary(max_size=60).map(lambda data: record(field(5, field(1, data)))),
 )  # fmt: skip
@@ -692,22 +695,22 @@ ODD = st.one_of(
 @settings(max_examples=150)
 def test_whatever_a_program_writes_raises_nothing(tmp_path_factory: pytest.TempPathFactory, parts: list[bytes]) -> None:
     folder = tmp_path_factory.mktemp("odd")
-    made = READING.Reading(SOURCES, [], FOLDERS.Folder(str(folder), "."))
+    reading = READING.Reading(SOURCES, [], FOLDERS.Folder(str(folder), "."))
     for path in ("f", "x.tfevents.1", "mlruns/1/2/metrics/b", "mlruns/1/2/meta.yaml"):
         write(folder, path, b"".join(parts))
     for part in parts:
         if part:
-            made.hear(part)
-    made.hear(b"")
-    made.look(live=True)
-    made.look()
-    metrics = made.metrics()
+            reading.hear(part)
+    reading.hear(b"")
+    reading.look(live=True)
+    reading.look()
+    metrics = reading.metrics()
     assert all(ROWS.is_number(value) for value in metrics.values())
-    assert all(math.isfinite(row["epoch"]) for row in history(made))
-    assert len(made.summary()) == len(SOURCES)
-    assert made.lacks()
-    told = METRICS.read_metrics(b"{}", [], metrics)
-    assert all(value is None or math.isfinite(value) for value in told["metrics"].values())
+    assert all(math.isfinite(row["epoch"]) for row in history(reading))
+    assert len(reading.summary()) == len(SOURCES)
+    assert reading.lacks()
+    result = METRICS.read_metrics(b"{}", [], metrics)
+    assert all(value is None or math.isfinite(value) for value in result["metrics"].values())
 
 
 # ---- in the runner ---------------------------------------------------------------------------------------------------
@@ -780,7 +783,7 @@ def test_nothing_found_at_all_says_what_to_mend(bench: Bench) -> None:
 def test_a_pattern_that_is_none_fails_before_the_command_starts(bench: Bench) -> None:
     _, ended = run(bench, "touch started", {"from": "output", "pattern": "(?P<a>"})
     assert ended.code == 64
-    assert "metrics[0].pattern: is no regular expression of Python's: " in ended.said
+    assert "metrics[0].pattern: is no regular expression of Python's: " in ended.line
     assert not (bench.root / "started").exists()
 
 
@@ -866,7 +869,7 @@ def test_reading_goes_on_for_the_grace_period_after_sigterm(tmp_path: Path, benc
             for self.ticks in range(1, 1001):
                 tick()
 
-        history, metrics, summary, lacks = (staticmethod(lambda made=made: made) for made in (b"", {}, [], []))
+        history, metrics, summary, lacks = (staticmethod(lambda value=value: value) for value in (b"", {}, [], []))
 
     options = TRIAL.parse_arguments([f"--results={bench.results}", f"--scratch={tmp_path}"])
     trial = make_trial("true")
@@ -899,7 +902,7 @@ def test_a_trial_without_such_sources_does_not_import_what_reads_them(bench: Ben
 
 
 @pytest.mark.parametrize(
-    ("sources", "said"),
+    ("sources", "messages"),
     [
         ([], []),
         ([{"pattern": "(?P<accuracy>.)"}], []),
@@ -916,5 +919,5 @@ def test_a_trial_without_such_sources_does_not_import_what_reads_them(bench: Ben
         ),
     ],
 )
-def test_an_objective_that_no_source_gives_is_named_in_the_plan(sources: list[Any], said: list[str]) -> None:
-    assert sweep_reading.notes(sources, ["accuracy"]) == said
+def test_an_objective_that_no_source_gives_is_named_in_the_plan(sources: list[Any], messages: list[str]) -> None:
+    assert sweep_reading.notes(sources, ["accuracy"]) == messages

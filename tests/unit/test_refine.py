@@ -32,22 +32,22 @@ def choice(means: list[float], seeds: int, sd: float, draw: random.Random) -> st
 
 def test_the_hopeless_are_dropped_and_equals_stay() -> None:
     draw = random.Random(1)
-    found = choice([0.0, 0.0, 5.0, 6.0], 3, 0.5, draw)
-    left, out = refine.judge(found, found.points)
+    chosen = choice([0.0, 0.0, 5.0, 6.0], 3, 0.5, draw)
+    left, out = refine.judge(chosen, chosen.points)
     assert sorted(point.hyperparameters["x"] for point in left) == [0, 1]
     assert sorted(point.hyperparameters["x"] for point in out) == [2, 3]
 
 
 def test_without_replicates_nobody_is_dropped() -> None:
-    found = choice([0.0, 9.0], 1, 0.1, random.Random(1))
-    assert refine.judge(found, found.points) == (list(found.points), [])
+    chosen = choice([0.0, 9.0], 1, 0.1, random.Random(1))
+    assert refine.judge(chosen, chosen.points) == (list(chosen.points), [])
 
 
 def test_what_diverged_is_out() -> None:
     rows = [row({"x": 0}, {"loss": 0.0}), row({"x": 0}, "diverged", 1)]
     rows += [row({"x": x}, {"loss": x + seed / 9}, seed) for x in (1, 2) for seed in (0, 1)]
-    found = stats.choose(rows, LOSS, "local")
-    left, out = refine.judge(found, found.points)
+    chosen = stats.choose(rows, LOSS, "local")
+    left, out = refine.judge(chosen, chosen.points)
     assert 0 in [point.hyperparameters["x"] for point in out]
     assert 1 in [point.hyperparameters["x"] for point in left]
 
@@ -57,8 +57,8 @@ def test_the_best_is_rarely_lost() -> None:
     draw = random.Random(7)
     lost = 0
     for _ in range(400):
-        found = choice([0.0, 0.3, 0.6, 0.9], 3, 1.0, draw)
-        _, out = refine.judge(found, found.points)
+        chosen = choice([0.0, 0.3, 0.6, 0.9], 3, 1.0, draw)
+        _, out = refine.judge(chosen, chosen.points)
         lost += any(point.hyperparameters["x"] == 0 for point in out)
     assert lost <= 0.05 * 400, lost
 
@@ -79,13 +79,13 @@ def run(rows: list[Row], count: int, most: int, loss: Any) -> tuple[list[list[di
         source = Source("b10b", "local", tuple(rows))
         section = search.make(SPACE, what, sections, source)
         if section is None:
-            return [list(one.trials) for one in sections], search.outcome(SPACE, what, sections, source)
+            return [list(part.trials) for part in sections], search.outcome(SPACE, what, sections, source)
         sections.append(section)
         assert search.evidence(SPACE, what, sections[:-1], source)
         for trial in section.trials:
             outcome = loss(trial["x"], trial.get("seed", 0))
-            told = {"loss": outcome} if isinstance(outcome, float) else outcome
-            rows = [*rows, row({"x": trial["x"]}, told, trial.get("seed", 0))]
+            metrics = {"loss": outcome} if isinstance(outcome, float) else outcome
+            rows = [*rows, row({"x": trial["x"]}, metrics, trial.get("seed", 0))]
     raise AssertionError("the race has no end")
 
 
@@ -175,8 +175,8 @@ known = st.dictionaries(st.tuples(st.integers(0, 4), st.integers(0, 3)), outcome
 def test_no_race_raises_whatever_its_trials_give(
     listed: dict[tuple[int, int], Any], count: int, most: int, draw: random.Random
 ) -> None:
-    rows = [row({"x": x}, {"loss": one} if isinstance(one, float) else one, seed) for (x, seed), one in listed.items()]
-    if "succeeded" not in {one.status for one in rows}:
+    rows = [row({"x": x}, {"loss": end} if isinstance(end, float) else end, seed) for (x, seed), end in listed.items()]
+    if "succeeded" not in {entry.status for entry in rows}:
         with pytest.raises(BadInput, match=r"^results.csv: no trial has a loss yet"):
             run(rows, count, most, None)
         return

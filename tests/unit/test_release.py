@@ -40,19 +40,19 @@ SHARDS = st.integers(1, 300)
 
 @given(st.lists(IDS, unique=True), SHARDS, st.data())
 def test_shards_partition_the_trials_and_no_edit_moves_one(ids: list[str], shards: int, data: st.DataObject) -> None:
-    homes = {one: release.shard_of(one, shards) for one in ids}
+    homes = {id: release.shard_of(id, shards) for id in ids}
     assert all(0 <= home < shards for home in homes.values())
     edited = data.draw(st.permutations(ids))[: data.draw(st.integers(0, len(ids)))]
-    lines = [{"x": one} for one in edited]
-    made = release.shard_lines([_trial(one, x=one) for one in edited], lines, shards)
-    assert len(made) == shards == len(set(release.names("toy", shards)))
-    assert sorted(line["x"] for share in made for line in share) == sorted(edited)
-    assert all(homes[line["x"]] == shard for shard, share in enumerate(made) for line in share)
-    assert all(share == [line for line in lines if line in share] for share in made)  # in the order of the list
+    lines = [{"x": id} for id in edited]
+    parts = release.shard_lines([_trial(id, x=id) for id in edited], lines, shards)
+    assert len(parts) == shards == len(set(release.names("toy", shards)))
+    assert sorted(line["x"] for share in parts for line in share) == sorted(edited)
+    assert all(homes[line["x"]] == shard for shard, share in enumerate(parts) for line in share)
+    assert all(share == [line for line in lines if line in share] for share in parts)  # in the order of the list
 
 
-def _trial(made: str, seed: int = 0, **hyperparameters: Any) -> Trial:
-    return Trial(made, made, {"hyperparameters": hyperparameters, "seed": seed}, {}, 0, 0, f"toy-{made}")
+def _trial(id: str, seed: int = 0, **hyperparameters: Any) -> Trial:
+    return Trial(id, id, {"hyperparameters": hyperparameters, "seed": seed}, {}, 0, 0, f"toy-{id}")
 
 
 def test_one_shard_is_the_release_of_the_sweeps_name() -> None:
@@ -63,10 +63,10 @@ def test_one_shard_is_the_release_of_the_sweeps_name() -> None:
 def test_a_shards_line_has_the_final_hyperparameters_and_what_is_the_trials_own() -> None:
     line = {"lr": "1e-4", "resources": {"limits": {"memory": "1Gi"}}, "seed": 7, "gpu": {"count": 2}}
     other = {"lr": 3}
-    made = release.shard_lines(
+    parts = release.shard_lines(
         [_trial("0" * 12, 7, lr=0.0001, width=8), _trial("1" * 12, 0, lr=3, width=8)], [line, other], 1
     )
-    assert made == [
+    assert parts == [
         [
             {"lr": 0.0001, "width": 8, "seed": 7, "resources": {"limits": {"memory": "1Gi"}}, "gpu": {"count": 2}},
             {"lr": 3, "width": 8},
@@ -99,9 +99,9 @@ def test_helm_reads_a_shards_file_as_it_was_written(tmp_path: Path, text: str) -
     (chart / "templates" / "x.yaml").write_text("told: {{ .Values.trials | toJson | b64enc }}\n")
     lines = [{"word": text, "lr": 5e-05, "one": 1.0, "list": [True, 2**53]}]
     (path,) = release.write_shards(tmp_path, [lines])
-    told = re.search(r"told: (\S+)", helm.template(chart, "t", [path]))
-    assert told
-    assert json.loads(base64.b64decode(told[1])) == lines
+    match = re.search(r"told: (\S+)", helm.template(chart, "t", [path]))
+    assert match
+    assert json.loads(base64.b64decode(match[1])) == lines
 
 
 LIMIT = helm.SECRET_LIMIT_BYTES
@@ -176,12 +176,12 @@ def test_a_pending_release_of_elsewhere_is_held_for_five_minutes(labels: dict[st
 
 
 def test_an_uninstall_is_held_by_its_own_time_and_not_by_the_last_installs_process() -> None:
-    told = {release.HOST_LABEL: release._host(), release.PID_LABEL: "1"}
+    labels = {release.HOST_LABEL: release._host(), release.PID_LABEL: "1"}
     assert (
-        release.holder(secret("uninstalling", 90_000, modifiedAt=f"{NOW - 7:.0f}", **told), NOW)
+        release.holder(secret("uninstalling", 90_000, modifiedAt=f"{NOW - 7:.0f}", **labels), NOW)
         == "somebody, since 7 s"
     )
-    assert release.holder(secret("uninstalling", 90_000, modifiedAt=f"{NOW - 301:.0f}", **told), NOW) == ""
+    assert release.holder(secret("uninstalling", 90_000, modifiedAt=f"{NOW - 301:.0f}", **labels), NOW) == ""
 
 
 class Namespace(Cluster):
@@ -202,20 +202,20 @@ class Namespace(Cluster):
         assert grace_seconds is None
         self.deleted.append((kind, name))
 
-    def create(self, made: Object, *, dry_run: bool = False) -> Object:
+    def create(self, item: Object, *, dry_run: bool = False) -> Object:
         assert dry_run
-        self.tried.append(made)
-        if made["metadata"].get("labels", {}).get("bad"):
+        self.tried.append(item)
+        if item["metadata"].get("labels", {}).get("bad"):
             raise Refused(422, "cluster: Job is invalid")
-        return made
+        return item
 
 
 def test_what_a_dead_helm_left_is_cleared_away_and_what_a_living_one_holds_is_not() -> None:
-    said = list[str]()
+    messages = list[str]()
     dead = Namespace(Secret=[mine(2**22 + 1)])
-    release.free(dead, "toy", said.append)
+    release.free(dead, "toy", messages.append)
     assert dead.deleted == [("Secret", "sh.helm.release.v1.toy.v1")]
-    assert said == ["toy: an earlier helm was cut off; going on from there"]
+    assert messages == ["toy: an earlier helm was cut off; going on from there"]
     assert (
         dead.asked[0][1]
         == "owner=helm,name=toy,status in (pending-install,pending-upgrade,pending-rollback,uninstalling)"
@@ -224,10 +224,10 @@ def test_what_a_dead_helm_left_is_cleared_away_and_what_a_living_one_holds_is_no
     with pytest.raises(
         Held, match=r"^toy: is being submitted or removed by somebody, since \d+ s; wait for it, or stop"
     ):
-        release.free(held, "toy", said.append)
+        release.free(held, "toy", messages.append)
     assert held.deleted == []
-    release.free(Namespace(), "toy", said.append)
-    assert len(said) == 1
+    release.free(Namespace(), "toy", messages.append)
+    assert len(messages) == 1
 
 
 def _now() -> str:
@@ -305,9 +305,9 @@ def test_another_error_of_helm_is_told_as_it_is(calls: Path) -> None:
 
 def test_uninstall_removes_what_a_cut_off_upgrade_left_beside_the_last_revision(calls: Path) -> None:
     left = {"metadata": {"name": "toy-left"}}
-    said = list[str]()
+    messages = list[str]()
     cluster = Namespace(Secret=[mine(2**22 + 1, status="pending-upgrade")], Job=[left], ConfigMap=[left])
-    assert release.uninstall(cluster, "toy", said.append)
+    assert release.uninstall(cluster, "toy", messages.append)
     assert calls.read_text().splitlines()[1:] == ["uninstall", "toy", "--namespace", "ml"]
     assert cluster.deleted == [
         ("Job", "toy-left"),
@@ -316,7 +316,7 @@ def test_uninstall_removes_what_a_cut_off_upgrade_left_beside_the_last_revision(
     assert {asked[1] for asked in cluster.asked if asked[0] != "Secret"} == {
         "helm-sweep/sweep,app.kubernetes.io/instance=toy"
     }
-    assert said == ["toy: an earlier helm was cut off; what it left is removed too"]
+    assert messages == ["toy: an earlier helm was cut off; what it left is removed too"]
 
 
 def test_uninstall_goes_on_with_one_that_was_cut_off_and_waits_for_a_submit(calls: Path) -> None:
@@ -351,8 +351,8 @@ def test_provenances_by_the_release_that_they_are_of() -> None:
 
 def rendered(of: Trial, **spec: Any) -> Object:
     """A Job as the chart writes it, with the trial's id in every place where the chart has it."""
-    told = json.dumps({"id": of.id, "identity": of.identity}).replace("$", "$$")
-    container = {"name": "trial", "env": [{"name": "A", "value": "b"}, {"name": "TRIAL", "value": told}]}
+    record = json.dumps({"id": of.id, "identity": of.identity}).replace("$", "$$")
+    container = {"name": "trial", "env": [{"name": "A", "value": "b"}, {"name": "TRIAL", "value": record}]}
     labels = {"helm-sweep/sweep": "toy", "helm-sweep/trial": of.id}
     template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
     return {"kind": "Job", "metadata": {"name": of.job, "labels": labels}, "spec": {"template": template} | spec}
@@ -371,7 +371,7 @@ def test_every_object_is_judged_under_a_name_of_its_own_and_a_refusal_names_the_
     cluster = Namespace()
     good, bad = rendered(trial()), rendered(trial({"lr": 2}))
     release.try_out(cluster, "toy", [good])
-    assert [one["metadata"]["name"] for one in cluster.tried] == ["toy-dry-run"]
+    assert [item["metadata"]["name"] for item in cluster.tried] == ["toy-dry-run"]
     assert cluster.tried[0]["spec"] == good["spec"]
     bad["metadata"]["labels"] = {"bad": "1"}
     with pytest.raises(
@@ -398,9 +398,9 @@ def terminating(*counts: int, monkeypatch: pytest.MonkeyPatch) -> tuple[Namespac
 
 def test_waits_until_nothing_is_being_deleted_and_says_so_once(monkeypatch: pytest.MonkeyPatch) -> None:
     cluster, slept = terminating(3, 2, 0, monkeypatch=monkeypatch)
-    said = list[str]()
-    release.wait_gone(cluster, "toy", said.append)
-    assert said == ["toy: waiting for 3 objects that are being deleted"]
+    messages = list[str]()
+    release.wait_gone(cluster, "toy", messages.append)
+    assert messages == ["toy: waiting for 3 objects that are being deleted"]
     assert len(slept) == 2
 
 

@@ -79,8 +79,8 @@ def page(*args: Any, charts: str = "var echarts;", **changes: Any) -> Page:
     return Page(report.html(material(*args, **changes), charts))
 
 
-def data(made: Page) -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads(made.sources["script"][0])
+def data(page: Page) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(page.sources["script"][0])
     return loaded
 
 
@@ -99,37 +99,37 @@ def table(points: int = 8, seeds: int = 3) -> list[Row]:
 
 
 def test_nothing_comes_from_elsewhere() -> None:
-    made = page(table())
-    for tag, name, value in made.attributes:
+    parsed = page(table())
+    for tag, name, value in parsed.attributes:
         assert name not in ("src", "srcset", "action", "style"), (tag, name)
         assert not name.startswith("on"), (tag, name)
         assert name != "href" or value.startswith("#")
-    assert not {"link", "img", "iframe", "object", "embed", "base", "form"} & set(made.tags)
-    assert "url(" not in made.sources["style"][0]
-    assert "@import" not in made.sources["style"][0]
+    assert not {"link", "img", "iframe", "object", "embed", "base", "form"} & set(parsed.tags)
+    assert "url(" not in parsed.sources["style"][0]
+    assert "@import" not in parsed.sources["style"][0]
 
 
 def test_the_policy_allows_exactly_what_is_inside() -> None:
-    made = page(table())
-    policy = next(value for tag, name, value in made.attributes if name == "content" and "default-src" in value)
+    parsed = page(table())
+    policy = next(value for tag, name, value in parsed.attributes if name == "content" and "default-src" in value)
     allowed = dict(part.split(" ", 1) for part in policy.split("; "))
     assert allowed["default-src"] == "'none'"
-    for sources, directive in ((made.sources["script"][1:], "script-src"), (made.sources["style"], "style-src")):
+    for sources, directive in ((parsed.sources["script"][1:], "script-src"), (parsed.sources["style"], "style-src")):
         digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in sources]
         assert allowed[directive] == " ".join(f"'sha256-{digest}'" for digest in digests)
     assert "unsafe" not in policy
-    assert len(made.sources["script"]) == 3
+    assert len(parsed.sources["script"]) == 3
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: repr(text[:12]))
 def test_hostile_text_is_text_everywhere(tmp_path: Path, text: str) -> None:
     tame = page(*hostile(tmp_path / "tame", "tame"), folder=tmp_path / "tame")
-    made = page(*hostile(tmp_path / "wild", text), folder=tmp_path / "wild")
-    assert made.tags == tame.tags
-    assert [name for _, name, _ in made.attributes] == [name for _, name, _ in tame.attributes]
-    assert [words.shown(text)] in data(made)["hyperparameters"]
-    assert made.text.count(words.shown(text)) >= 3  # reason, log, node
-    assert all(char.isprintable() or char == "\n" for char in made.text + "".join(made.sources["script"][0]))
+    parsed = page(*hostile(tmp_path / "wild", text), folder=tmp_path / "wild")
+    assert parsed.tags == tame.tags
+    assert [name for _, name, _ in parsed.attributes] == [name for _, name, _ in tame.attributes]
+    assert [words.shown(text)] in data(parsed)["hyperparameters"]
+    assert parsed.text.count(words.shown(text)) >= 3  # reason, log, node
+    assert all(char.isprintable() or char == "\n" for char in parsed.text + "".join(parsed.sources["script"][0]))
 
 
 def hostile(folder: Path, text: str) -> tuple[list[Row], store.Snapshot]:
@@ -145,30 +145,30 @@ def hostile(folder: Path, text: str) -> tuple[list[Row], store.Snapshot]:
 
 
 def test_one_shared_value_and_what_varies() -> None:
-    made = page(table())
-    assert data(made)["names"] == ["lr", "n"]
-    assert "The same in all trials" in made.text
-    assert "epochs" in made.text
+    parsed = page(table())
+    assert data(parsed)["names"] == ["lr", "n"]
+    assert "The same in all trials" in parsed.text
+    assert "epochs" in parsed.text
 
 
 def test_the_numbers_are_those_of_stats() -> None:
     rows = table()
     choice = material(rows).choice
-    told = data(page(rows))
-    assert [point["mean"] for point in told["points"]] == [point.mean for point in choice.points]
-    assert [point["p"] for point in told["points"]][: len(choice.p_best)] == list(choice.p_best)
-    assert [[told["trials"][at][0] for at in point["trials"]] for point in told["points"]] == [
-        [one.id for one in point.rows] for point in choice.points
+    answer = data(page(rows))
+    assert [point["mean"] for point in answer["points"]] == [point.mean for point in choice.points]
+    assert [point["p"] for point in answer["points"]][: len(choice.p_best)] == list(choice.p_best)
+    assert [[answer["trials"][at][0] for at in point["trials"]] for point in answer["points"]] == [
+        [row.id for row in point.rows] for point in choice.points
     ]
-    assert told["trials"][0][told["fields"].index("objective")] == rows[0].objective
+    assert answer["trials"][0][answer["fields"].index("objective")] == rows[0].objective
 
 
 def test_the_test_metric_is_told_once_and_kept_out_of_the_ranking() -> None:
     rows = [row({"lr": n}, metrics={"val_accuracy": n / 10, "test_accuracy": 0.7771}) for n in range(3)]
-    made = page(rows)
-    assert made.text.count("0.7771") == 1
-    assert data(made)["metrics"] == []
-    assert "on the test set" not in made.text
+    parsed = page(rows)
+    assert parsed.text.count("0.7771") == 1
+    assert data(parsed)["metrics"] == []
+    assert "on the test set" not in parsed.text
     chosen_on_test = page(rows, metric="test_accuracy")
     assert chosen_on_test.text.count("on the test set") >= 3
     assert "was chosen on the test set" in chosen_on_test.text
@@ -177,38 +177,38 @@ def test_the_test_metric_is_told_once_and_kept_out_of_the_ranking() -> None:
 def test_learning_curves_of_the_best_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report, "CURVES", 2)
     trials = [trial({"lr": n}) for n in range(4)]
-    for n, one in enumerate(trials):
-        put_result(tmp_path, one, metrics={"val_accuracy": n / 10})
+    for n, sample in enumerate(trials):
+        put_result(tmp_path, sample, metrics={"val_accuracy": n / 10})
         lines = [
             {"epoch": e, "loss": float("nan") if e == 2 else 1 / 3, "val_accuracy": n / 10, "test_x": 1}
             for e in range(1, 4)
         ]
-        put_attempt(tmp_path, one, history="".join(json.dumps(line) + "\n" for line in lines))
+        put_attempt(tmp_path, sample, history="".join(json.dumps(line) + "\n" for line in lines))
     snapshot = store.read(tmp_path, trials)
     rows = results.merge([], trials, snapshot, {}, "local")
-    told = data(page(rows, snapshot, tmp_path))
-    assert told["curves"]["metrics"] == ["val_accuracy", "loss"]
-    drawn = {rows[entry[0]].id: entry[1:] for entry in told["curves"]["trials"]}
+    answer = data(page(rows, snapshot, tmp_path))
+    assert answer["curves"]["metrics"] == ["val_accuracy", "loss"]
+    drawn = {rows[entry[0]].id: entry[1:] for entry in answer["curves"]["trials"]}
     assert drawn == {trials[n].id: [[1.0, 2.0, 3.0], [n / 10] * 3, [0.333333, None, 0.333333]] for n in (3, 2)}
 
 
 def test_a_long_history_keeps_its_last_epoch(tmp_path: Path) -> None:
-    one = trial()
-    put_result(tmp_path, one)
-    put_attempt(tmp_path, one, history="".join(f'{{"epoch": {e}, "loss": {e}}}\n' for e in range(1, 1002)))
-    snapshot = store.read(tmp_path, [one])
-    told = data(page(results.merge([], [one], snapshot, {}, "local"), snapshot, tmp_path))
-    x = told["curves"]["trials"][0][1]
+    sample = trial()
+    put_result(tmp_path, sample)
+    put_attempt(tmp_path, sample, history="".join(f'{{"epoch": {e}, "loss": {e}}}\n' for e in range(1, 1002)))
+    snapshot = store.read(tmp_path, [sample])
+    answer = data(page(results.merge([], [sample], snapshot, {}, "local"), snapshot, tmp_path))
+    x = answer["curves"]["trials"][0][1]
     assert len(x) <= report.CURVE_STEPS
     assert x[-1] == 1001
 
 
 def test_failures_by_class_with_the_ends_of_their_logs(tmp_path: Path) -> None:
     trials = [trial({"lr": n}) for n in range(6)]
-    for n, one in enumerate(trials[:4]):
+    for n, entry in enumerate(trials[:4]):
         put_attempt(
             tmp_path,
-            one,
+            entry,
             status="failed",
             exit_code=1,
             reason=f"exit 1: KeyError: {n}",
@@ -217,48 +217,51 @@ def test_failures_by_class_with_the_ends_of_their_logs(tmp_path: Path) -> None:
     put_attempt(tmp_path, trials[4], status="failed", exit_code=67, reason="gpu out of memory")
     put_attempt(tmp_path, trials[5], status="preempted", exit_code=143, reason="SIGTERM")
     snapshot = store.read(tmp_path, trials)
-    made = report._failures(material([], snapshot, tmp_path))
-    told = [(one["name"], one["attempts"], one["trials"], one["hours"], len(one["examples"])) for one in made]
-    assert told == [("exit 1: KeyError: …", 4, 4, "0.067", 3), ("out of GPU memory", 1, 1, "0.017", 1)]
+    classes = report._failures(material([], snapshot, tmp_path))
+    counts = [
+        (entry["name"], entry["attempts"], entry["trials"], entry["hours"], len(entry["examples"])) for entry in classes
+    ]
+    assert counts == [("exit 1: KeyError: …", 4, 4, "0.067", 3), ("out of GPU memory", 1, 1, "0.017", 1)]
     text = page([row({"lr": 9})], snapshot, tmp_path).text
     assert "last line of 3" in text
     assert "exit 1: KeyError: …" in text
 
 
 def test_an_attempt_that_is_not_ours_spoils_nothing(tmp_path: Path) -> None:
-    one = trial()
-    put_attempt(tmp_path, one, node={"a": 1}, status=[1], reason=1, gpus="x", exit_code={}, provenance=None)
-    path = put_attempt(tmp_path, one, "b") / "attempt.json"
+    sample = trial()
+    put_attempt(tmp_path, sample, node={"a": 1}, status=[1], reason=1, gpus="x", exit_code={}, provenance=None)
+    path = put_attempt(tmp_path, sample, "b") / "attempt.json"
     path.write_text('{"started_at": 1e999, "finished_at": [], "gpus": 1e999, "status": "failed", "reason": 1e999}')
-    snapshot = store.read(tmp_path, [one])
-    assert len(data(page(results.merge([], [one], snapshot, {}, "local"), snapshot, tmp_path))["attempts"]) == 2
+    snapshot = store.read(tmp_path, [sample])
+    assert len(data(page(results.merge([], [sample], snapshot, {}, "local"), snapshot, tmp_path))["attempts"]) == 2
 
 
 def test_hours_by_cause(tmp_path: Path) -> None:
-    one, two = trial(gpus=2), trial({"lr": 0.2})
-    put_attempt(tmp_path, one, "a", status="failed")
-    put_attempt(tmp_path, one, "b")
-    put_attempt(tmp_path, two, "c", status="duplicate", finished_at="2026-01-02T04:04:05Z")
-    snapshot = store.read(tmp_path, [one, two])
-    told = {
-        one["cause"]: (one["attempts"], one["hours"], one["gpu_hours"]) for one in report.hours_by_cause([], snapshot)
+    first, second = trial(gpus=2), trial({"lr": 0.2})
+    put_attempt(tmp_path, first, "a", status="failed")
+    put_attempt(tmp_path, first, "b")
+    put_attempt(tmp_path, second, "c", status="duplicate", finished_at="2026-01-02T04:04:05Z")
+    snapshot = store.read(tmp_path, [first, second])
+    hours = {
+        line["cause"]: (line["attempts"], line["hours"], line["gpu_hours"])
+        for line in report.hours_by_cause([], snapshot)
     }
-    assert told == {"useful": (1, "0.017", "0.033"), "failed": (1, "0.017", "0.033"), "duplicate": (1, "1.00", "1.00")}
-    assert list(told) == ["useful", "failed", "duplicate"]
+    assert hours == {"useful": (1, "0.017", "0.033"), "failed": (1, "0.017", "0.033"), "duplicate": (1, "1.00", "1.00")}
+    assert list(hours) == ["useful", "failed", "duplicate"]
     spent = report.spent([row({"lr": 0.1}, gpu_seconds=240.0), row({"lr": 99}, setup_s=10.0, train_s=50.0)], snapshot)
     assert (spent.trial_seconds, spent.gpu_seconds) == (120 + 3600 + 60.0, 240 + 3600 + 61.0)
 
 
 def test_what_was_set_aside_is_listed() -> None:
     problems = [store.Problem(f"trials/{n}/result.json", "not JSON <b>") for n in range(150)]
-    made = page(table(), store.Snapshot({}, problems, True))
-    assert "trials/99/result.json: not JSON <b>" in made.text
-    assert "trials/100/result.json" not in made.text
-    assert "and 50 more" in made.text
+    parsed = page(table(), store.Snapshot({}, problems, True))
+    assert "trials/99/result.json: not JSON <b>" in parsed.text
+    assert "trials/100/result.json" not in parsed.text
+    assert "and 50 more" in parsed.text
 
 
 def test_provenance_of_everything() -> None:
-    made = page([row({"lr": 1}), row({"lr": 2}, commit="fffffff"), row({"lr": 3}, commit="unknown")])
+    parsed = page([row({"lr": 1}), row({"lr": 2}, commit="fffffff"), row({"lr": 3}, commit="unknown")])
     for text in (
         "abc1234",
         "git show fffffff:values/demo/values.yaml",
@@ -268,8 +271,8 @@ def test_provenance_of_everything() -> None:
         "n1",
         "H100",
     ):
-        assert text in made.text
-    assert "git show unknown" not in made.text
+        assert text in parsed.text
+    assert "git show unknown" not in parsed.text
 
 
 @pytest.mark.parametrize(
@@ -285,14 +288,14 @@ def test_provenance_of_everything() -> None:
     ],
 )
 def test_a_poor_table_still_gives_a_report(rows: list[Row]) -> None:
-    made = page(rows)
-    assert len(data(made)["trials"]) == len(rows)
-    assert "What won" in made.text
+    parsed = page(rows)
+    assert len(data(parsed)["trials"]) == len(rows)
+    assert "What won" in parsed.text
 
 
 def test_without_charts_it_is_still_a_report() -> None:
-    made = page(table(), charts="")
-    assert len(made.sources["script"]) == 2
+    parsed = page(table(), charts="")
+    assert len(parsed.sources["script"]) == 2
 
 
 def test_a_thousand_trials_take_three_megabytes_at_most(tmp_path: Path) -> None:
@@ -302,9 +305,9 @@ def test_a_thousand_trials_take_three_megabytes_at_most(tmp_path: Path) -> None:
         for e in range(100)
     ]
     history = "".join(json.dumps(line) + "\n" for line in epochs)
-    for n, one in enumerate(trials):
-        put_result(tmp_path, one, metrics={f"metric_{k}": n / 7 + k for k in range(5)} | {"val_accuracy": n / 1007})
-        put_attempt(tmp_path, one, history=history)
+    for n, sample in enumerate(trials):
+        put_result(tmp_path, sample, metrics={f"metric_{k}": n / 7 + k for k in range(5)} | {"val_accuracy": n / 1007})
+        put_attempt(tmp_path, sample, history=history)
     snapshot = store.read(tmp_path, trials)
     rows = results.merge([], trials, snapshot, {}, "local")
     text = report.html(material(rows, snapshot, tmp_path), vendor.vendored_echarts().read_text())

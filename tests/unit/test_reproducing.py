@@ -25,9 +25,9 @@ ABOUT: Object = {"labels": {"app.kubernetes.io/instance": "s"}}
 
 
 def job_of(name: str = ONE.job, claim: str = "") -> Object:
-    told = {name: getattr(ONE, name) for name in ("id", "lineage", "identity", "objective", "limit_seconds")}
+    record = {name: getattr(ONE, name) for name in ("id", "lineage", "identity", "objective", "limit_seconds")}
     mounts = [{"name": "results", "mountPath": "/sweep/results"}]
-    env = [{"name": "TRIAL", "value": json.dumps(told)}]
+    env = [{"name": "TRIAL", "value": json.dumps(record)}]
     container = {"args": ["--gpus=1"], "env": env, "volumeMounts": mounts}
     volumes = [{"name": "runner", "configMap": {"name": "s-runner"}}, {"name": "tmp", "emptyDir": {}}]
     spec: Object = {"containers": [container], "volumes": volumes}
@@ -49,7 +49,7 @@ class Session:
     name = "s"
 
     def __init__(self, *objects: Object) -> None:
-        self.rendered = Rendered([*objects], [trial_of(made) for made in objects if made["kind"] == "Job"])
+        self.rendered = Rendered([*objects], [trial_of(item) for item in objects if item["kind"] == "Job"])
 
 
 class Api:
@@ -66,10 +66,10 @@ class Api:
         del kind
         return self.there.get(name)
 
-    def create(self, made: Object) -> Object:
-        self.there[made["metadata"]["name"]] = made
-        self.created.append(made)
-        return made
+    def create(self, item: Object) -> Object:
+        self.there[item["metadata"]["name"]] = item
+        self.created.append(item)
+        return item
 
     def list(self, *_: str) -> list[Object]:
         return []
@@ -78,8 +78,8 @@ class Api:
         self.deleted.append(f"{kind} {name}")
 
 
-def state(condition: str, **told: Any) -> JobState:
-    return JobState(f"s-{ONE.id}-p7", ONE.id, condition, **told)
+def state(condition: str, **more: Any) -> JobState:
+    return JobState(f"s-{ONE.id}-p7", ONE.id, condition, **more)
 
 
 def run(monkeypatch: pytest.MonkeyPatch, api: Api, *seen: JobState) -> tuple[dict[str, Any], list[str]]:
@@ -87,12 +87,12 @@ def run(monkeypatch: pytest.MonkeyPatch, api: Api, *seen: JobState) -> tuple[dic
     engine = ClusterEngine(Clone.here().sweep("s"), Settings(), Target())
     monkeypatch.setattr(ClusterEngine, "cluster", api)
     monkeypatch.setattr(once, "FIRST_DELAY", 0.0)
-    made = reproducing.again(session, ONE.id, 7)
+    objects = reproducing.again(session, ONE.id, 7)
     looks = iter(seen)
-    monkeypatch.setattr(states, "explained", lambda *_: {made.trials[0].job: next(looks)})
-    said: list[str] = []
-    found = engine.run_once(session, made, 7, said.append)
-    return found, said
+    monkeypatch.setattr(states, "explained", lambda *_: {objects.trials[0].job: next(looks)})
+    messages: list[str] = []
+    result_ = engine.run_once(session, objects, 7, messages.append)
+    return result_, messages
 
 
 def test_the_job_is_the_same_but_for_its_name_and_one_variable() -> None:
@@ -100,9 +100,9 @@ def test_the_job_is_the_same_but_for_its_name_and_one_variable() -> None:
     other = replace(ONE, id="feedfeedfeed")
     claim = {"kind": "ResourceClaimTemplate", "metadata": {"name": "s-gpu"} | ABOUT}
     session = Session(RUNNER, map_of("s-code-of-others"), claim, old)
-    made = reproducing.again(session, ONE.id, 7)  # type: ignore[arg-type]
-    (job,) = made.jobs
-    assert [one["metadata"]["name"] for one in made.objects] == ["s-runner", "s-gpu", f"s-{ONE.id}-p7"]
+    again = reproducing.again(session, ONE.id, 7)  # type: ignore[arg-type]
+    (job,) = again.jobs
+    assert [item["metadata"]["name"] for item in again.objects] == ["s-runner", "s-gpu", f"s-{ONE.id}-p7"]
     assert job["spec"]["template"]["spec"]["containers"][0]["env"].pop() == {"name": "REPRODUCTION", "value": "7"}
     job["metadata"]["name"] = old["metadata"]["name"]
     assert json.dumps(job) == json.dumps(old)
@@ -120,9 +120,9 @@ def test_a_job_that_mounts_its_folders_alone_gets_that_of_the_reproduction(tmp_p
         "trials": [{"x": 1}],
     }
     (tmp_path / "values.yaml").write_text(json.dumps(values))
-    found = render(Clone.here().chart, "s", [tmp_path / "values.yaml"])
-    session, trial = Session(), found.trials[0].id
-    session.rendered = found
+    manifest = render(Clone.here().chart, "s", [tmp_path / "values.yaml"])
+    session, trial = Session(), manifest.trials[0].id
+    session.rendered = manifest
     spec = reproducing.again(session, trial, 7).jobs[0]["spec"]["template"]["spec"]  # type: ignore[arg-type]
     own = f"reproductions/{trial}/7"
     (mount,) = (mount for mount in spec["containers"][0]["volumeMounts"] if mount["name"] == "results")
@@ -137,11 +137,13 @@ def test_a_runner_that_would_find_the_old_result_is_refused() -> None:
 
 
 def test_a_result_comes_from_the_last_words_and_the_job_goes(monkeypatch: pytest.MonkeyPatch) -> None:
-    api, made = Api(), result(ONE)
+    api, expected = Api(), result(ONE)
     waits = (state("Pending", cause="queued", reason="queued: no GPU"),) * 2
-    found, said = run(monkeypatch, api, *waits, state("Running"), state("Complete", message=json.dumps(made)))
-    assert found == made
-    assert said == [f"{ONE.id}: {what}" for what in (f"Job s-{ONE.id}-p7 in namespace ns", "queued: no GPU", "running")]
+    result_, messages = run(monkeypatch, api, *waits, state("Running"), state("Complete", message=json.dumps(expected)))
+    assert result_ == expected
+    assert messages == [
+        f"{ONE.id}: {what}" for what in (f"Job s-{ONE.id}-p7 in namespace ns", "queued: no GPU", "running")
+    ]
     runner, job = api.created
     assert runner["metadata"]["annotations"]["meta.helm.sh/release-name"] == "s", "so that helm takes it back"
     assert "annotations" not in RUNNER["metadata"]
@@ -152,7 +154,7 @@ def test_a_result_comes_from_the_last_words_and_the_job_goes(monkeypatch: pytest
 def test_what_is_there_is_not_created_again(monkeypatch: pytest.MonkeyPatch) -> None:
     api = Api("s-runner")
     run(monkeypatch, api, state("Complete", message=json.dumps(result(ONE))))
-    assert [made["kind"] for made in api.created] == ["Job"]
+    assert [item["kind"] for item in api.created] == ["Job"]
 
 
 @pytest.mark.parametrize(

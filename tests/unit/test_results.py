@@ -34,17 +34,17 @@ EMPTY = store.Snapshot({}, [], found=True)
 
 def collect(tmp_path: Path, trials: Any, states: Any = None, old: Any = ()) -> dict[str, Row]:
     merged = results.merge(old, trials, store.read(tmp_path, trials), states or {}, "local")
-    return {made.id: made for made in merged}
+    return {row.id: row for row in merged}
 
 
 def test_a_result_becomes_a_row(tmp_path: Path) -> None:
-    one = trial({"lr": 0.1, "batch_norm": False}, seed=3, gpus=2)
-    put_result(tmp_path, one, metrics={"val_accuracy": 0.9, "loss": None, "epochs": 3})
-    put_attempt(tmp_path, one, "20260101T000000Z-first", status="failed")
-    put_attempt(tmp_path, one)
-    made = collect(tmp_path, [one], {one.id: Job("Complete", queued_s=1.5)})[one.id]
-    assert made == Row(
-        id=one.id,
+    sample = trial({"lr": 0.1, "batch_norm": False}, seed=3, gpus=2)
+    put_result(tmp_path, sample, metrics={"val_accuracy": 0.9, "loss": None, "epochs": 3})
+    put_attempt(tmp_path, sample, "20260101T000000Z-first", status="failed")
+    put_attempt(tmp_path, sample)
+    collected = collect(tmp_path, [sample], {sample.id: Job("Complete", queued_s=1.5)})[sample.id]
+    assert collected == Row(
+        id=sample.id,
         status="succeeded",
         hyperparameters={"lr": 0.1, "batch_norm": False},
         seed=3,
@@ -85,21 +85,21 @@ def test_a_result_becomes_a_row(tmp_path: Path) -> None:
     ],
 )
 def test_status_without_a_result(tmp_path: Path, state: Job | None, last: str | None, status: str, reason: str) -> None:
-    one = trial()
+    sample = trial()
     if last:
-        put_attempt(tmp_path, one, status=last, reason="exit 1: boom" if last == "failed" else "")
-    made = collect(tmp_path, [one], {one.id: state} if state else {})[one.id]
-    assert (made.status, made.reason, made.store) == (status, reason, "")
+        put_attempt(tmp_path, sample, status=last, reason="exit 1: boom" if last == "failed" else "")
+    collected = collect(tmp_path, [sample], {sample.id: state} if state else {})[sample.id]
+    assert (collected.status, collected.reason, collected.store) == (status, reason, "")
 
 
 @pytest.mark.parametrize("status", store.FINAL)
 @pytest.mark.parametrize("state", [None, Job("Pending"), Job("Failed"), Job("Complete")])
 def test_a_lost_store_drops_no_result(tmp_path: Path, status: str, state: Job | None) -> None:
-    one = trial()
+    sample = trial()
     before = row({"lr": 0.1}, status=status)
-    assert before.id == one.id
-    made = collect(tmp_path / "gone", [one], {one.id: state} if state else {}, [before])[one.id]
-    assert made == replace(before, store="missing")
+    assert before.id == sample.id
+    collected = collect(tmp_path / "gone", [sample], {sample.id: state} if state else {}, [before])[sample.id]
+    assert collected == replace(before, store="missing")
 
 
 def test_a_failure_is_remembered_until_something_newer_is_known(tmp_path: Path) -> None:
@@ -109,19 +109,19 @@ def test_a_failure_is_remembered_until_something_newer_is_known(tmp_path: Path) 
 
 
 def test_no_wait_at_all_is_known_and_an_unknown_one_is_remembered(tmp_path: Path) -> None:
-    one = trial()
+    sample = trial()
     for state, queued in ((Job("Pending", queued_s=0.0), 0.0), (Job("Pending"), 7.0), (None, 7.0)):
-        states = {one.id: state} if state else {}
-        found = collect(tmp_path, [one], states, [row({"lr": 0.1}, status="pending", queued_s=7.0)])
-        assert found[one.id].queued_s == queued
+        states = {sample.id: state} if state else {}
+        rows = collect(tmp_path, [sample], states, [row({"lr": 0.1}, status="pending", queued_s=7.0)])
+        assert rows[sample.id].queued_s == queued
 
 
 def test_a_store_that_comes_back_is_present_again(tmp_path: Path) -> None:
-    one = trial()
-    put_result(tmp_path, one)
-    lost = collect(tmp_path / "gone", [one], old=[row({"lr": 0.1})])
-    assert lost[one.id].store == "missing"
-    assert collect(tmp_path, [one], old=lost.values())[one.id].store == "present"
+    sample = trial()
+    put_result(tmp_path, sample)
+    lost = collect(tmp_path / "gone", [sample], old=[row({"lr": 0.1})])
+    assert lost[sample.id].store == "missing"
+    assert collect(tmp_path, [sample], old=lost.values())[sample.id].store == "present"
 
 
 def test_rows_of_trials_no_longer_listed_go(tmp_path: Path) -> None:
@@ -133,18 +133,18 @@ def test_results_of_the_same_point_on_another_engine_stay(tmp_path: Path) -> Non
     same = row({"lr": 0.1}, id="aaaaaaaaaaaa", engine="cluster", image="sha256:other")
     other_code = row({"lr": 0.1}, id="bbbbbbbbbbbb", engine="cluster", code="0ld")
     never_ran = row({"lr": 0.1}, id="cccccccccccc", engine="cluster", status="pending")
-    made = collect(tmp_path, [trial()], old=[same, other_code, never_ran])
-    assert made["aaaaaaaaaaaa"] == same
-    assert made.keys() == {trial().id, "aaaaaaaaaaaa"}
+    rows = collect(tmp_path, [trial()], old=[same, other_code, never_ran])
+    assert rows["aaaaaaaaaaaa"] == same
+    assert rows.keys() == {trial().id, "aaaaaaaaaaaa"}
 
 
 def test_the_objective_is_the_one_asked_for_now(tmp_path: Path) -> None:
     asked = {"metric": "val_loss", "direction": "minimize"}
-    one = trial(objective=[asked, {"metric": "seconds", "direction": "minimize"}])
-    put_result(tmp_path, one, metrics={"val_accuracy": 0.9, "val_loss": 0.3})
-    assert collect(tmp_path, [one])[one.id].objective == 0.3
-    assert [made.metric for made in results.objectives([one])] == ["val_loss", "seconds"]
-    assert [made.sign for made in results.objectives([one, trial()])] == [-1, -1]
+    sample = trial(objective=[asked, {"metric": "seconds", "direction": "minimize"}])
+    put_result(tmp_path, sample, metrics={"val_accuracy": 0.9, "val_loss": 0.3})
+    assert collect(tmp_path, [sample])[sample.id].objective == 0.3
+    assert [result.metric for result in results.objectives([sample])] == ["val_loss", "seconds"]
+    assert [result.sign for result in results.objectives([sample, trial()])] == [-1, -1]
 
 
 def test_a_sweep_without_trials_has_no_objective() -> None:
@@ -184,7 +184,7 @@ rows = st.builds(
     **dict.fromkeys(results.GPU_SECONDS, numbers),
     **dict.fromkeys(results.TEXTS, texts),
 )
-tables = st.lists(rows, max_size=5, unique_by=lambda made: made.id)
+tables = st.lists(rows, max_size=5, unique_by=lambda row: row.id)
 
 
 def exact(table: list[Row]) -> str:
@@ -192,11 +192,11 @@ def exact(table: list[Row]) -> str:
     return repr(
         [
             replace(
-                made,
-                hyperparameters=dict(sorted(made.hyperparameters.items())),
-                metrics=dict(sorted(made.metrics.items())),
+                entry,
+                hyperparameters=dict(sorted(entry.hyperparameters.items())),
+                metrics=dict(sorted(entry.metrics.items())),
             )
-            for made in table
+            for entry in table
         ]
     )
 
@@ -206,7 +206,7 @@ def exact(table: list[Row]) -> str:
 def test_csv_round_trip_is_exact(table: list[Row]) -> None:
     text = results.to_csv(table)
     read = results.from_csv(text)
-    assert exact(read) == exact(sorted(table, key=lambda made: made.id))
+    assert exact(read) == exact(sorted(table, key=lambda entry: entry.id))
     assert results.to_csv(reversed(read)) == text
 
 
@@ -222,7 +222,7 @@ def test_no_cell_acts_in_a_spreadsheet_or_on_a_terminal(table: list[Row]) -> Non
 def test_text_is_quoted_for_spreadsheets_and_read_back() -> None:
     reasons = ["=HYPERLINK(1)", "+1", "-1", "@x", "'=1", "''=", "'it", "-", ""]
     table = [row({"x": -1}, n, objective=-0.5, reason=reason) for n, reason in enumerate(reasons)]
-    assert {made.reason for made in results.from_csv(results.to_csv(table))} == set(reasons)
+    assert {result.reason for result in results.from_csv(results.to_csv(table))} == set(reasons)
     text = results.to_csv(table).decode()
     assert ",'=HYPERLINK(1)," in text
     assert ",-0.5," in text
@@ -230,12 +230,12 @@ def test_text_is_quoted_for_spreadsheets_and_read_back() -> None:
 
 
 def test_what_others_wrote_is_one_line_of_text_in_a_row(tmp_path: Path) -> None:
-    one = trial()
+    sample = trial()
     put_attempt(
-        tmp_path, one, status="failed", reason="a\n\x1b[2Jb\u202e", node="n\r1", provenance={"commit": "--output=x"}
+        tmp_path, sample, status="failed", reason="a\n\x1b[2Jb\u202e", node="n\r1", provenance={"commit": "--output=x"}
     )
-    (made,) = results.merge([], [one], store.read(tmp_path, [one]), {}, "local")
-    assert (made.reason, made.node, made.commit) == (r"a\n\x1b[2Jb\u202e", r"n\r1", "unknown")
+    (rows,) = results.merge([], [sample], store.read(tmp_path, [sample]), {}, "local")
+    assert (rows.reason, rows.node, rows.commit) == (r"a\n\x1b[2Jb\u202e", r"n\r1", "unknown")
 
 
 OLD_TABLES = Path(__file__).with_name("old_tables")
@@ -243,10 +243,10 @@ OLD_TABLES = Path(__file__).with_name("old_tables")
 
 @given(tables)
 def test_merge_is_idempotent(table: list[Row]) -> None:
-    trials = [replace(trial(made.hyperparameters, made.seed), id=made.id) for made in table[:3]]
+    trials = [replace(trial(entry.hyperparameters, entry.seed), id=entry.id) for entry in table[:3]]
     once = results.merge(table, trials, EMPTY, {}, "local")
     assert results.merge(once, trials, EMPTY, {}, "local") == once
-    assert {one.id for one in trials} <= {made.id for made in once}
+    assert {planned.id for planned in trials} <= {entry.id for entry in once}
 
 
 def test_columns_are_those_of_the_design() -> None:
@@ -352,10 +352,10 @@ def test_a_table_beyond_a_bound_is_one_line_that_names_the_line(what: str, monke
 
 def test_whatever_trials_tell_is_a_table_that_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every trial with metrics of names of its own: the objectives stay, and those that most have."""
-    told = [
+    snapshots = [
         {**{f"own {n} {k}": 0.123456789 for k in range(300)}, "common": 1.0, "score": n, "zz": 2.0} for n in range(20)
     ]
-    table = [row({"lr": n}, metrics=metrics, reason="x" * 300) for n, metrics in enumerate(told)]
+    table = [row({"lr": n}, metrics=metrics, reason="x" * 300) for n, metrics in enumerate(snapshots)]
     most, kept = 10**6, []
     while len(kept) < 8:
         monkeypatch.setattr(results, "LARGEST_BYTES", most)
@@ -363,9 +363,9 @@ def test_whatever_trials_tell_is_a_table_that_is_read_again(monkeypatch: pytest.
         assert len(data) <= most
         assert data == results.to_csv(table[::-1], ["score", "zz"])
         read = results.from_csv(data)
-        having = {name for made in read for name in made.metrics}
+        having = {name for entry in read for name in entry.metrics}
         assert {"score", "zz"} | ({"common"} if len(kept) < 7 else set()) <= having
-        assert {repr(made.hyperparameters) for made in read} == {repr(made.hyperparameters) for made in table}
+        assert {repr(entry.hyperparameters) for entry in read} == {repr(entry.hyperparameters) for entry in table}
         left = f"has {len(having):,} of 6,003 metrics, the objective first, then those that most trials have; "
         assert results.left_out(table, data).startswith(left)
         kept.append(len(having))
@@ -421,7 +421,7 @@ def test_a_column_that_is_not_there_is_unknown(column: str) -> None:
     place = header.index(column)
     text = io.StringIO()
     csv.writer(text).writerows([header[:place] + header[place + 1 :], cells[:place] + cells[place + 1 :]])
-    empty = next(made.default for made in fields(results.Row) if made.name == column)
+    empty = next(result.default for result in fields(results.Row) if result.name == column)
     assert results.from_csv(text.getvalue().encode()) == [replace(whole[0], **{column: empty})]
 
 

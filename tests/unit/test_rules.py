@@ -17,8 +17,8 @@ GROUP, OWN = "abcdefabcdef", "f" * 12
 
 
 def rule(name: str = "asha", **more: Any) -> dict[str, Any]:
-    made = {"rule": name, "metric": "m", "direction": "maximize", "nan": True, "min": 1, "eta": 3, "min_peers": 0}
-    return made | more
+    fields = {"rule": name, "metric": "m", "direction": "maximize", "nan": True, "min": 1, "eta": 3, "min_peers": 0}
+    return fields | more
 
 
 values = st.one_of(st.none(), st.integers(-3, 3), st.floats(allow_nan=False, allow_infinity=False))
@@ -125,8 +125,8 @@ def ahead(count: int) -> list[tuple[str, int, float]]:
 
 def verdict_of(by: dict[str, Any], step: int, own: float | None, peers: Any) -> dict[str, Any] | None:
     rung = rules.rung_at(by, step)
-    found = rules.by_rung(by, (rung, step, own), rules.comparable(OWN, step, peers))
-    return found and json.loads(json.dumps({"group": GROUP, **found}))
+    verdict = rules.by_rung(by, (rung, step, own), rules.comparable(OWN, step, peers))
+    return verdict and json.loads(json.dumps({"group": GROUP, **verdict}))
 
 
 @given(st.sampled_from(["asha", "median"]), st.integers(1, 9), values, peers_of, directions)

@@ -26,9 +26,9 @@ def test_numbers_are_the_same_however_they_are_spelled() -> None:
 
 
 @given(points, points)
-def test_settings_are_the_same_if_every_value_is(one: dict[str, Any], other: dict[str, Any]) -> None:
-    equal = one.keys() == other.keys() and all(same.says(one, name, value) for name, value in other.items())
-    assert (same.settings(one) == same.settings(other)) == equal
+def test_settings_are_the_same_if_every_value_is(first: dict[str, Any], other: dict[str, Any]) -> None:
+    equal = first.keys() == other.keys() and all(same.says(first, name, value) for name, value in other.items())
+    assert (same.settings(first) == same.settings(other)) == equal
 
 
 @given(points, values)

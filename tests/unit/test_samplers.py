@@ -78,14 +78,14 @@ def within(value: Any, domain: dict[str, Any]) -> bool:
 def test_random_points_are_within_bounds_and_all_different(parameters: dict[str, Any], n: int, seed: int) -> None:
     size = random_space(parameters, 1).size
     n = n if size is None else min(n, size)
-    made = random_space(parameters, n, seed)
-    trials = search.expand(made)
+    parsed = random_space(parameters, n, seed)
+    trials = search.expand(parsed)
     assert len(trials) == n
     assert len({json.dumps(trial) for trial in trials}) == n
     for trial in trials:
         assert list(trial) == list(parameters)
         assert all(within(trial[name], domain) for name, domain in parameters.items()), trial
-    assert trials == search.expand(made)
+    assert trials == search.expand(parsed)
 
 
 @given(spaces(), st.integers(1, 30), st.integers(1, 30))
@@ -97,11 +97,11 @@ def test_a_larger_n_keeps_the_first_points(parameters: dict[str, Any], first: in
 
 @given(small_spaces)
 def test_a_grid_is_the_product_in_the_order_of_the_file(parameters: dict[str, Any]) -> None:
-    made = read(yamlfile.flow(parameters), "{name: grid}")
-    trials = search.expand(made)
-    columns = [[parameter.value(index) for index in range(parameter.size or 0)] for parameter in made.parameters]
+    parsed = read(yamlfile.flow(parameters), "{name: grid}")
+    trials = search.expand(parsed)
+    columns = [[parameter.value(index) for index in range(parameter.size or 0)] for parameter in parsed.parameters]
     assert [tuple(trial.values()) for trial in trials] == list(itertools.product(*columns))
-    assert len(trials) == made.size
+    assert len(trials) == parsed.size
 
 
 @settings(max_examples=25, deadline=None)
@@ -115,31 +115,31 @@ def test_random_takes_every_point_of_a_finite_space_once(parameters: dict[str, A
 
 def test_what_luck_does_not_find_is_taken_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sampling, "MISSES", 1)
-    made = random_space({"a": {"type": "int", "low": 1, "high": 50}}, 50)
-    assert sorted(trial["a"] for trial in search.expand(made)) == list(range(1, 51))
+    domain = random_space({"a": {"type": "int", "low": 1, "high": 50}}, 50)
+    assert sorted(trial["a"] for trial in search.expand(domain)) == list(range(1, 51))
 
 
 def test_a_range_with_too_few_floats_is_an_error_with_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sampling, "MISSES", 50)
-    made = random_space({"a": {"type": "float", "low": 1.0, "high": 1.0000000000000004}}, 9)
+    domain = random_space({"a": {"type": "float", "low": 1.0, "high": 1.0000000000000004}}, 9)
     with pytest.raises(
         BadInput, match=r"^space.yaml:2: sampler.n: expected 9 points, only 3 different ones were found"
     ):
-        search.expand(made)
+        search.expand(domain)
 
 
 def test_another_parameter_leaves_the_draws_of_the_others_alone() -> None:
-    one = {"a": {"type": "float", "low": 0, "high": 1}}
-    two = {"b": {"type": "float", "low": 0, "high": 1}} | one
-    assert [trial["a"] for trial in search.expand(random_space(two, 9))] == [
-        trial["a"] for trial in search.expand(random_space(one, 9))
+    first = {"a": {"type": "float", "low": 0, "high": 1}}
+    second = {"b": {"type": "float", "low": 0, "high": 1}} | first
+    assert [trial["a"] for trial in search.expand(random_space(second, 9))] == [
+        trial["a"] for trial in search.expand(random_space(first, 9))
     ]
-    assert search.expand(random_space(one, 9, seed=1)) != search.expand(random_space(one, 9))
+    assert search.expand(random_space(first, 9, seed=1)) != search.expand(random_space(first, 9))
 
 
 def test_replicates_are_the_same_point_with_other_seeds() -> None:
-    made = read("{a: {type: choice, choices: [x, z]}}", "{name: grid, replicates: 3}")
-    assert search.expand(made) == [
+    parsed = read("{a: {type: choice, choices: [x, z]}}", "{name: grid, replicates: 3}")
+    assert search.expand(parsed) == [
         {"a": "x"},
         {"a": "x", "seed": 1},
         {"a": "x", "seed": 2},
@@ -154,8 +154,8 @@ def test_a_space_with_nothing_to_search_is_one_trial() -> None:
 
 
 def test_log_ranges_are_even_on_a_log_scale() -> None:
-    made = random_space({"a": {"type": "float", "low": 1e-4, "high": 1.0, "log": True}}, 4000)
-    shares = [sum(10.0**k <= trial["a"] < 10.0 ** (k + 1) for trial in search.expand(made)) for k in range(-4, 0)]
+    domain = random_space({"a": {"type": "float", "low": 1e-4, "high": 1.0, "log": True}}, 4000)
+    shares = [sum(10.0**k <= trial["a"] < 10.0 ** (k + 1) for trial in search.expand(domain)) for k in range(-4, 0)]
     assert all(900 < share < 1100 for share in shares), shares
 
 
@@ -191,7 +191,7 @@ def twisted(draw: st.DrawFn, *, finite: bool = False) -> tuple[dict[str, Any], s
     """(parameters, constraints and exclusions): later ones depend on earlier ones, and some points are forbidden."""
     parameters = draw(
         st.lists(domains(finite=finite), min_size=1, max_size=4).map(
-            lambda found: {f"p{place}": domain for place, domain in enumerate(found)}
+            lambda drawn: {f"p{place}": domain for place, domain in enumerate(drawn)}
         )
     )
     for place, name in enumerate(parameters):
@@ -255,18 +255,18 @@ def keeps(point: dict[str, Any], constraint: str) -> bool:
 def taken(parameters: dict[str, Any], more: str, sampler: str, n: int, seed: int) -> list[dict[str, Any]]:
     """n points, or all there are if they are fewer."""
     maximin = ", maximin: true" if sampler == "lhs" and seed % 2 else ""
-    made = read(yamlfile.flow(parameters), f"{{name: {sampler}, n: 1, seed: {seed}{maximin}}}", more=more)
-    made = replace(made, options={**made.options, "n": n})
-    return list(itertools.islice(search.sampler(made).ask(made), n))
+    domain = read(yamlfile.flow(parameters), f"{{name: {sampler}, n: 1, seed: {seed}{maximin}}}", more=more)
+    domain = replace(domain, options={**domain.options, "n": n})
+    return list(itertools.islice(search.sampler(domain).ask(domain), n))
 
 
 @pytest.mark.parametrize("sampler", ["random", "sobol", "lhs"])
 @settings(deadline=None, max_examples=60)
-@given(found=twisted(), n=st.integers(1, 24), seed=st.integers(0, 99))
+@given(twist=twisted(), n=st.integers(1, 24), seed=st.integers(0, 99))
 def test_points_are_allowed_and_all_different(
-    sampler: str, found: tuple[dict[str, Any], str], n: int, seed: int
+    sampler: str, twist: tuple[dict[str, Any], str], n: int, seed: int
 ) -> None:
-    parameters, more = found
+    parameters, more = twist
     points = taken(parameters, more, sampler, n, seed)
     assert all(allowed(point, parameters, more) for point in points)
     assert len({json.dumps(point) for point in points}) == len(points)
@@ -275,24 +275,24 @@ def test_points_are_allowed_and_all_different(
 
 @pytest.mark.parametrize("sampler", ["random", "sobol"])
 @settings(deadline=None, max_examples=60)
-@given(found=twisted(), first=st.integers(1, 20), more_points=st.integers(1, 40), seed=st.integers(0, 99))
+@given(twist=twisted(), first=st.integers(1, 20), more_points=st.integers(1, 40), seed=st.integers(0, 99))
 def test_extension_keeps_the_first_whatever_the_space(
-    sampler: str, found: tuple[dict[str, Any], str], first: int, more_points: int, seed: int
+    sampler: str, twist: tuple[dict[str, Any], str], first: int, more_points: int, seed: int
 ) -> None:
-    few, many = (taken(*found, sampler, count, seed) for count in (first, first + more_points))
+    few, many = (taken(*twist, sampler, count, seed) for count in (first, first + more_points))
     assert many[: len(few)] == few
 
 
 @pytest.mark.parametrize("sampler", ["grid", "random", "sobol", "lhs"])
 @settings(deadline=None, max_examples=40)
-@given(found=twisted(finite=True))
-def test_a_finite_space_is_taken_whole(sampler: str, found: tuple[dict[str, Any], str]) -> None:
-    parameters, more = found
-    made = read(yamlfile.flow(parameters), "{name: random, n: 1}", more=more)
-    assume((made.size or 0) <= 300)
-    every = {json.dumps(point) for point in made.every()}
+@given(twist=twisted(finite=True))
+def test_a_finite_space_is_taken_whole(sampler: str, twist: tuple[dict[str, Any], str]) -> None:
+    parameters, more = twist
+    parsed = read(yamlfile.flow(parameters), "{name: random, n: 1}", more=more)
+    assume((parsed.size or 0) <= 300)
+    every = {json.dumps(point) for point in parsed.every()}
     if sampler == "grid":
-        points = list(grid.ask(made))
+        points = list(grid.ask(parsed))
     else:
         points = taken(parameters, more, sampler, 400, 0)
     assert {json.dumps(point) for point in points} == every
@@ -318,7 +318,7 @@ def test_maximin_moves_the_closest_points_apart() -> None:
         space_ = "{x: {type: float, low: 0, high: 1}, y: {type: float, low: 0, high: 1}}"
         points = search.expand(read(space_, f"{{name: lhs, n: 30, seed: 5{maximin}}}"))
         pairs = itertools.combinations(points, 2)
-        return min((one["x"] - other["x"]) ** 2 + (one["y"] - other["y"]) ** 2 for one, other in pairs)
+        return min((first["x"] - other["x"]) ** 2 + (first["y"] - other["y"]) ** 2 for first, other in pairs)
 
     assert closest(", maximin: true") > 2 * closest("")
 
@@ -327,16 +327,16 @@ def test_maximin_moves_the_closest_points_apart() -> None:
     "sampler", ["{name: grid}", "{name: random, n: 3}", "{name: sobol, n: 3}", "{name: lhs, n: 3}"]
 )
 def test_explicit_points_come_first_and_once(sampler: str) -> None:
-    made = read("{a: {type: int, low: 1, high: 4}, b: {type: bool}}", sampler, more="points: [{a: 3, b: true}]\n")
-    trials = search.expand(made)
+    parsed = read("{a: {type: int, low: 1, high: 4}, b: {type: bool}}", sampler, more="points: [{a: 3, b: true}]\n")
+    trials = search.expand(parsed)
     assert trials[0] == {"a": 3, "b": True}
     assert trials.count(trials[0]) == 1
     assert len(trials) == (8 if "grid" in sampler else 4)
 
 
 def test_explicit_points_are_all_there_is_with_that_sampler() -> None:
-    made = read("{a: {type: float, low: 1, high: 4}}", "{name: explicit, replicates: 2}", more="points: [{a: 3}]\n")
-    assert search.expand(made) == [{"a": 3.0}, {"a": 3.0, "seed": 1}]
+    parsed = read("{a: {type: float, low: 1, high: 4}}", "{name: explicit, replicates: 2}", more="points: [{a: 3}]\n")
+    assert search.expand(parsed) == [{"a": 3.0}, {"a": 3.0, "seed": 1}]
 
 
 TWISTED_GOLDEN = {

@@ -150,8 +150,8 @@ def test_a_round_waits_for_its_trials_or_for_a_quorum(
     collect(clone, lambda point, seed: "running" if point["x"] in late else parabola(point, seed))
     before = state(clone)
     run(clone, "--quorum", quorum)
-    said = capsys.readouterr().err
-    assert (f"demo: round 2 of 3 waits: {waits}\n" in said) == bool(waits)
+    output = capsys.readouterr().err
+    assert (f"demo: round 2 of 3 waits: {waits}\n" in output) == bool(waits)
     assert (state(clone) == before) == bool(waits)
     assert ("1 running" in message(clone)) != bool(waits)
 
@@ -215,11 +215,11 @@ def test_a_kill_between_writing_and_committing_loses_nothing(clone: Clone) -> No
     run(clone)
     collect(clone, parabola)
     run(clone)
-    whole, told = text(clone), message(clone)
+    whole, body = text(clone), message(clone)
     git(clone, "reset", "--quiet", "--soft", "HEAD^")
     git(clone, "reset", "--quiet")
     run(clone)
-    assert (text(clone), message(clone)) == (whole, told)
+    assert (text(clone), message(clone)) == (whole, body)
 
 
 def test_edits_in_the_block_and_comments_are_kept_by_a_new_round(clone: Clone) -> None:
@@ -280,10 +280,10 @@ def test_halving_keeps_the_best_and_says_who_went_and_why(clone: Clone) -> None:
     best = sorted((trial["x"] for trial in first if trial["x"] != lost), key=abs)
     assert [trial["x"] for trial in trials(clone)[9:]] == best[:3]
     assert [trial["epochs"] for trial in trials(clone)[9:]] == [3] * 3
-    told = message(clone)
-    assert "3 of 9 points go on, by accuracy at epochs 1:\n+ " in told
-    assert told.count("\n- ") == 6
-    assert f'- diverged {{"x": {lost}}}' in told
+    body = message(clone)
+    assert "3 of 9 points go on, by accuracy at epochs 1:\n+ " in body
+    assert body.count("\n- ") == 6
+    assert f'- diverged {{"x": {lost}}}' in body
     collect(clone, lambda point, seed: "diverged" if point["x"] == lost else growing(point, seed))
     run(clone)
     assert trials(clone)[12:] == [{"x": best[0], "epochs": 9}]
@@ -426,8 +426,8 @@ def test_a_race_of_points_that_have_three_seeds_goes_on_and_is_replayed(
     collect(clone, noisy)
     run(clone)
     assert replay.main(["demo"], clone) == 0
-    said = capsys.readouterr().err
-    assert "demo: race step 1, top 8, at most 7 replicates: equal" in said
+    output = capsys.readouterr().err
+    assert "demo: race step 1, top 8, at most 7 replicates: equal" in output
 
 
 def test_a_race_that_is_over_at_once_begins_no_round(clone: Clone, capsys: pytest.CaptureFixture[str]) -> None:
@@ -524,11 +524,11 @@ def test_replay_shows_an_edit_and_other_versions(clone: Clone, capsys: pytest.Ca
     changed = text(clone).replace(f'"x": {first},', '"x": 3.25,').replace("optuna 5.", "optuna 4.")
     clone.sweep("demo").values.write_text(changed)
     assert replay.main(["demo"], clone) == 1
-    said = capsys.readouterr().err
-    assert "demo: round 1 of 3: equal (12 trials)\n" in said
-    assert "demo: round 2 of 3: differs (12 trials, from results.csv " in said
-    assert re.search(r"  made by numpy \S+ optuna 4\.\S+ scipy \S+ search 2, here are numpy \S+ optuna 5\.", said)
-    assert re.search(r'  -- \{"x": 3\.25, .*\n  \+- \{"x": ' + re.escape(str(first)), said)
+    output = capsys.readouterr().err
+    assert "demo: round 1 of 3: equal (12 trials)\n" in output
+    assert "demo: round 2 of 3: differs (12 trials, from results.csv " in output
+    assert re.search(r"  made by numpy \S+ optuna 4\.\S+ scipy \S+ search 2, here are numpy \S+ optuna 5\.", output)
+    assert re.search(r'  -- \{"x": 3\.25, .*\n  \+- \{"x": ' + re.escape(str(first)), output)
 
 
 # ---- several objectives ----

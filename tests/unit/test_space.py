@@ -16,12 +16,12 @@ from tests.unit.spaces import LAST, SCHEMA, only, read
 
 
 def test_a_space_holds_what_the_file_says() -> None:
-    made = read("{a: {type: bool}, b: {type: int, low: 1, high: 3}}", "{name: random, n: 4, seed: 7}", "{e: 1.0}")
-    assert made.objective == {"metric": "m", "direction": "minimize"}
-    assert (made.sampler, made.options, made.replicates) == ("random", {"n": 4, "seed": 7}, 1)
-    assert made.hyperparameters == {"e": 1.0}
-    assert [parameter.name for parameter in made.parameters] == ["a", "b"]
-    assert made.size == 6
+    parsed = read("{a: {type: bool}, b: {type: int, low: 1, high: 3}}", "{name: random, n: 4, seed: 7}", "{e: 1.0}")
+    assert parsed.objective == {"metric": "m", "direction": "minimize"}
+    assert (parsed.sampler, parsed.options, parsed.replicates) == ("random", {"n": 4, "seed": 7}, 1)
+    assert parsed.hyperparameters == {"e": 1.0}
+    assert [parameter.name for parameter in parsed.parameters] == ["a", "b"]
+    assert parsed.size == 6
 
 
 @pytest.mark.parametrize(
@@ -40,8 +40,8 @@ def test_a_space_holds_what_the_file_says() -> None:
 def test_a_finite_domain_has_exactly_these_values(domain: str, values: list[Any]) -> None:
     parameter = only(domain)
     assert parameter.size == len(values)
-    found = [parameter.value(index) for index in range(len(values))]
-    assert json.dumps(found) == json.dumps(values)
+    values_ = [parameter.value(index) for index in range(len(values))]
+    assert json.dumps(values_) == json.dumps(values)
     drawn = [parameter.at((2 * index + 1) * 2**BITS // (2 * len(values))) for index in range(len(values))]
     assert json.dumps(drawn) == json.dumps(values)
     assert (parameter.at(0), parameter.at(LAST)) == (values[0], values[-1])
@@ -73,22 +73,22 @@ def test_a_space_without_an_end_has_no_size() -> None:
 
 
 def test_the_digest_is_of_the_meaning() -> None:
-    one = read("{a: {type: float, low: 0.10, high: 1.0}} # a comment")
-    assert one.digest == read("\n  a:\n    type: float\n    low: 1e-1\n    high: 1.0").digest
-    assert one.digest != read("{a: {type: float, low: 0.10, high: 1.1}}").digest
-    assert len(one.digest) == 16
+    parsed = read("{a: {type: float, low: 0.10, high: 1.0}} # a comment")
+    assert parsed.digest == read("\n  a:\n    type: float\n    low: 1e-1\n    high: 1.0").digest
+    assert parsed.digest != read("{a: {type: float, low: 0.10, high: 1.1}}").digest
+    assert len(parsed.digest) == 16
 
 
 @pytest.mark.parametrize(
-    ("sampler", "said"),
+    ("sampler", "message"),
     [
         ("{name: random, n: 8}", "random, n=8, seed=0"),
         ("{name: random, n: 8, seed: 3, replicates: 2}", "random, n=8, seed=3, replicates=2"),
         ("{name: grid, replicates: 3}", "grid, replicates=3"),
     ],
 )
-def test_a_sampler_describes_itself(sampler: str, said: str) -> None:
-    assert read("{a: {type: int, low: 1, high: 9}}", sampler).sampled == said
+def test_a_sampler_describes_itself(sampler: str, message: str) -> None:
+    assert read("{a: {type: int, low: 1, high: 9}}", sampler).sampled == message
 
 
 def test_domains_are_frozen() -> None:
@@ -107,20 +107,20 @@ NESTED = """{optimizer: {type: choice, choices: [sgd, adam]}, nesterov: {type: b
 
 
 def test_a_parameter_is_there_only_where_those_it_depends_on_say_so() -> None:
-    made = read(NESTED)
-    first = made.build(lambda parameter: parameter.at(0))
-    last = made.build(lambda parameter: parameter.at(LAST))
+    parsed = read(NESTED)
+    first = parsed.build(lambda parameter: parameter.at(0))
+    last = parsed.build(lambda parameter: parameter.at(LAST))
     assert first == {"optimizer": "sgd", "nesterov": False}
     assert last == {"optimizer": "adam"}
-    whole = made.build(lambda parameter: parameter.at(0 if parameter.name == "optimizer" else LAST))
+    whole = parsed.build(lambda parameter: parameter.at(0 if parameter.name == "optimizer" else LAST))
     assert whole == {"optimizer": "sgd", "nesterov": True, "momentum": 3, "warm": 10}
 
 
 def test_the_size_counts_every_branch_once() -> None:
-    made = read(NESTED)
-    assert made.size == 1 + 1 + (1 + 2 * 2)  # adam; sgd without nesterov; momentum 1, and 2 or 3 with two warm
-    points = list(made.every())
-    assert len(points) == made.size == len({json.dumps(point) for point in points})
+    parsed = read(NESTED)
+    assert parsed.size == 1 + 1 + (1 + 2 * 2)  # adam; sgd without nesterov; momentum 1, and 2 or 3 with two warm
+    points = list(parsed.every())
+    assert len(points) == parsed.size == len({json.dumps(point) for point in points})
 
 
 def test_the_size_of_many_branches_is_counted_without_walking_them() -> None:
@@ -135,25 +135,25 @@ def test_a_continuous_branch_makes_the_space_endless() -> None:
 
 
 def test_true_does_not_stand_for_one() -> None:
-    made = read("{a: {type: choice, choices: [1, true]}, b: {type: bool, when: {a: true}}}")
-    assert [sorted(point) for point in made.every()] == [["a"], ["a", "b"], ["a", "b"]]
+    parsed = read("{a: {type: choice, choices: [1, true]}, b: {type: bool, when: {a: true}}}")
+    assert [sorted(point) for point in parsed.every()] == [["a"], ["a", "b"], ["a", "b"]]
 
 
 def test_constraints_see_what_is_fixed_and_prune_a_grid() -> None:
     rules = "constraints: ['a + b <= top', 'a != 1 or b > 0']\nexclude: [{a: [2, 3], b: 0}]"
-    made = read("{a: {type: int, low: 0, high: 9}, b: {type: int, low: 0, high: 9}}", fixed="{top: 3}", more=rules)
-    found = [(point["a"], point["b"]) for point in made.every()]
-    assert found == [(0, 0), (0, 1), (0, 2), (0, 3), (1, 1), (1, 2), (2, 1)]
-    assert made.size == 100
+    parsed = read("{a: {type: int, low: 0, high: 9}, b: {type: int, low: 0, high: 9}}", fixed="{top: 3}", more=rules)
+    pairs = [(point["a"], point["b"]) for point in parsed.every()]
+    assert pairs == [(0, 0), (0, 1), (0, 2), (0, 3), (1, 1), (1, 2), (2, 1)]
+    assert parsed.size == 100
 
 
 def test_a_grid_that_is_hopeless_ends_with_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(space, "VISITS", 1000)
-    made = read(
+    parsed = read(
         "{a: {type: int, low: 0, high: 99}, b: {type: int, low: 0, high: 99}}", more="constraints: [a * b > 9999]"
     )
     with pytest.raises(BadInput, match=r"^space.yaml:4: space: 1,000 points were tried and there are more; make the"):
-        list(made.every())
+        list(parsed.every())
 
 
 @pytest.mark.parametrize(
@@ -172,12 +172,12 @@ def test_a_grid_that_is_hopeless_ends_with_the_numbers(monkeypatch: pytest.Monke
     ],
 )
 def test_values_are_a_point_or_none(values: dict[str, Any], point: Any) -> None:
-    made = read(
+    parsed = read(
         "{kind: {type: choice, choices: [a, b]}, lr: {type: float, low: 0, high: 1}, "
         "depth: {type: int, low: 1, high: 9, step: 2, when: {kind: b}}}",
         more="constraints: [lr > 0.1]",
     )
-    assert json.dumps(made.fit(values)) == json.dumps(point)
+    assert json.dumps(parsed.fit(values)) == json.dumps(point)
 
 
 @pytest.mark.parametrize(
@@ -206,9 +206,9 @@ def test_around_a_value_is_a_smaller_domain_with_it(
 
 def test_numbers_in_order_are_ordered_unless_told_otherwise() -> None:
     def ordered(text: str) -> bool:
-        made = only(text)
-        assert isinstance(made, Choice)
-        return made.ordered
+        parameter = only(text)
+        assert isinstance(parameter, Choice)
+        return parameter.ordered
 
     assert ordered("{type: int, choices: [1, 2, 4]}")
     assert ordered("{type: float, choices: [4, 2, 1]}")
@@ -224,27 +224,27 @@ def test_numbers_in_order_are_ordered_unless_told_otherwise() -> None:
 
 
 def test_more_rounds_are_no_other_space() -> None:
-    one, more, other = (
+    first, more, other = (
         read("{a: {type: float, low: 0, high: 1}}", f"{{name: tpe, rounds: {rounds}, per_round: 4, seed: {seed}}}")
         for rounds, seed in ((2, 0), (9, 0), (2, 1))
     )
-    assert one.digest == more.digest != other.digest
+    assert first.digest == more.digest != other.digest
 
 
 def test_explicit_needs_no_space() -> None:
     text = "objective: {metric: m, direction: minimize}\nsampler: {name: explicit}\npoints: [{a: 1}, {b: [x]}]\n"
-    made = spacefile.read(yamlfile.parse(text, "space.yaml", helm=False), SCHEMA)
-    assert made.points == ({"a": 1}, {"b": ["x"]})
+    domain = spacefile.read(yamlfile.parse(text, "space.yaml", helm=False), SCHEMA)
+    assert domain.points == ({"a": 1}, {"b": ["x"]})
 
 
 def test_the_example_of_the_docs_is_a_space() -> None:
     page = (Clone.here().root / "docs" / "search.md").read_text()
     example = page[page.index("    objective: {metric: val_accuracy") : page.index("- **Domains**")]
     text = "\n".join(line[4:] for line in example.split("\n"))
-    made = spacefile.read(yamlfile.parse(text, "search.md", helm=False), SCHEMA)
-    assert [parameter.name for parameter in made.parameters][:2] == ["optimizer", "lr"]
-    assert len(made.rules) == 3
-    assert len(made.points) == 1
+    domain = spacefile.read(yamlfile.parse(text, "search.md", helm=False), SCHEMA)
+    assert [parameter.name for parameter in domain.parameters][:2] == ["optimizer", "lr"]
+    assert len(domain.rules) == 3
+    assert len(domain.points) == 1
 
 
 def test_every_key_of_the_schema_has_a_description() -> None:
@@ -252,7 +252,7 @@ def test_every_key_of_the_schema_has_a_description() -> None:
         if not isinstance(node, dict):
             return []
         keys = node.get("properties", {})
-        found = [f"{path}.{key}" for key, value in keys.items() if "description" not in value]
-        return found + [one for key, value in node.items() for one in bare(value, f"{path}.{key}")]
+        bare_keys = [f"{path}.{key}" for key, value in keys.items() if "description" not in value]
+        return bare_keys + [key_path for key, value in node.items() for key_path in bare(value, f"{path}.{key}")]
 
     assert bare(SCHEMA, "space") == []

@@ -36,14 +36,14 @@ PSA = 'Error creating: pods "x" is forbidden: violates PodSecurity "restricted:l
 FAILED = ("Failed", "BackoffLimitExceeded", "Job has reached the specified backoff limit")
 
 
-def state(made: Object, *pods: Object, events: Sequence[Object] = (), now: float = NOW) -> JobState:
-    (found,) = states.read([made], pods, events, now).values()
-    return found
+def state(item: Object, *pods: Object, events: Sequence[Object] = (), now: float = NOW) -> JobState:
+    (only,) = states.read([item], pods, events, now).values()
+    return only
 
 
-def told(made: Object, *pods: Object, events: Sequence[Object] = ()) -> tuple[str, str, str]:
-    found = state(made, *pods, events=events)
-    return found.condition, found.cause, found.reason
+def shown(item: Object, *pods: Object, events: Sequence[Object] = ()) -> tuple[str, str, str]:
+    seen = state(item, *pods, events=events)
+    return seen.condition, seen.cause, seen.reason
 
 
 ENDS: dict[str, tuple[Object, str, str]] = {
@@ -131,15 +131,15 @@ def test_failed_job_tells_how_its_last_pod_ended(kind: str) -> None:
         [("FailureTarget", "PodFailurePolicy", "…")],
         [("FailureTarget", *FAILED[1:]), FAILED],
     ):
-        found = state(job(*conditions, failed=2), last, before)
-        assert (found.condition, found.cause) == ("Failed", cause)
-        assert found.reason == (f"{cause}: {reason}" if reason else cause)
-        assert found.finished
-        assert found.attempts == 2
+        seen = state(job(*conditions, failed=2), last, before)
+        assert (seen.condition, seen.cause) == ("Failed", cause)
+        assert seen.reason == (f"{cause}: {reason}" if reason else cause)
+        assert seen.finished
+        assert seen.attempts == 2
 
 
 def test_failed_job_whose_pods_are_gone_has_the_conditions_words() -> None:
-    assert told(job(FAILED, failed=3)) == (
+    assert shown(job(FAILED, failed=3)) == (
         "Failed",
         "BackoffLimitExceeded",
         "BackoffLimitExceeded: Job has reached the specified backoff limit",
@@ -150,7 +150,7 @@ def test_failed_job_whose_pods_are_gone_has_the_conditions_words() -> None:
 @pytest.mark.parametrize("kind", ENDS)
 def test_a_job_between_two_attempts_says_why_the_first_failed(kind: str) -> None:
     last, cause, reason = ENDS[kind]
-    assert told(job(failed=1), last) == (
+    assert shown(job(failed=1), last) == (
         "Pending",
         "retrying",
         f"retrying: after {cause}" + (f": {reason}" if reason else ""),
@@ -161,11 +161,11 @@ def test_a_job_between_two_attempts_says_why_the_first_failed(kind: str) -> None
 def test_the_newest_failure_that_counts_stays_known_while_the_next_attempt_runs(kind: str) -> None:
     last, cause, reason = ENDS[kind]
     earlier = pod("Failed", ended(1, "failed: exit 1: earlier"), SCHEDULED, age=299, name="earlier")
-    found = state(job(active=1, failed=2), earlier, last, pod("Running", running(), SCHEDULED, age=1, name="next"))
+    seen = state(job(active=1, failed=2), earlier, last, pod("Running", running(), SCHEDULED, age=1, name="next"))
     own = f"{cause}: {reason}" if reason else cause
-    assert (found.condition, found.reason) == ("Running", "")
-    assert found.failure == ("exit 1: earlier" if cause == "evicted" else own)
-    assert found.failed_s in (80, None)  # no status tells of some
+    assert (seen.condition, seen.reason) == ("Running", "")
+    assert seen.failure == ("exit 1: earlier" if cause == "evicted" else own)
+    assert seen.failed_s in (80, None)  # no status tells of some
     assert state(job(active=1), pod("Running", running())).failure == ""
 
 
@@ -179,22 +179,22 @@ def test_a_failure_says_how_long_its_container_ran() -> None:
 @pytest.mark.parametrize("kind", ["SuccessCriteriaMet", "Complete"])
 def test_complete_as_soon_as_success_is_certain(kind: str) -> None:
     done = pod("Succeeded", ended(0, '{"metrics": {}}'), SCHEDULED, node="n1")
-    found = state(job((kind, "CompletionsReached", "…"), succeeded=1), done)
-    assert (found.condition, found.cause, found.reason, found.finished) == ("Complete", "", "", True)
-    assert (found.message, found.node, found.pods, found.attempts) == ('{"metrics": {}}', "n1", ("p0",), 1)
-    assert found.image_id == "docker.io/library/python@sha256:abc"
+    seen = state(job((kind, "CompletionsReached", "…"), succeeded=1), done)
+    assert (seen.condition, seen.cause, seen.reason, seen.finished) == ("Complete", "", "", True)
+    assert (seen.message, seen.node, seen.pods, seen.attempts) == ('{"metrics": {}}', "n1", ("p0",), 1)
+    assert seen.image_id == "docker.io/library/python@sha256:abc"
 
 
 def test_conditions_that_do_not_hold_say_nothing() -> None:
-    made = job(("Suspended", "JobResumed", ""), ("Failed", "", ""), active=1)
-    for condition in made["status"]["conditions"]:
+    task = job(("Suspended", "JobResumed", ""), ("Failed", "", ""), active=1)
+    for condition in task["status"]["conditions"]:
         condition["status"] = "False"
-    assert told(made, pod("Running", running())) == ("Running", "", "")
+    assert shown(task, pod("Running", running())) == ("Running", "", "")
 
 
 def test_running_since_its_container_started() -> None:
-    made = state(job(active=1), pod("Running", running(100), SCHEDULED, node="n1"))
-    assert (made.condition, made.since, made.queued_s, made.node) == ("Running", NOW - 100, 200, "n1")
+    seen = state(job(active=1), pod("Running", running(100), SCHEDULED, node="n1"))
+    assert (seen.condition, seen.since, seen.queued_s, seen.node) == ("Running", NOW - 100, 200, "n1")
 
 
 def test_queue_time_ends_with_the_first_start_of_any_attempt() -> None:
@@ -275,8 +275,8 @@ WAITS: dict[str, tuple[Object, str, str]] = {
 
 @pytest.mark.parametrize("kind", WAITS)
 def test_pending_job_tells_what_its_pod_waits_for(kind: str) -> None:
-    made, cause, reason = WAITS[kind]
-    assert told(job(active=1), made) == ("Pending", cause, f"{cause}: {reason}" if reason else cause)
+    waits, cause, reason = WAITS[kind]
+    assert shown(job(active=1), waits) == ("Pending", cause, f"{cause}: {reason}" if reason else cause)
 
 
 @pytest.mark.parametrize(
@@ -297,81 +297,81 @@ def test_the_newest_event_says_why_a_container_is_not_created(reason: str, cause
         event("FailedMount", "of another Pod", of="p1", ago=1),
     ]
     line = f'{cause}: MountVolume.SetUp failed for volume "results" is denied'
-    assert told(job(active=1), creating, events=events) == ("Pending", cause, line)
+    assert shown(job(active=1), creating, events=events) == ("Pending", cause, line)
 
 
 def test_an_event_of_a_pod_that_runs_is_history() -> None:
-    made = pod("Running", running(), SCHEDULED)
-    assert told(job(active=1), made, events=[event("FailedMount", "…", of="p0")]) == ("Running", "", "")
+    runs = pod("Running", running(), SCHEDULED)
+    assert shown(job(active=1), runs, events=[event("FailedMount", "…", of="p0")]) == ("Running", "", "")
 
 
 def test_quota_and_refusal_are_told_from_the_jobs_event() -> None:
-    assert told(job(), events=[event("FailedCreate", QUOTA)]) == ("Pending", "quota", f"quota: {QUOTA}")
-    assert told(job(), events=[event("FailedCreate", PSA)]) == ("Pending", "refused", f"refused: {PSA}")
+    assert shown(job(), events=[event("FailedCreate", QUOTA)]) == ("Pending", "quota", f"quota: {QUOTA}")
+    assert shown(job(), events=[event("FailedCreate", PSA)]) == ("Pending", "refused", f"refused: {PSA}")
     assert "refused" in states.FAILING_TO_START
     assert "quota" not in states.FAILING_TO_START
 
 
 def test_quota_that_came_between_two_attempts_is_told_and_one_before_the_first_is_not() -> None:
     failed = pod("Failed", ended(1), age=100)
-    assert told(job(failed=1), failed, events=[event("FailedCreate", QUOTA, ago=50)])[1] == "quota"
-    assert told(job(failed=1), failed, events=[event("FailedCreate", QUOTA, ago=200)])[1] == "retrying"
+    assert shown(job(failed=1), failed, events=[event("FailedCreate", QUOTA, ago=50)])[1] == "quota"
+    assert shown(job(failed=1), failed, events=[event("FailedCreate", QUOTA, ago=200)])[1] == "retrying"
 
 
 def test_event_of_an_earlier_job_of_the_name_is_not_told() -> None:
-    assert told(job(age=30), events=[event("FailedCreate", QUOTA, ago=200)]) == ("Pending", "starting", "starting")
+    assert shown(job(age=30), events=[event("FailedCreate", QUOTA, ago=200)]) == ("Pending", "starting", "starting")
 
 
 def test_stuck_after_a_minute_without_a_pod() -> None:
-    made = job(age=states.STUCK_SECONDS)
-    assert not state(made).stuck
-    assert state(made).cause == "starting"
-    found = state(made, now=NOW + 1)
-    assert found.stuck
-    assert found.reason == "stuck: no Pod for a minute; `make retry` gives it a new Job"
+    task = job(age=states.STUCK_SECONDS)
+    assert not state(task).stuck
+    assert state(task).cause == "starting"
+    seen = state(task, now=NOW + 1)
+    assert seen.stuck
+    assert seen.reason == "stuck: no Pod for a minute; `make retry` gives it a new Job"
 
 
 def test_a_minute_begins_anew_when_a_job_is_resumed() -> None:
-    made = job(age=1000)
-    made["status"]["startTime"] = job(age=10)["status"]["startTime"]
-    assert state(made).cause == "starting"
+    task = job(age=1000)
+    task["status"]["startTime"] = job(age=10)["status"]["startTime"]
+    assert state(task).cause == "starting"
     assert state(job(age=1000, suspend=True)).condition == "Suspended"
 
 
 def test_a_job_that_nobody_has_taken_up_is_stuck_too() -> None:
-    made = job(age=61)
-    del made["status"]
-    assert state(made).stuck
+    task = job(age=61)
+    del task["status"]
+    assert state(task).stuck
 
 
 @pytest.mark.parametrize(
     "status", [{"active": 1}, {"uncountedTerminatedPods": {"succeeded": ["u"]}}, {"terminating": 0, "active": 1}]
 )
 def test_a_job_that_counts_a_pod_is_not_stuck_where_that_was_not_listed(status: dict[str, Any]) -> None:
-    assert told(job(age=1000, **status))[1] == "ending"
+    assert shown(job(age=1000, **status))[1] == "ending"
 
 
 def test_a_pod_that_has_succeeded_is_no_failure_while_the_controller_is_behind() -> None:
-    found = state(job(age=1000), pod("Succeeded", ended(0)))
-    assert (found.condition, found.cause, found.stuck) == ("Pending", "ending", False)
+    seen = state(job(age=1000), pod("Succeeded", ended(0)))
+    assert (seen.condition, seen.cause, seen.stuck) == ("Pending", "ending", False)
 
 
 def test_pods_of_an_earlier_job_of_the_name_are_not_its_attempts() -> None:
     old = pod("Failed", ended(1), deleted=True, job=job(uid="earlier"))
-    found = state(job(age=61), old)
-    assert found.stuck
-    assert (found.attempts, found.pods) == (0, ())
+    seen = state(job(age=61), old)
+    assert seen.stuck
+    assert (seen.attempts, seen.pods) == (0, ())
 
 
 def test_suspended_whatever_its_pods_do_and_failed_all_the_same() -> None:
     ending = pod("Running", running(), deleted=True)
-    assert told(job(suspend=True), ending) == ("Suspended", "suspended", "suspended")
-    assert told(job(FAILED, suspend=True))[0] == "Failed"
+    assert shown(job(suspend=True), ending) == ("Suspended", "suspended", "suspended")
+    assert shown(job(FAILED, suspend=True))[0] == "Failed"
 
 
 def test_a_reason_is_one_short_line() -> None:
-    made = pod("Pending", waiting("ErrImagePull", "a\n b\t" + "x" * 1000), SCHEDULED)
-    reason = state(job(), made).reason
+    item = pod("Pending", waiting("ErrImagePull", "a\n b\t" + "x" * 1000), SCHEDULED)
+    reason = state(job(), item).reason
     assert reason.startswith("image: ErrImagePull: a b x")
     assert len(reason) == 300
 
@@ -383,7 +383,7 @@ def test_only_jobs_of_trials_have_a_state() -> None:
     assert state(job()).trial == TRIAL
 
 
-ANY_POD = st.sampled_from([made for made, _, _ in [*ENDS.values(), *WAITS.values()]])
+ANY_POD = st.sampled_from([item for item, _, _ in [*ENDS.values(), *WAITS.values()]])
 ANY_JOB = st.sampled_from(
     [
         job(),
@@ -399,19 +399,19 @@ ANY_JOB = st.sampled_from(
 
 @given(ANY_JOB, st.lists(ANY_POD, max_size=4), st.randoms())
 def test_whatever_is_listed_makes_a_state_and_the_order_does_not_matter(
-    made: Object, pods: list[Object], random: Any
+    item: Object, pods: list[Object], random: Any
 ) -> None:
     pods = [
-        one | {"metadata": one["metadata"] | {"name": f"p{n}", "creationTimestamp": f"2026-01-02T03:0{n}:00Z"}}
-        for n, one in enumerate(pods)
+        pod | {"metadata": pod["metadata"] | {"name": f"p{n}", "creationTimestamp": f"2026-01-02T03:0{n}:00Z"}}
+        for n, pod in enumerate(pods)
     ]
     events = [event("FailedCreate", QUOTA), event("FailedMount", "…", of="p0")]
-    found = state(made, *pods, events=events)
-    assert found.finished == (found.condition in ("Complete", "Failed"))
-    assert bool(found.cause) == (found.condition not in ("Complete", "Running"))
-    assert found.pods == tuple(one["metadata"]["name"] for one in pods)
+    seen = state(item, *pods, events=events)
+    assert seen.finished == (seen.condition in ("Complete", "Failed"))
+    assert bool(seen.cause) == (seen.condition not in ("Complete", "Running"))
+    assert seen.pods == tuple(pod["metadata"]["name"] for pod in pods)
     shuffled = random.sample(pods, len(pods))
-    assert state(made, *shuffled, events=events[::-1]) == found
+    assert state(item, *shuffled, events=events[::-1]) == seen
 
 
 def test_events_are_asked_for_only_where_they_alone_can_tell() -> None:
@@ -437,15 +437,15 @@ def test_terminating_objects_by_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("made", "line"),
+    ("item", "line"),
     [
         (ended(1, "reader: /sweep/results: no such folder\n"), "reader: /sweep/results: no such folder"),
         (ended(137, reason="OOMKilled"), "OOMKilled"),
         (None, "it failed"),
     ],
 )
-def test_the_end_of_a_reader_in_one_line(made: Object | None, line: str) -> None:
-    last = pod("Failed", made)
+def test_the_end_of_a_reader_in_one_line(item: Object | None, line: str) -> None:
+    last = pod("Failed", item)
     for container in last["status"].get("containerStatuses", []):
         container["name"] = container["name"].replace("trial", "reader")
     assert states.pod_end(last, "reader") == line
@@ -458,14 +458,14 @@ def test_selector_of_a_sweep_and_of_some_trials() -> None:
 
 
 def test_a_mount_that_failed_is_told_by_its_source_and_reason() -> None:
-    said = (
+    message = (
         'MountVolume.SetUp failed for volume "results" : mount failed: exit status 32\n'
         "Mounting command: mount\n"
         "Mounting arguments: -t nfs nfs.example.org:/wrong /var/lib/kubelet/pods/0/volumes/kubernetes.io~nfs/results\n"
         "Output: mount.nfs: access denied by server\n"
     )
     pod = {"metadata": {"name": "p"}, "status": {"conditions": [{"type": "PodScheduled", "status": "True"}]}}
-    assert states.waiting(pod, {"p": {"reason": "FailedMount", "message": said}}) == (
+    assert states.waiting(pod, {"p": {"reason": "FailedMount", "message": message}}) == (
         "mount",
         'MountVolume.SetUp failed for volume "results" : mount failed: exit status 32 nfs.example.org:/wrong: '
         "mount.nfs: access denied by server",

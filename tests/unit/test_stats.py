@@ -219,11 +219,11 @@ def replicated_top(draw: np.random.Generator, seed_effect: float, top: int, seed
 @pytest.mark.parametrize("seed_effect", [0.0, 1.0])
 def test_stated_probabilities_come_true_where_only_the_top_was_replicated(seed_effect: float) -> None:
     draw = np.random.default_rng(8)
-    told = [replicated_top(draw, seed_effect, *((5, 8), (3, 3))[n % 2]) for n in range(100)]
-    assert sum(single for *_, single in told) <= 1
-    stated, right = (sum(column) / len(told) for column in list(zip(*told, strict=True))[:2])
+    outcomes = [replicated_top(draw, seed_effect, *((5, 8), (3, 3))[n % 2]) for n in range(100)]
+    assert sum(single for *_, single in outcomes) <= 1
+    stated, right = (sum(column) / len(outcomes) for column in list(zip(*outcomes, strict=True))[:2])
     assert stated - 0.05 <= right <= stated + 0.15, "careful, if anything"
-    sure = [best for p, best, _ in told if p >= 0.8]
+    sure = [best for p, best, _ in outcomes if p >= 0.8]
     assert len(sure) >= 25
     assert sum(sure) / len(sure) >= 0.85
 
@@ -240,15 +240,15 @@ def test_a_configuration_does_not_compete_with_its_own_shorter_budgets_or_with_t
     rows = [trained(1, 1, 0.99), trained(1, 9, 0.8), trained(2, 1, 0.96), trained(2, 9, 0.7), trained(3, 1, 0.95)]
     rows += [trained(4, 1, 0.1), trained(4, 3, 0.2)]
     choice = stats.choose(rows, MORE, "local", "epochs")
-    told = [(point.hyperparameters["lr"], point.budget) for point in choice.points]
-    assert told == [(1, 9), (2, 9), (4, 3), (3, 1)]
+    pairs = [(point.hyperparameters["lr"], point.budget) for point in choice.points]
+    assert pairs == [(1, 9), (2, 9), (4, 3), (3, 1)]
     assert [point.hyperparameters["lr"] for point in choice.competitors] == [1, 2]
     assert choice.gap == pytest.approx(0.1)
     assert {(point.hyperparameters["lr"], point.budget) for point in choice.outgrown} == {(1, 1), (2, 1), (4, 1)}
-    said = verdict.sentences(choice, ["epochs", "lr"])
-    told = "2 configurations of 4 had the longest training, epochs 9, and only these were compared; the others follow,"
-    assert f"{told} the longer trained first." in said
-    assert any("the best of 2," in sentence for sentence in said)
+    sentences = verdict.sentences(choice, ["epochs", "lr"])
+    pairs = "2 configurations of 4 had the longest training, epochs 9, and only these were compared; the others follow,"
+    assert f"{pairs} the longer trained first." in sentences
+    assert any("the best of 2," in sentence for sentence in sentences)
     assert stats.choose(rows, MORE, "local").points[0].mean == 0.99, "it names no budget"
 
 
@@ -311,10 +311,10 @@ def test_any_finite_values_are_ranked_and_put_into_words(tables: list[dict[int, 
     choice = stats.choose(rows, goal, "local")
     assert sorted(point.hyperparameters["lr"] for point in choice.points) == list(range(len(tables)))
     assert sum(choice.p_best) == pytest.approx(1) or choice.p_best == ()
-    told = [choice.gap, choice.expected, *(point.mean for point in choice.points), *choice.p_best]
-    told += [verdict.half_width(choice, point) for point in choice.points]
-    told += [noise.sd for noise in (choice.noise, choice.paired) if noise]
-    assert all(math.isfinite(number) for number in told if number is not None)
+    numbers = [choice.gap, choice.expected, *(point.mean for point in choice.points), *choice.p_best]
+    numbers += [verdict.half_width(choice, point) for point in choice.points]
+    numbers += [noise.sd for noise in (choice.noise, choice.paired) if noise]
+    assert all(math.isfinite(number) for number in numbers if number is not None)
     words = " ".join([*verdict.sentences(choice, ["lr"]), *(verdict.value(choice, point) for point in choice.points)])
     assert not re.search(r"\b(nan|inf)\b", words)
     assert not re.search(r"\d{40}", words)
@@ -339,7 +339,7 @@ def test_statistics_do_not_depend_on_the_unit(values: list[list[float]], power: 
     values = [[round(value, 6) for value in point] for point in values]
     once = stats.choose(table(values), MORE, "local")
     again = stats.choose(table([[math.ldexp(value, power) for value in point] for point in values]), MORE, "local")
-    assert [one.hyperparameters for one in again.points] == [one.hyperparameters for one in once.points]
+    assert [ranked.hyperparameters for ranked in again.points] == [ranked.hyperparameters for ranked in once.points]
     assert again.p_best == once.p_best
     if once.noise and again.noise:
         assert again.noise.sd == pytest.approx(math.ldexp(once.noise.sd, power), rel=1e-9)
@@ -376,9 +376,9 @@ def simulated(draw: np.random.Generator, shape: str, points: int, seeds: int, se
 def test_stated_probabilities_come_true(seed_effect: float) -> None:
     draw = np.random.default_rng(42)
     designs = [(shape, points, seeds) for shape in SHAPES for points in (8, 16, 32) for seeds in (2, 3, 5)]
-    told = [simulated(draw, *designs[n % len(designs)], seed_effect) for n in range(500)]
+    outcomes = [simulated(draw, *designs[n % len(designs)], seed_effect) for n in range(500)]
     for low, high, least, most in ((0.8, 0.9, 0.75, 0.95), (0.5, 0.8, 0.5, 0.8), (0.95, 1.01, 0.95, 1.0)):
-        right = [best for stated, best in told if low <= stated < high]
+        right = [best for stated, best in outcomes if low <= stated < high]
         assert len(right) >= 25
         assert least <= sum(right) / len(right) <= most, (low, high, sum(right) / len(right), len(right))
 

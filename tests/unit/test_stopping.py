@@ -39,9 +39,9 @@ def run(bench: Bench, trial: dict[str, Any], **options: Any) -> Ended:
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
-    made = Bench(tmp_path)
-    yield made
-    made.close()
+    bench = Bench(tmp_path)
+    yield bench
+    bench.close()
 
 
 def with_rule(command: str, *, lr: float = 0.1, **rule: Any) -> dict[str, Any]:

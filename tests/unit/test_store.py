@@ -22,38 +22,38 @@ from tests.unit.stores import START, folder, put_attempt, put_result, result, tr
 
 
 def test_a_valid_result_is_read_with_its_attempts(tmp_path: Path) -> None:
-    one = trial()
-    put_result(tmp_path, one)
-    put_attempt(tmp_path, one, "20260101T000000Z-first", status="failed")
-    put_attempt(tmp_path, one)
-    found = store.read(tmp_path, [one])
-    kept = found.trials[one.id]
+    sample = trial()
+    put_result(tmp_path, sample)
+    put_attempt(tmp_path, sample, "20260101T000000Z-first", status="failed")
+    put_attempt(tmp_path, sample)
+    snapshot = store.read(tmp_path, [sample])
+    kept = snapshot.trials[sample.id]
     assert kept.result is not None
     assert kept.result["metrics"] == {"val_accuracy": 0.9}
     assert [(attempt.name, attempt.status, attempt.seconds) for attempt in kept.attempts] == [
         ("20260101T000000Z-first", "failed", 60.0),
         ("20260102T030405Z-pod", "succeeded", 60.0),
     ]
-    assert found.problems == []
-    assert found.found
+    assert snapshot.problems == []
+    assert snapshot.found
 
 
 def test_a_killed_attempt_counts_up_to_its_last_sign_of_life(tmp_path: Path) -> None:
-    one = trial(gpus=2)
-    path = put_attempt(tmp_path, one, status="running", finished_at=None) / "attempt.json"
+    sample = trial(gpus=2)
+    path = put_attempt(tmp_path, sample, status="running", finished_at=None) / "attempt.json"
     alive = datetime.fromisoformat(START).timestamp() + 12.5
     os.utime(path, (alive, alive))
     for cache in (None, tmp_path / "cache.json", tmp_path / "cache.json"):
-        attempt = store.read(tmp_path, [one], cache).trials[one.id].attempts[0]
+        attempt = store.read(tmp_path, [sample], cache).trials[sample.id].attempts[0]
         assert (attempt.status, attempt.seconds, attempt.gpu_seconds) == ("running", 12.5, 25.0)
 
 
 def test_a_trial_without_anything_in_the_store_is_empty_and_no_problem(tmp_path: Path) -> None:
-    one = trial()
-    found = store.read(tmp_path / "not-mounted", [one])
-    assert found.trials == {one.id: store.Stored()}
-    assert found.problems == []
-    assert not found.found
+    sample = trial()
+    snapshot = store.read(tmp_path / "not-mounted", [sample])
+    assert snapshot.trials == {sample.id: store.Stored()}
+    assert snapshot.problems == []
+    assert not snapshot.found
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
@@ -80,13 +80,13 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("kind", WRONG)
 def test_a_result_that_does_not_agree_is_set_aside_with_path_and_reason(tmp_path: Path, kind: str) -> None:
-    one = trial({"lr": 1})
+    sample = trial({"lr": 1})
     changes, reason = WRONG[kind]
-    path = put_result(tmp_path, one, **changes)
-    found = store.read(tmp_path, [one])
-    assert found.trials[one.id].result is None
-    assert [problem.path for problem in found.problems] == [str(path.relative_to(tmp_path))]
-    assert reason in found.problems[0].what
+    path = put_result(tmp_path, sample, **changes)
+    snapshot = store.read(tmp_path, [sample])
+    assert snapshot.trials[sample.id].result is None
+    assert [problem.path for problem in snapshot.problems] == [str(path.relative_to(tmp_path))]
+    assert reason in snapshot.problems[0].what
 
 
 @pytest.mark.parametrize(
@@ -108,35 +108,35 @@ def test_a_result_that_does_not_agree_is_set_aside_with_path_and_reason(tmp_path
 )
 @pytest.mark.parametrize("name", ["result.json", "attempts/x/attempt.json"])
 def test_no_content_is_fatal(tmp_path: Path, data: bytes, name: str) -> None:
-    one, good = trial(), trial({"lr": 0.2})
+    first, good = trial(), trial({"lr": 0.2})
     put_result(tmp_path, good)
-    path = folder(tmp_path, one) / name
+    path = folder(tmp_path, first) / name
     path.parent.mkdir(parents=True)
     path.write_bytes(data)
-    found = store.read(tmp_path, [one, good])
-    assert [problem.path for problem in found.problems] == [str(path.relative_to(tmp_path))]
-    assert found.trials[one.id].result is None
-    assert found.trials[good.id].result is not None
+    snapshot = store.read(tmp_path, [first, good])
+    assert [problem.path for problem in snapshot.problems] == [str(path.relative_to(tmp_path))]
+    assert snapshot.trials[first.id].result is None
+    assert snapshot.trials[good.id].result is not None
 
 
 def test_odd_files_are_set_aside_too(tmp_path: Path) -> None:
-    one, two, three = trial(), trial({"lr": 0.2}), trial({"lr": 0.3})
-    (folder(tmp_path, one) / "result.json").mkdir(parents=True)
-    with put_result(tmp_path, two).open("a") as large:
+    first, second, third = trial(), trial({"lr": 0.2}), trial({"lr": 0.3})
+    (folder(tmp_path, first) / "result.json").mkdir(parents=True)
+    with put_result(tmp_path, second).open("a") as large:
         large.write(" " * store.LARGEST_BYTES)
-    folder(tmp_path, three).parent.mkdir(parents=True, exist_ok=True)
-    folder(tmp_path, three).write_text("a file where a folder is due")
-    found = store.read(tmp_path, [one, two, three])
-    assert {problem.path.split("/")[2] for problem in found.problems} == {one.id, two.id}
-    assert found.trials[three.id] == store.Stored()
+    folder(tmp_path, third).parent.mkdir(parents=True, exist_ok=True)
+    folder(tmp_path, third).write_text("a file where a folder is due")
+    snapshot = store.read(tmp_path, [first, second, third])
+    assert {problem.path.split("/")[2] for problem in snapshot.problems} == {first.id, second.id}
+    assert snapshot.trials[third.id] == store.Stored()
 
 
 def test_a_second_look_opens_only_what_changed(tmp_path: Path) -> None:
     trials = [trial({"lr": lr}) for lr in range(5)]
     cache = tmp_path / "out" / "cache.json"
-    for one in trials:
-        put_result(tmp_path, one)
-        put_attempt(tmp_path, one)
+    for sample in trials:
+        put_result(tmp_path, sample)
+        put_attempt(tmp_path, sample)
     first = store.read(tmp_path, trials, cache)
     assert first.read == 10
     again = store.read(tmp_path, trials, cache)
@@ -152,30 +152,30 @@ def test_a_second_look_opens_only_what_changed(tmp_path: Path) -> None:
 
 
 def test_a_corrupt_file_is_reported_every_time(tmp_path: Path) -> None:
-    one = trial()
-    put_result(tmp_path, one).write_text("{")
+    sample = trial()
+    put_result(tmp_path, sample).write_text("{")
     cache = tmp_path / "cache.json"
-    assert store.read(tmp_path, [one], cache).problems == store.read(tmp_path, [one], cache).problems != []
+    assert store.read(tmp_path, [sample], cache).problems == store.read(tmp_path, [sample], cache).problems != []
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"key": [0, "x"], "files": {}}', '{"key": 1}'])
 def test_a_broken_cache_is_no_cache(tmp_path: Path, content: str) -> None:
-    one = trial()
-    put_result(tmp_path, one)
+    sample = trial()
+    put_result(tmp_path, sample)
     cache = tmp_path / "cache.json"
     cache.write_text(content)
-    assert store.read(tmp_path, [one], cache).read == 2
-    assert store.read(tmp_path, [one], cache).read == 0
+    assert store.read(tmp_path, [sample], cache).read == 2
+    assert store.read(tmp_path, [sample], cache).read == 0
 
 
 @pytest.mark.parametrize("key", [[store.CACHE_VERSION, "/another/store"], [store.CACHE_VERSION - 1, None]])
 def test_the_cache_of_another_store_or_version_is_not_used(tmp_path: Path, key: list[Any]) -> None:
-    one, cache = trial(), tmp_path / "cache.json"
-    put_result(tmp_path, one)
-    store.read(tmp_path, [one], cache)
+    sample, cache = trial(), tmp_path / "cache.json"
+    put_result(tmp_path, sample)
+    store.read(tmp_path, [sample], cache)
     other = json.loads(cache.read_text()) | {"key": [key[0], key[1] or str(tmp_path)]}
     cache.write_text(json.dumps(other))
-    assert store.read(tmp_path, [one], cache).read == 2
+    assert store.read(tmp_path, [sample], cache).read == 2
 
 
 def test_a_stale_handle_is_opened_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,26 +203,26 @@ def test_a_stale_handle_is_opened_again(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_history_skips_the_line_that_is_still_being_written(tmp_path: Path) -> None:
-    one = trial()
-    put_attempt(tmp_path, one, "a", history='{"epoch": 1, "loss": NaN}\n[]\n{"epoch": 2, "lo')
-    made = outputs.history(tmp_path, one.id, "a")
-    assert [entry["epoch"] for entry in made] == [1]
-    assert outputs.history(tmp_path, one.id, "none") == []
+    sample = trial()
+    put_attempt(tmp_path, sample, "a", history='{"epoch": 1, "loss": NaN}\n[]\n{"epoch": 2, "lo')
+    rows = outputs.history(tmp_path, sample.id, "a")
+    assert [entry["epoch"] for entry in rows] == [1]
+    assert outputs.history(tmp_path, sample.id, "none") == []
 
 
 def test_log_tail_is_the_end_of_a_long_log(tmp_path: Path) -> None:
-    one = trial()
-    put_attempt(tmp_path, one, "a", log="".join(f"line {n} \xff\n" for n in range(100_000)))
-    assert outputs.log_tail(tmp_path, one.id, "a", 2) == ["line 99998 \xff", "line 99999 \xff"]
-    assert outputs.log_tail(tmp_path, one.id, "b") == []
+    sample = trial()
+    put_attempt(tmp_path, sample, "a", log="".join(f"line {n} \xff\n" for n in range(100_000)))
+    assert outputs.log_tail(tmp_path, sample.id, "a", 2) == ["line 99998 \xff", "line 99999 \xff"]
+    assert outputs.log_tail(tmp_path, sample.id, "b") == []
 
 
 def test_the_newest_attempt_is_the_one_that_started_last(tmp_path: Path) -> None:
-    one = trial()
-    assert store.newest_attempt(tmp_path, one.id) is None
+    sample = trial()
+    assert store.newest_attempt(tmp_path, sample.id) is None
     for name in ("20260102T000000Z-a", "20260103T000000Z-a", "20260101T000000Z-z"):
-        put_attempt(tmp_path, one, name)
-    assert store.newest_attempt(tmp_path, one.id) == "20260103T000000Z-a"
+        put_attempt(tmp_path, sample, name)
+    assert store.newest_attempt(tmp_path, sample.id) == "20260103T000000Z-a"
 
 
 @pytest.mark.parametrize(
@@ -234,21 +234,21 @@ def test_times_that_make_no_sense_are_no_time(start: Any, end: Any) -> None:
 
 def test_ten_thousand_results_are_all_read(tmp_path: Path) -> None:
     trials = [trial({"lr": n / 7, "momentum": 0.9, "batch_size": 512}) for n in range(10_000)]
-    for one in trials:
-        put_result(tmp_path, one)
-        put_attempt(tmp_path, one)
-    found = store.read(tmp_path, trials, tmp_path / "cache.json")
-    assert sum(kept.result is not None for kept in found.trials.values()) == 10_000
+    for sample in trials:
+        put_result(tmp_path, sample)
+        put_attempt(tmp_path, sample)
+    snapshot = store.read(tmp_path, trials, tmp_path / "cache.json")
+    assert sum(kept.result is not None for kept in snapshot.trials.values()) == 10_000
 
 
 def test_errors_of_a_store_never_leave_as_exceptions(tmp_path: Path) -> None:
-    one = trial()
+    sample = trial()
     (tmp_path / "trials").write_text("not a folder")
     try:
-        found = store.read(tmp_path, [one])
+        snapshot = store.read(tmp_path, [sample])
     except SweepError:
         pytest.fail("nothing here is fatal")
-    assert not found.found
+    assert not snapshot.found
 
 
 SCHEMA = jsonschema.validators.validator_for({})(json.loads((Kit.here().schemas / "result.schema.json").read_text()))
@@ -266,6 +266,6 @@ def test_a_valid_result_is_valid_by_the_schema_too() -> None:
     "kind", sorted(WRONG.keys() - {"id", "identity", "boolean for a number", "metric beyond a float"})
 )
 def test_what_is_refused_here_is_refused_by_the_schema(kind: str) -> None:
-    one = trial({"lr": 1})
-    assert store.flaw(result(one, **WRONG[kind][0]), one)
-    assert not SCHEMA.is_valid(result(one, **WRONG[kind][0]))
+    sample = trial({"lr": 1})
+    assert store.flaw(result(sample, **WRONG[kind][0]), sample)
+    assert not SCHEMA.is_valid(result(sample, **WRONG[kind][0]))

@@ -21,21 +21,21 @@ TRAINER = sorted((ROOT / "trainer").glob("*.py"))
 
 def imported(path: Path) -> set[str]:
     """Top-level names of all modules that a file imports, wherever in it."""
-    found: set[str] = set()
+    names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[0] for alias in node.names}
+            names |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found.add(node.module.split(".")[0])
-    return found
+            names.add(node.module.split(".")[0])
+    return names
 
 
 @pytest.mark.parametrize("verb", sorted(VERBS))
 def test_verb_imports_no_verb(verb: str) -> None:
     """Only `drive` runs verbs, one after the other; `check` takes what `expand` would write."""
-    found = imported(ROOT / "scripts" / f"{verb}.py")
-    assert verb == "drive" or found & VERBS == ({"expand"} if verb == "check" else set())
-    assert "importlib" not in found
+    names = imported(ROOT / "scripts" / f"{verb}.py")
+    assert verb == "drive" or names & VERBS == ({"expand"} if verb == "check" else set())
+    assert "importlib" not in names
 
 
 def compared_with(tree: ast.AST, names: set[str]) -> Iterator[str]:
@@ -164,12 +164,12 @@ def empty_chains(tree: ast.AST, keys: set[str]) -> Iterator[str]:
 def test_what_an_absent_value_means_is_known_in_one_place(module: Path) -> None:
     """sweep/settings.py; of the head alone, Document.value is asked."""
     schema = json.loads((ROOT / "chart" / "values.schema.json").read_text())
-    found = {key for key in empty_chains(ast.parse(module.read_text()), set(schema["properties"])) if key}
-    assert not found or module.stem == "settings"
+    keys = {key for key in empty_chains(ast.parse(module.read_text()), set(schema["properties"])) if key}
+    assert not keys or module.stem == "settings"
 
 
 SAYS_NOTHING = {"told", "made", "one", "found", "said"}
-NAMED_FOLDERS = ("chart/files", "scripts", "helm_sweep", "tools", "bench", "trainer")
+NAMED_FOLDERS = ("chart/files", "scripts", "helm_sweep", "tools", "bench", "trainer", "examples", "tests")
 NAMING = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.ExceptHandler, ast.MatchAs, ast.MatchStar)
 
 

@@ -40,7 +40,7 @@ def clone(tmp_path: Path) -> Clone:
 
 
 def seen(clone: Clone, sweep: str = "") -> list[tuple[str, str, bool, set[str]]]:
-    return [(one.sweep, one.commit, one.current, one.ids) for one in tables.everywhere(clone, sweep)]
+    return [(table.sweep, table.commit, table.current, table.ids) for table in tables.everywhere(clone, sweep)]
 
 
 def test_the_work_tree_comes_first_then_history_from_new_to_old_each_version_once(clone: Clone) -> None:
@@ -54,7 +54,7 @@ def test_the_work_tree_comes_first_then_history_from_new_to_old_each_version_onc
     assert seen(clone) == [("s", second, True, {ONE.id, TWO.id}), ("s", first, False, {ONE.id})]
     write(clone.root, "s", THREE)
     write(clone.root, "other", ONE)
-    assert [one[:3] for one in seen(clone, "s")] == [("s", "", True), ("s", second, False), ("s", first, False)]
+    assert [version[:3] for version in seen(clone, "s")] == [("s", "", True), ("s", second, False), ("s", first, False)]
     assert len(seen(clone)) == 4
 
 
@@ -76,9 +76,9 @@ def test_other_branches_merges_and_deleted_files_are_history_too(clone: Clone) -
         ("s", frozenset({ONE.id, TWO.id})),
         ("t", frozenset({THREE.id})),
     }
-    ((table, found),), problems = tables.find(clone, THREE.id[:6])
+    ((table, row),), problems = tables.find(clone, THREE.id[:6])
     assert problems == []
-    assert (table.sweep, found) == ("t", THREE)
+    assert (table.sweep, row) == ("t", THREE)
     assert git.show(clone.root, table.commit, "values/t/results.csv") == table.data
 
 

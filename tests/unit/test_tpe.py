@@ -31,7 +31,7 @@ PARAMETERS = """{lr: {type: float, low: 0.00001, high: 1, log: true}, kind: {typ
   momentum: {type: float, low: 0.8, high: 0.98, when: {kind: a}}}"""
 
 
-def made(per_round: int = 6, seed: int = 0, parameters: str = PARAMETERS, more: str = "") -> Space:
+def space_of(per_round: int = 6, seed: int = 0, parameters: str = PARAMETERS, more: str = "") -> Space:
     return read(parameters, f"{{name: tpe, rounds: 1, per_round: {per_round}, seed: {seed}}}", more=more)
 
 
@@ -50,7 +50,7 @@ GOLDEN = "206ccb45eed5caf2"  # numpy 2.4.6, optuna 5.0.0, scipy 1.17.1
 
 def lines() -> str:
     """Rounds with and without a history, as they would stand in values.yaml."""
-    space = made()
+    space = space_of()
     asked = [tpe.ask(space, history(space, n), 1 + n // 6) for n in (0, 6, 18, 36)]
     return "\n".join(yamlfile.flow(point) for points in asked for point in points)
 
@@ -68,12 +68,12 @@ def test_another_process_suggests_the_same(seed: str) -> None:
 
 
 @settings(deadline=None, max_examples=15)
-@given(found=twisted(), seed=st.integers(0, 99), told=st.integers(0, 15))
-def test_suggestions_are_allowed_new_and_different(found: tuple[dict[str, Any], str], seed: int, told: int) -> None:
-    parameters, more = found
-    space = made(1, seed, yamlfile.flow(parameters), more)
+@given(twist=twisted(), seed=st.integers(0, 99), count=st.integers(0, 15))
+def test_suggestions_are_allowed_new_and_different(twist: tuple[dict[str, Any], str], seed: int, count: int) -> None:
+    parameters, more = twist
+    space = space_of(1, seed, yamlfile.flow(parameters), more)
     space = replace(space, options={**space.options, "per_round": 5})
-    known = [point for point, _ in zip(random.ask(space), range(told), strict=False)]
+    known = [point for point, _ in zip(random.ask(space), range(count), strict=False)]
     states = ["succeeded", "failed", "diverged", "running", "pruned"]
     past = [
         Told(point, states[place % 5], (float(place),) if states[place % 5] in ("succeeded", "pruned") else ())
@@ -87,35 +87,35 @@ def test_suggestions_are_allowed_new_and_different(found: tuple[dict[str, Any], 
 
 
 def test_a_small_space_is_taken_to_its_last_point() -> None:
-    space = made(4, parameters="{a: {type: int, low: 1, high: 3}, b: {type: bool}}")
-    told: list[Told] = []
+    space = space_of(4, parameters="{a: {type: int, low: 1, high: 3}, b: {type: bool}}")
+    observations: list[Told] = []
     for number in (1, 2, 3):
-        told += [Told(point, "succeeded", (point["a"],)) for point in tpe.ask(space, told, number)]
-    assert len(told) == len({json.dumps(one.point) for one in told}) == 6
+        observations += [Told(point, "succeeded", (point["a"],)) for point in tpe.ask(space, observations, number)]
+    assert len(observations) == len({json.dumps(observation.point) for observation in observations}) == 6
 
 
 def test_it_goes_where_it_is_good_and_not_where_it_diverged() -> None:
-    space = made(12, parameters="{x: {type: float, low: -8, high: 8}}")
+    space = space_of(12, parameters="{x: {type: float, low: -8, high: 8}}")
     points = [{"x": place * 16 / 30 - 8} for place in range(31)]
-    told = [
+    observations = [
         Told(point, "diverged") if point["x"] > 0 else Told(point, "succeeded", ((point["x"] + 1) ** 2,))
         for point in points
     ]
-    asked = [point["x"] for point in tpe.ask(space, told, 2)]
+    asked = [point["x"] for point in tpe.ask(space, observations, 2)]
     assert sum(x > 0 for x in asked) <= 4  # 9 or 10 if a divergence were told as a failure, of which TPE learns nothing
 
 
 def test_points_of_a_round_keep_apart() -> None:
     """The constant liar: what was just asked counts as running, and running is taken for bad."""
-    space = made(16, parameters="{x: {type: float, low: -8, high: 8}}")
-    told = [Told({"x": place * 16 / 30 - 8}, "succeeded", ((place / 3 - 5) ** 2,)) for place in range(31)]
-    asked = sorted(point["x"] for point in tpe.ask(space, told, 2))
+    space = space_of(16, parameters="{x: {type: float, low: -8, high: 8}}")
+    observations = [Told({"x": place * 16 / 30 - 8}, "succeeded", ((place / 3 - 5) ** 2,)) for place in range(31)]
+    asked = sorted(point["x"] for point in tpe.ask(space, observations, 2))
     assert len(asked) == 16
     assert asked[-1] - asked[0] > 1
 
 
 def told_to_optuna(state: str, values: tuple[float, ...] = ()) -> optuna.trial.FrozenTrial:
-    space = made(parameters="{x: {type: float, low: 0, high: 1}}")
+    space = space_of(parameters="{x: {type: float, low: 0, high: 1}}")
     return tpe._trial(space, Told({"x": 0.5}, state, values), (9.0,))
 
 
@@ -132,6 +132,10 @@ def test_optuna_is_told_what_happened() -> None:
 def test_the_worst_is_the_worst_by_direction() -> None:
     both = "objective: [{metric: a, direction: minimize}, {metric: b, direction: maximize}]"
     space = read("{x: {type: bool}}", "{name: tpe, rounds: 1, per_round: 1}", more=both)
-    told = [Told({}, "succeeded", (1.0, 5.0)), Told({}, "succeeded", (2.0, 4.0)), Told({}, "pruned", (9.0, 0.0))]
-    assert tpe.worst(space, told) == (2.0, 4.0)
+    observations = [
+        Told({}, "succeeded", (1.0, 5.0)),
+        Told({}, "succeeded", (2.0, 4.0)),
+        Told({}, "pruned", (9.0, 0.0)),
+    ]
+    assert tpe.worst(space, observations) == (2.0, 4.0)
     assert tpe.worst(space, []) == ()

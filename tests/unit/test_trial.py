@@ -47,9 +47,9 @@ ENVIRONMENT = load("environment")
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
-    made = Bench(tmp_path)
-    yield made
-    made.close()
+    bench = Bench(tmp_path)
+    yield bench
+    bench.close()
 
 
 def check_files(bench: Bench, trial: Mapping[str, Any]) -> None:
@@ -69,7 +69,7 @@ def test_a_result_is_kept_with_everything_it_took(bench: Bench) -> None:
         "environment": {"gpu": "H100", "devices": 1}}' > $METRICS_FILE"""
     trial = make_trial(script)
 
-    assert bench.run(trial).said == f"trial.py: {trial['id']}: succeeded"
+    assert bench.run(trial).line == f"trial.py: {trial['id']}: succeeded"
 
     check_files(bench, trial)
     result, attempt = bench.result(trial), bench.attempt(trial)
@@ -163,7 +163,7 @@ def test_the_data_set_replaces_nothing(bench: Bench, tmp_path: Path, at: str) ->
     code.write_text(json.dumps({"train.py": ""}))
     ended = bench.run(make_trial(WRITE_METRICS), data=tmp_path / "data", data_at=at, code=code)
     assert ended.code == 64
-    assert ended.said.endswith(
+    assert ended.line.endswith(
         f"failed: data.at: {at}: is taken by the code, or by the runner itself; take it out of the code, "
         "or name another path"
     )
@@ -285,8 +285,8 @@ def test_every_reader_reads_the_same_hyperparameters(given_ones: dict[str, Any])
 def plain(value: Any) -> Any:
     """Without the reader's own types."""
     if isinstance(value, Mapping):
-        return {str(key): plain(one) for key, one in value.items()}
-    return [plain(one) for one in value] if isinstance(value, list) else value
+        return {str(key): plain(inner) for key, inner in value.items()}
+    return [plain(inner) for inner in value] if isinstance(value, list) else value
 
 
 def test_floats_are_spelled_with_a_dot_and_keys_one_to_a_line(bench: Bench) -> None:
@@ -306,7 +306,7 @@ def test_a_trial_with_a_result_is_not_begun(bench: Bench, tmp_path: Path) -> Non
     before = bench.names()
     ended = bench.run(trial)
     assert (ended.code, ended.out) == (0, "")
-    assert ended.said == f"trial.py: {trial['id']}: done already: succeeded in attempt 20260102T030405Z-other"
+    assert ended.line == f"trial.py: {trial['id']}: done already: succeeded in attempt 20260102T030405Z-other"
     assert bench.names() == before
     assert not (tmp_path / "trained").exists()
     assert not list(tmp_path.glob("scratch*"))
@@ -388,7 +388,7 @@ os.rename = late
 """
     ended = bench.run(trial, patch=patch)
     assert ended.code == 0
-    assert "done already" in ended.said
+    assert "done already" in ended.line
     assert json.loads(path.read_text()) == valid_result(trial)
     assert not list(bench.folder(trial).glob("*invalid*"))
 
@@ -408,7 +408,7 @@ os.open = stale
 """
     assert bench.run(trial, patch=patch).code == 0
     ended = bench.run(trial, patch=patch.replace("[4]", "[5]"))
-    assert (ended.code, "(ESTALE)" in ended.said, str(bench.folder(trial)) in ended.said) == (75, True, True)
+    assert (ended.code, "(ESTALE)" in ended.line, str(bench.folder(trial)) in ended.line) == (75, True, True)
 
 
 # ---- two that finish the same trial ----------------------------------------------------------------------------------
@@ -428,11 +428,11 @@ def at_once(*paths, **handles):
 os.link = at_once
 """
     racers = [bench.start(trial, patch=patch, env={"POD_NAME": str(n)}) for n in range(racing)]
-    said = ""
-    while len(said) < racing:
-        said += linking.line()
-    for one in go:
-        one.say("")
+    heard = ""
+    while len(heard) < racing:
+        heard += linking.line()
+    for gate in go:
+        gate.say("")
     assert [racer.end().code for racer in racers] == [0] * racing
     attempts = bench.attempts(trial)
     (winner,) = (attempt["attempt"] for attempt in attempts if attempt["status"] == "succeeded")
@@ -542,7 +542,7 @@ def test_metrics_that_were_not_written_fail_the_trial(bench: Bench, tmp_path: Pa
     (scratch / "metrics.json").write_text('{"accuracy": 1}')  # of an earlier attempt
     ended = bench.run(trial, scratch=scratch)
     assert ended.code == 64
-    assert ended.said == f"trial.py: {trial['id']}: failed: METRICS_FILE: the command did not write it"
+    assert ended.line == f"trial.py: {trial['id']}: failed: METRICS_FILE: the command did not write it"
 
 
 @pytest.mark.parametrize(
@@ -574,9 +574,9 @@ def test_an_objective_that_is_mended_trains_nothing_anew(
     failed = bench.attempt(trial)
 
     mended = trial | {"objective": LOSS}
-    said = bench.run(mended).err.splitlines()
+    output = bench.run(mended).err.splitlines()
     assert (
-        said[0] == f"trial.py: {trial['id']}: has what attempt {failed['attempt']} trained, by the objective of today"
+        output[0] == f"trial.py: {trial['id']}: has what attempt {failed['attempt']} trained, by the objective of today"
     )
 
     assert (tmp_path / "trained").read_text() == "trained\n"
@@ -679,7 +679,7 @@ def test_a_fault_of_the_runner_is_one_line_and_an_end(bench: Bench) -> None:
     trial = make_trial(WRITE_METRICS)
     ended = bench.run(trial, patch=patch)
     assert ended.code == 70
-    assert re.search(r": failed: a fault of the runner: KeyError: .*, by way of run:\d+ train:\d+ broken:", ended.said)
+    assert re.search(r": failed: a fault of the runner: KeyError: .*, by way of run:\d+ train:\d+ broken:", ended.line)
     assert (bench.attempt(trial)["status"], bench.attempt(trial)["exit_code"]) == ("failed", None)
 
 
@@ -757,7 +757,7 @@ def test_a_failure_is_booked_with_its_reason(
     attempt = bench.attempt(trial)
     assert (ended.code, attempt["status"], attempt["exit_code"]) == (code, "failed", exit_code)
     assert attempt["reason"] == reason
-    assert ended.said == f"trial.py: {trial['id']}: failed: {reason}"
+    assert ended.line == f"trial.py: {trial['id']}: failed: {reason}"
     assert not (bench.folder(trial) / "result.json").exists()
     check_files(bench, trial)
 
@@ -772,7 +772,7 @@ def test_a_command_that_is_not_there_is_said(bench: Bench, tmp_path: Path) -> No
     trial = make_trial(["no-such-program"])
     ended = bench.run(trial)
     assert (ended.code, bench.attempt(trial)["exit_code"]) == (64, 127)
-    assert "command no-such-program: No such file or directory in PATH " in ended.said
+    assert "command no-such-program: No such file or directory in PATH " in ended.line
     assert bench.run(make_trial(["a\0b"])).code == 64
     (tmp_path / "text").write_text("no program")
     assert bench.run(make_trial([str(tmp_path / "text")])).code == 64
@@ -880,7 +880,7 @@ def test_scratch_of_another_runner_is_refused(bench: Bench, fifo: Callable[[str]
     up.line()
     ended = bench.run(make_trial(f"true; {WRITE_METRICS}"), scratch=scratch)
     assert ended.code == 75
-    assert f"--scratch {scratch}: another runner has it; each needs a folder of its own" in ended.said
+    assert f"--scratch {scratch}: another runner has it; each needs a folder of its own" in ended.line
     go.say("")
     assert first.end().code == 0
 
@@ -938,7 +938,7 @@ time.monotonic = lambda: monotonic() + 1000 * os.path.exists("late")
     attempt = bench.attempt(trial)
     assert (ended.code, attempt["status"], attempt["reason"]) == (66, "failed", "limit")
     assert attempt["exit_code"] == (0 if trap else 137)
-    assert "the 600 s of all attempts are used up; raise limit_seconds to go on" in ended.said
+    assert "the 600 s of all attempts are used up; raise limit_seconds to go on" in ended.line
     assert not (bench.folder(trial) / "result.json").exists()
     check_files(bench, trial)
 
@@ -961,8 +961,8 @@ def test_earlier_attempts_count(bench: Bench) -> None:
     put_earlier(bench, trial)
     ended = bench.run(trial)
     assert ended.code == 66
-    told = "limit: earlier attempts (2) used 70 s, limit_seconds is 70; raise it to go on"
-    assert ended.said == f"trial.py: {trial['id']}: {told}"
+    message = "limit: earlier attempts (2) used 70 s, limit_seconds is 70; raise it to go on"
+    assert ended.line == f"trial.py: {trial['id']}: {message}"
     assert bench.attempts(trial)[-1]["reason"] == "limit"
     assert bench.run(dict(trial, limit_seconds=100)).code == 0
 
@@ -986,11 +986,11 @@ def test_a_trial_whose_result_was_lost_has_its_time_again(bench: Bench) -> None:
 # ---- a store that fails ----------------------------------------------------------------------------------------------
 
 
-def check_unwritable(bench: Bench, said: str, *words: str) -> None:
-    assert f"not writable by {os.getuid()}:{os.getgid()} (uid:gid)" in said
-    assert str(bench.results) in said
+def check_unwritable(bench: Bench, message: str, *words: str) -> None:
+    assert f"not writable by {os.getuid()}:{os.getgid()} (uid:gid)" in message
+    assert str(bench.results) in message
     for word in words:
-        assert word in said
+        assert word in message
 
 
 def test_a_store_that_is_a_file_is_not_writable(bench: Bench) -> None:
@@ -998,14 +998,14 @@ def test_a_store_that_is_a_file_is_not_writable(bench: Bench) -> None:
     bench.results.write_text("")
     ended = bench.run(make_trial("true"))
     assert ended.code == 75
-    check_unwritable(bench, ended.said, "Not a directory (ENOTDIR)")
+    check_unwritable(bench, ended.line, "Not a directory (ENOTDIR)")
 
 
 def test_a_store_that_is_not_mounted_is_not_made(bench: Bench) -> None:
     bench.results.rmdir()
     ended = bench.run(make_trial("true"))
     assert ended.code == 75
-    check_unwritable(bench, ended.said, "(ENOENT)")
+    check_unwritable(bench, ended.line, "(ENOENT)")
     assert not bench.results.exists()
 
 
@@ -1018,7 +1018,7 @@ def test_a_full_store_starts_nothing_and_keeps_nothing_half_made(bench: Bench, t
     trial = make_trial(f"touch {tmp_path}/trained")
     ended = bench.run(trial, before=limit_file_size(100))
     assert ended.code == 75
-    check_unwritable(bench, ended.said, "attempt.json", "(EFBIG)")
+    check_unwritable(bench, ended.line, "attempt.json", "(EFBIG)")
     assert list((bench.folder(trial) / "attempts").iterdir()) == []
     assert not (tmp_path / "trained").exists()
 
@@ -1028,7 +1028,7 @@ def test_a_store_that_fills_up_ends_the_command_and_is_tried_again(bench: Bench,
     trial = make_trial(f"echo $$ > {up}; seq 10000; read hang < {hang}")
     ended = bench.run(trial, before=limit_file_size(4096))
     assert ended.code == 75
-    assert re.search(r"failed: \S*/output.log: File too large \(EFBIG\)$", ended.said)
+    assert re.search(r"failed: \S*/output.log: File too large \(EFBIG\)$", ended.line)
     wait_for_death(int(up.line()))
     assert bench.attempt(trial)["status"] == "failed"
     check_files(bench, trial)
@@ -1039,7 +1039,7 @@ def test_a_store_that_fills_up_before_the_result_keeps_nothing_half(bench: Bench
     trial = make_trial(["sh", "-c", 'printf %s "$0" > "$METRICS_FILE"', f'{{"accuracy": 1, {many}}}'])
     ended = bench.run(trial, before=limit_file_size(22_000))
     assert ended.code == 75
-    assert re.search(r"failed: \S*result.json\S*: File too large \(EFBIG\)$", ended.said)
+    assert re.search(r"failed: \S*result.json\S*: File too large \(EFBIG\)$", ended.line)
     assert not list(bench.folder(trial).glob("*result*"))
     check_files(bench, trial)
     assert bench.run(trial).code == 0
@@ -1049,7 +1049,7 @@ def test_a_store_that_goes_read_only_while_training_is_tried_again(bench: Bench)
     trial = make_trial(WRITE_METRICS)
     patch = "def link(*paths, **handles): raise OSError(30, 'Read-only file system', paths[0])\nos.link = link"
     ended = bench.run(trial, patch=patch)
-    assert (ended.code, "Read-only file system (EROFS)" in ended.said) == (75, True)
+    assert (ended.code, "Read-only file system (EROFS)" in ended.line) == (75, True)
     assert bench.run(trial).code == 0
 
 
@@ -1100,8 +1100,8 @@ BAD_TRIALS: dict[str, tuple[str | None, str]] = {
 def test_a_bad_trial_is_refused_before_anything_is_made(bench: Bench, text: str | None, reason: str) -> None:
     ended = bench.run(text)
     assert ended.code == 64
-    assert ended.said.startswith("trial.py: failed: TRIAL: ")
-    assert reason in ended.said
+    assert ended.line.startswith("trial.py: failed: TRIAL: ")
+    assert reason in ended.line
     assert bench.names() == []
 
 
@@ -1109,7 +1109,7 @@ def test_a_bad_trial_is_refused_before_anything_is_made(bench: Bench, text: str 
 def test_bad_arguments_are_refused_in_one_line(bench: Bench, changes: dict[str, Any]) -> None:
     ended = bench.run(GOOD, **changes)
     assert (ended.code, bench.names()) == (64, [])
-    assert ended.said.startswith("trial.py: failed: arguments: ")
+    assert ended.line.startswith("trial.py: failed: arguments: ")
 
 
 # ---- the code --------------------------------------------------------------------------------------------------------
@@ -1128,12 +1128,16 @@ def test_the_code_is_unpacked_where_the_command_runs(bench: Bench, tmp_path: Pat
     trial = make_trial(["./run.sh"])
     assert bench.run(trial, code=tmp_path / "files.json", scratch=scratch).code == 0
     assert bench.log(trial).decode().strip() == str(scratch / "code")
-    made = {
+    unpacked = {
         str(path.relative_to(scratch / "code")): path.read_bytes()
         for path in scratch.glob("code/**/*")
         if path.is_file()
     }
-    assert made == {"train.py": "print('é')\n".encode(), "package/blob.bin": b"\0\xff", "run.sh": made["run.sh"]}
+    assert unpacked == {
+        "train.py": "print('é')\n".encode(),
+        "package/blob.bin": b"\0\xff",
+        "run.sh": unpacked["run.sh"],
+    }
     assert not os.access(scratch / "code" / "train.py", os.X_OK)
 
 
@@ -1176,7 +1180,7 @@ def test_a_bad_bundle_is_refused(bench: Bench, tmp_path: Path, files: Any) -> No
     trial = make_trial("true")
     ended = bench.run(trial, code=tmp_path / "files.json")
     assert ended.code == 64
-    assert str(tmp_path / "files.json") in ended.said
+    assert str(tmp_path / "files.json") in ended.line
     assert bench.attempt(trial)["status"] == "failed"
     assert not list(tmp_path.rglob("x"))
 
@@ -1266,11 +1270,11 @@ def speak(bench: Bench, script: str, **options: Any) -> str | None:
 
 def test_last_words_are_the_result_or_the_reason(bench: Bench) -> None:
     (bench.root / "termination-log").write_text("x" * 9999)
-    said = speak(bench, WRITE_METRICS)
+    words = speak(bench, WRITE_METRICS)
     trial = make_trial(WRITE_METRICS)
-    assert json.loads(said or "") == bench.result(trial)
+    assert json.loads(words or "") == bench.result(trial)
     (bench.root / "termination-log").write_text("")
-    assert speak(bench, WRITE_METRICS) == said  # done already
+    assert speak(bench, WRITE_METRICS) == words  # done already
     assert speak(bench, "echo no data; exit 65") == "failed: exit 65: no data"
 
 
@@ -1316,15 +1320,15 @@ def test_schemas_describe_every_key_and_are_closed(schema: dict[str, Any]) -> No
     jsonschema.Draft202012Validator.check_schema(schema)
 
     def visit(part: Any, where: str) -> None:
-        for name, one in part.get("properties", {}).items():
-            assert one.get("description"), f"{where}.{name}"
-            visit(one, f"{where}.{name}")
+        for name, inner in part.get("properties", {}).items():
+            assert inner.get("description"), f"{where}.{name}"
+            visit(inner, f"{where}.{name}")
         if part.get("type") == "object":
             assert "additionalProperties" in part, where
-        for name, one in part.get("$defs", {}).items():
-            visit(one, f"{where}#{name}")
-        for one in part.get("anyOf", []):
-            visit(one, where)
+        for name, inner in part.get("$defs", {}).items():
+            visit(inner, f"{where}#{name}")
+        for inner in part.get("anyOf", []):
+            visit(inner, where)
 
     visit(schema, "")
 
@@ -1338,8 +1342,8 @@ def test_a_reproduction_runs_as_if_for_the_first_time_and_keeps_to_itself(bench:
     ended = bench.run(trial, env={"REPRODUCTION": "12"})
     assert (ended.code, ended.out) == (0, ""), "it has seen no checkpoint"
     own = f"reproductions/{trial['id']}/12"
-    made = json.loads((bench.results / own / old.relative_to(bench.results)).read_text())
-    assert made["metrics"] == {"accuracy": 0.5}
+    record = json.loads((bench.results / own / old.relative_to(bench.results)).read_text())
+    assert record["metrics"] == {"accuracy": 0.5}
     assert json.loads(old.read_text())["metrics"] == {"accuracy": 0.25}
     assert [name for name in bench.names() if not name.startswith("reproductions")] == before
 
@@ -1348,7 +1352,7 @@ def test_a_reproduction_runs_as_if_for_the_first_time_and_keeps_to_itself(bench:
 def test_a_reproduction_that_is_no_number_is_refused(bench: Bench, number: str) -> None:
     ended = bench.run(make_trial(WRITE_METRICS), env={"REPRODUCTION": number})
     assert ended.code == 64
-    assert "REPRODUCTION" in ended.said
+    assert "REPRODUCTION" in ended.line
     assert bench.names() == []
 
 

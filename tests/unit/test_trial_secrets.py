@@ -16,9 +16,9 @@ FROM_SECRET = {"HF_TOKEN": {"secret": "hugging-face", "key": "token"}}
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
-    made = Bench(tmp_path)
-    yield made
-    made.close()
+    bench = Bench(tmp_path)
+    yield bench
+    bench.close()
 
 
 @pytest.mark.parametrize(
@@ -56,5 +56,5 @@ def test_all_else_is_printed_to_the_byte(bench: Bench) -> None:
 
 def test_a_password_in_an_address_is_in_no_reason(bench: Bench) -> None:
     trial = make_trial("echo fatal: no https://ann:hunter2@git.example.org/code here; exit 3")
-    assert bench.run(trial).said.endswith("exit 3: fatal: no https://***@git.example.org/code here")
+    assert bench.run(trial).line.endswith("exit 3: fatal: no https://***@git.example.org/code here")
     assert bench.attempt(trial)["reason"] == "exit 3: fatal: no https://***@git.example.org/code here"

@@ -25,8 +25,8 @@ PARTS = ("trials/ab/abcd", "checkpoints/ab/abcd")
 
 def test_the_folders_that_a_trial_mounts_are_made(bench: Bench) -> None:
     for _ in range(2):
-        made = bench.run(None, make=PARTS[0])
-        assert (made.code, made.out, made.err) == (0, "", "")
+        ended = bench.run(None, make=PARTS[0])
+        assert (ended.code, ended.out, ended.err) == (0, "", "")
         assert list((bench.results / PARTS[0]).iterdir()) == []
     assert (bench.results / PARTS[0]).stat().st_uid == os.getuid()
 
@@ -37,8 +37,8 @@ def test_a_folder_that_cannot_be_made_ends_in_one_line_and_is_tried_again(bench:
     (bench.results / "trials").write_text("in the way")
     ended = bench.run(None, make=PARTS[0], patch=f"ending.TERMINATION_LOG = {str(log)!r}")
     assert ended.code == 75
-    assert f"not writable by {os.getuid()}:{os.getgid()} (uid:gid): {bench.results}/{PARTS[0]}" in ended.said
-    assert log.read_text() in ended.said
+    assert f"not writable by {os.getuid()}:{os.getgid()} (uid:gid): {bench.results}/{PARTS[0]}" in ended.line
+    assert log.read_text() in ended.line
     assert log.read_text()
 
 
@@ -62,7 +62,7 @@ def test_a_folder_of_checkpoints_that_is_a_mount_stays_empty(bench: Bench, name:
     trial = make_trial(f"touch $CHECKPOINT_DIR/1; {WRITE_METRICS}")
     patch = f"def rmdir(*_, **__):\n    raise OSError(errno.{name}, 'a mount')\nos.rmdir = rmdir"
     ended = bench.run(trial, patch=patch)
-    assert (ended.code, ended.said) == (0, f"trial.py: {trial['id']}: succeeded")
+    assert (ended.code, ended.line) == (0, f"trial.py: {trial['id']}: succeeded")
     assert [path.name for path in (bench.results / "checkpoints").glob("*/*")] == [trial["id"]]
     assert not list((bench.results / "checkpoints").glob("*/*/*"))
 
@@ -102,7 +102,7 @@ def test_whatever_lies_in_the_store_the_runner_neither_waits_nor_leaves_it(tmp_p
         assert odd_files.SECRET not in ended.err, kind
         assert len(ended.err.splitlines()) <= 2, kind
         if ended.code:
-            assert f"{bench.results}/" in ended.said, kind
+            assert f"{bench.results}/" in ended.line, kind
         else:
             assert bench.result(trial)["metrics"] == {"accuracy": 0.5}, kind
             assert not list(bench.checkpoints(trial).glob("*")), kind
@@ -117,7 +117,7 @@ def test_a_link_in_the_place_of_checkpoints_is_named_and_nobody_elses_files_go(b
     bench.checkpoints(trial).symlink_to(tmp_path / "precious")
     ended = bench.run(trial)
     assert ended.code == 75
-    assert f"{bench.checkpoints(trial)}: {trial['id']}: is a link, and nothing here is read or written" in ended.said
+    assert f"{bench.checkpoints(trial)}: {trial['id']}: is a link, and nothing here is read or written" in ended.line
     bench.put_result(trial)
     ended = bench.run(trial)
     assert ended.code == 0
@@ -163,8 +163,8 @@ LOG_BOUNDS = "command.LARGEST_LOG_BYTES, command.LOG_HEAD_BYTES, command.LOG_TAI
 def left_out(text: bytes) -> tuple[bytes, int, bytes]:
     """What comes before the line about it, the bytes it tells, and what comes after."""
     head, rest = text.split(b"\n[trial.py: ")
-    told, tail = rest.split(b" bytes of output are left out here: output.log holds at most 300000 bytes]\n")
-    return head, int(told), tail
+    count, tail = rest.split(b" bytes of output are left out here: output.log holds at most 300000 bytes]\n")
+    return head, int(count), tail
 
 
 @pytest.mark.parametrize("code", [0, 3])

@@ -37,8 +37,8 @@ trials:
 # trailing text without a newline"""
 
 
-def with_trials(values: valuesfile.ValuesFile, made: space.Space, trials: list[dict[str, Any]]) -> str:
-    return valuesfile.with_sections(values, made, [Section("", tuple(trials))])
+def with_trials(values: valuesfile.ValuesFile, domain: space.Space, trials: list[dict[str, Any]]) -> str:
+    return valuesfile.with_sections(values, domain, [Section("", tuple(trials))])
 
 
 def parse(text: str) -> valuesfile.ValuesFile:
@@ -73,9 +73,9 @@ def as_numbers(value: Any) -> str:
 
 
 @given(st.lists(trials, max_size=5))
-def test_trials_come_back_from_the_block_and_from_every_reader(made: list[dict[str, Any]]) -> None:
-    text = with_trials(parse(EMPTY), SPACE, made)
-    expected = exactly([*made, {"lr": 0.3}])
+def test_trials_come_back_from_the_block_and_from_every_reader(drawn: list[dict[str, Any]]) -> None:
+    text = with_trials(parse(EMPTY), SPACE, drawn)
+    expected = exactly([*drawn, {"lr": 0.3}])
     assert exactly([trial for _, trial in parse(text).trials()]) == expected
     assert exactly(yaml.safe_load(text)["trials"]) == expected
     assert exactly(YAML(typ="safe", pure=True).load(text)["trials"]) == expected
@@ -87,17 +87,17 @@ def test_trials_come_back_from_the_block_and_from_every_reader(made: list[dict[s
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(trials, min_size=10, max_size=40))
-def test_helm_reads_the_same_trials(tmp_path: Path, made: list[dict[str, Any]]) -> None:
+def test_helm_reads_the_same_trials(tmp_path: Path, drawn: list[dict[str, Any]]) -> None:
     chart = tmp_path / "chart"
     (chart / "templates").mkdir(parents=True, exist_ok=True)
     (chart / "Chart.yaml").write_text("apiVersion: v2\nname: t\nversion: 0.1.0\n")
     (chart / "templates" / "all.yaml").write_text("{{ toJson .Values }}\n")
     values = tmp_path / "values.yaml"
-    values.write_bytes(with_trials(parse(EMPTY), SPACE, made).encode())
+    values.write_bytes(with_trials(parse(EMPTY), SPACE, drawn).encode())
     done = subprocess.run([HELM, "template", "t", chart, "-f", values], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     rendered = json.loads(done.stdout.partition("all.yaml\n")[2])
-    assert as_numbers(rendered["trials"]) == as_numbers([*made, {"lr": 0.3}])
+    assert as_numbers(rendered["trials"]) == as_numbers([*drawn, {"lr": 0.3}])
 
 
 def test_the_block_is_written_like_this() -> None:
@@ -147,10 +147,10 @@ def test_the_markers_indentation_is_kept() -> None:
 def test_an_edit_is_seen_inside_the_block_only(old: str, new: str, edited: bool) -> None:
     text = with_trials(parse(EMPTY), SPACE, TRIALS)
     assert old in text
-    found = block.find(text.replace(old, new, 1).split("\n"), "v.yaml")
-    assert found is not None
-    assert found.edited is edited
-    assert found.space == SPACE.digest
+    parsed = block.find(text.replace(old, new, 1).split("\n"), "v.yaml")
+    assert parsed is not None
+    assert parsed.edited is edited
+    assert parsed.space == SPACE.digest
 
 
 def test_trials_know_their_lines_and_tolerate_what_people_write() -> None:
@@ -160,9 +160,9 @@ def test_trials_know_their_lines_and_tolerate_what_people_write() -> None:
 
 def test_a_file_without_trials_gets_them_at_its_end() -> None:
     for text in ("sweep: demo\n", "sweep: demo"):
-        made = with_trials(parse(text), SPACE, TRIALS)
-        assert made.startswith("sweep: demo\ntrials:\n  # expanded from space.yaml sha256:")
-        assert [trial for _, trial in parse(made).trials()] == TRIALS
+        text_with = with_trials(parse(text), SPACE, TRIALS)
+        assert text_with.startswith("sweep: demo\ntrials:\n  # expanded from space.yaml sha256:")
+        assert [trial for _, trial in parse(text_with).trials()] == TRIALS
 
 
 def test_hand_written_trials_without_a_block_are_left_alone() -> None:
@@ -176,8 +176,8 @@ def test_a_generated_file_quotes_a_name_that_is_no_string_bare(sweep: str) -> No
 
 
 def test_a_generated_file_says_what_the_space_says() -> None:
-    made = read("{lr: {type: float, low: 0.01, high: 1}}", fixed="{epochs: 3, flag: true, tiny: 1e-7}")
-    text = valuesfile.generate("demo", made, [Section("", tuple(TRIALS))])
+    domain = read("{lr: {type: float, low: 0.01, high: 1}}", fixed="{epochs: 3, flag: true, tiny: 1e-7}")
+    text = valuesfile.generate("demo", domain, [Section("", tuple(TRIALS))])
     values = parse(text)
     assert yaml.safe_load(text) == {
         "sweep": "demo",
@@ -189,7 +189,7 @@ def test_a_generated_file_says_what_the_space_says() -> None:
         "retries": {},
         "trials": TRIALS,
     }
-    valuesfile.check_head(values, made)
+    valuesfile.check_head(values, domain)
     assert valuesfile.retries(values) == {}
 
 

@@ -34,11 +34,11 @@ class Lists(Cluster):
         """Calls that will find nobody there."""
         self.asked: list[tuple[str, str, str]] = []
 
-    def put(self, name: str, made: Object | None, *pods: Object) -> None:
+    def put(self, name: str, item: Object | None, *pods: Object) -> None:
         """The Job `name` as of now, None for none, and its Pods."""
         self.jobs.pop(name, None)
-        if made:
-            self.jobs[name] = made
+        if item:
+            self.jobs[name] = item
         self.of[name] = [*pods]
 
     def list(self, kind: str, labels: str = "", fields: str = "", *, brief: bool = False) -> list[Object]:
@@ -66,23 +66,23 @@ SELECTED: dict[str, Callable[[Object], bool]] = {
 """What is asked for by its fields."""
 
 
-def made(name: str, *conditions: tuple[str, str, str], **told: Any) -> Object:
-    return job(*conditions, name=name, trial=f"trial-{name}", **told)
+def named_job(name: str, *conditions: tuple[str, str, str], **status: Any) -> Object:
+    return job(*conditions, name=name, trial=f"trial-{name}", **status)
 
 
 def runs(cluster: Lists, name: str) -> None:
-    one = made(name, active=1)
-    cluster.put(name, one, pod("Running", running(), SCHEDULED, job=one, name=f"{name}-p"))
+    item = named_job(name, active=1)
+    cluster.put(name, item, pod("Running", running(), SCHEDULED, job=item, name=f"{name}-p"))
 
 
 def completes(cluster: Lists, name: str, words: str = '{"status": "succeeded"}') -> None:
-    one = made(name, COMPLETE, succeeded=1)
-    cluster.put(name, one, pod("Succeeded", ended(0, words), SCHEDULED, job=one, name=f"{name}-p"))
+    item = named_job(name, COMPLETE, succeeded=1)
+    cluster.put(name, item, pod("Succeeded", ended(0, words), SCHEDULED, job=item, name=f"{name}-p"))
 
 
 def fails(cluster: Lists, name: str) -> None:
-    one = made(name, FAILED, failed=1)
-    cluster.put(name, one, pod("Failed", ended(64, "x: failed: bad"), SCHEDULED, job=one, name=f"{name}-p"))
+    item = named_job(name, FAILED, failed=1)
+    cluster.put(name, item, pod("Failed", ended(64, "x: failed: bad"), SCHEDULED, job=item, name=f"{name}-p"))
 
 
 def watch(cluster: Lists, *steps: Callable[[], None], jobs: str = "ab") -> Iterator[dict[str, JobState]]:
@@ -168,7 +168,7 @@ def test_a_job_that_was_deleted_goes_missing_and_one_that_comes_back_is_watched(
 def test_a_job_counted_as_successful_but_not_complete_yet_is_watched_on() -> None:
     cluster = Lists()
     runs(cluster, "a")
-    counted = made("a", succeeded=1)
+    counted = named_job("a", succeeded=1)
     done = pod("Succeeded", ended(0), SCHEDULED, job=counted)
     seen = [*watch(cluster, lambda: cluster.put("a", counted, done), lambda: completes(cluster, "a"))]
     assert [conditions(known)["a"] for known in seen] == ["Running", "Pending", "Complete"]
@@ -178,7 +178,7 @@ def test_a_job_counted_as_successful_but_not_complete_yet_is_watched_on() -> Non
 def test_a_pod_that_has_ended_while_the_controller_is_down_is_not_stuck() -> None:
     cluster = Lists()
     runs(cluster, "a")
-    behind = made("a", active=1, age=10_000)
+    behind = named_job("a", active=1, age=10_000)
     done = pod("Succeeded", ended(0), SCHEDULED, job=behind)
     seen = [*watch(cluster, lambda: cluster.put("a", behind, done), lambda: completes(cluster, "a"))]
     assert seen[1]["a"].cause == "ending"
@@ -264,7 +264,7 @@ def test_whatever_happens_the_last_look_tells_what_is_there(world: list[tuple[st
 
     runs(cluster, "a")
     runs(cluster, "b")
-    *_, last = watch(cluster, *(lambda one=one: step(*one) for one in world), end, *([lambda: None] * 3))
+    *_, last = watch(cluster, *(lambda event=event: step(*event) for event in world), end, *([lambda: None] * 3))
     there = conditions(states.look(cluster, "toy"))
     assert all(state.finished for state in last.values())
     assert conditions(last) == {name: condition for name, condition in there.items() if name in last}
@@ -339,9 +339,9 @@ def test_waits_are_counted_by_cause_the_most_frequent_first_with_the_first_ones_
 
 
 def test_a_wait_is_told_as_the_states_tell_it() -> None:
-    one = made("a", active=1)
-    creating = pod("Pending", waiting("ErrImagePull", "not found"), SCHEDULED, job=one)
-    known = states.read([one], [creating], [], 0)
+    item = named_job("a", active=1)
+    creating = pod("Pending", waiting("ErrImagePull", "not found"), SCHEDULED, job=item)
+    known = states.read([item], [creating], [], 0)
     assert watching.waits(known) == [("image", 1, "image: ErrImagePull: not found")]
 
 
@@ -353,12 +353,12 @@ class Held(Lists):
 
     def __init__(self, needed: int = 3) -> None:
         super().__init__()
-        self.said = list[str]()
+        self.messages = list[str]()
         self.refuses: Exception | None = None
-        self.hold = watching.Hold(needed, self.suspend, self.said.append)
+        self.hold = watching.Hold(needed, self.suspend, self.messages.append)
         for name in "abcde":
-            one = made(name, active=1)
-            self.put(name, one, pod("Pending", None, unschedulable("Insufficient gpu"), job=one, name=f"{name}-p"))
+            item = named_job(name, active=1)
+            self.put(name, item, pod("Pending", None, unschedulable("Insufficient gpu"), job=item, name=f"{name}-p"))
 
     def suspend(self, stop: bool, names: Collection[str]) -> None:
         if self.refuses:
@@ -373,9 +373,9 @@ class Held(Lists):
     def fail(self, names: str = "abc", words: str = "no module 'x'", failed: int = 1) -> None:
         """An attempt of each has failed, for so many times, and another will follow."""
         for name in names:
-            one = made(name, failed=failed)
+            item = named_job(name, failed=failed)
             end = ended(1, f"failed: exit 1: {words}")
-            self.put(name, one, pod("Failed", end, SCHEDULED, job=one, name=f"{name}-p"))
+            self.put(name, item, pod("Failed", end, SCHEDULED, job=item, name=f"{name}-p"))
 
     def complete(self, names: str = "abcde") -> None:
         for name in names:
@@ -421,7 +421,7 @@ def test_what_runs_is_left_alone_and_frees_the_rest_by_its_success() -> None:
         cluster.complete("abce")
 
     assert cluster.watch(all_but_d_fail, see_who_waits, see_that_nobody_waits) == [False] * 4
-    assert cluster.said == [
+    assert cluster.messages == [
         "3 trials failed alike at once: exit 1: no module 'x'; 1 may end first, none is started",
         "not all fail alike: what was held back goes on",
     ]
@@ -440,14 +440,14 @@ def test_trials_that_fail_differently_or_may_fail_are_not_held(needed: int, othe
         cluster.complete()
 
     assert cluster.watch(fail, see_that_nobody_waits) == [False] * 3
-    assert cluster.said == []
+    assert cluster.messages == []
 
 
 def test_where_nothing_can_be_suspended_it_is_said_once_and_watched_on() -> None:
     cluster = Held()
     cluster.refuses = BadInput("queue: Kueue decides")
     assert cluster.watch(cluster.fail, lambda: cluster.fail("d"), cluster.complete) == [False] * 4
-    assert cluster.said == [
+    assert cluster.messages == [
         "3 trials failed alike at once: exit 1: no module 'x'; the rest cannot be held back: queue: Kueue decides"
     ]
 

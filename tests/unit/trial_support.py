@@ -55,11 +55,11 @@ def make_trial(command: list[str] | str, **changes: Any) -> dict[str, Any]:
         "data": "sha256:da7a",
     }
     identity |= {key[len("identity_") :]: changes.pop(key) for key in list(changes) if key.startswith("identity_")}
-    made = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
     return {
         "sweep": "bench",
-        "id": made,
-        "lineage": made,
+        "id": digest,
+        "lineage": digest,
         "identity": identity,
         "objective": OBJECTIVE,
         "limit_seconds": 60,
@@ -75,7 +75,7 @@ class Ended:
     err: str
 
     @property
-    def said(self) -> str:
+    def line(self) -> str:
         """The one line it said; anything more is a failure."""
         lines = self.err.splitlines()
         assert len(lines) == 1, self.err
@@ -157,18 +157,18 @@ class Bench:
         return Path(self.results, "checkpoints", trial["lineage"][:2], trial["lineage"])
 
     def result(self, trial: Mapping[str, Any]) -> dict[str, Any]:
-        made: dict[str, Any] = json.loads((self.folder(trial) / "result.json").read_text())
-        return made
+        record: dict[str, Any] = json.loads((self.folder(trial) / "result.json").read_text())
+        return record
 
     def attempts(self, trial: Mapping[str, Any]) -> list[dict[str, Any]]:
         """All attempt.json, oldest first."""
-        found = sorted((self.folder(trial) / "attempts").glob("*/attempt.json"))
-        return [json.loads(path.read_text()) for path in found]
+        paths = sorted((self.folder(trial) / "attempts").glob("*/attempt.json"))
+        return [json.loads(path.read_text()) for path in paths]
 
     def attempt(self, trial: Mapping[str, Any]) -> dict[str, Any]:
         """The only attempt."""
-        (made,) = self.attempts(trial)
-        return made
+        (only,) = self.attempts(trial)
+        return only
 
     def log(self, trial: Mapping[str, Any]) -> bytes:
         """output.log of the only attempt."""

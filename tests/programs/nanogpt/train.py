@@ -57,6 +57,6 @@ for step in range(max_iters + 1):
     batch = random.choices(train, k=batch_size)
     if step % 5 == 0:
         print(f"iter {step}: loss {loss(batch):.4f}, time 1.00ms, mfu -100.00%")
-    chances = [math.exp(one) for one in log_probabilities()]
+    chances = [math.exp(value) for value in log_probabilities()]
     for token, chance in enumerate(chances):
         scores[token] += learning_rate * (batch.count(token) / batch_size - chance)
