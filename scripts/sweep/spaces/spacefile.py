@@ -12,7 +12,7 @@ from sweep import secrets, yamlfile
 from sweep.layout import Kit, SweepFiles
 from sweep.records.same import settings
 from sweep.schema import check
-from sweep.spaces import asking, declaring, warmstart
+from sweep.spaces import asking, hyperparameters, warmstart
 from sweep.spaces.constraint import Constraint
 from sweep.spaces.constraint import parse as parse_constraint
 from sweep.spaces.domain import OUTSIDE, Parameter
@@ -51,12 +51,12 @@ def read(doc: Document, schema: dict[str, Any], past: Past = warmstart.NOTHING) 
     if "space" not in data and sampler.takes_space:
         raise doc.bad((), "space is missing; write `space: {lr: {type: float, low: 0.01, high: 1.0, log: true}}`")
     _check_metrics(doc)
-    declaration = declaring.read(doc, searched, fixed)
-    _check_names(doc, fixed, declaration.places)
+    parsed = hyperparameters.read(doc, searched, fixed)
+    _check_names(doc, fixed, parsed.places)
     meaning = {name: value for name, value in data.items() if name != "stop"}
     meaning["sampler"] = {key: value for key, value in data["sampler"].items() if key != "rounds"}
     digest = hashlib.sha256(json.dumps(meaning, separators=(",", ":")).encode()).hexdigest()[:16]
-    rules = (*_constraints(doc, [*fixed, *declaration.places]), *_exclusions(doc, declaration.parameters))
+    rules = (*_constraints(doc, [*fixed, *parsed.places]), *_exclusions(doc, parsed.parameters))
     options, replicates = _options(doc, sampler), int(data["sampler"].get("replicates", 1))
     space = Space(
         objective=data["objective"],
@@ -64,10 +64,10 @@ def read(doc: Document, schema: dict[str, Any], past: Past = warmstart.NOTHING) 
         options=options,
         replicates=replicates,
         hyperparameters=fixed,
-        parameters=declaration.domains,
-        computed=declaration.formulas,
-        requests=asking.read(doc, [*fixed, *declaration.places]),
-        order=tuple(declaration.places),
+        parameters=parsed.domains,
+        computed=parsed.formulas,
+        requests=asking.read(doc, [*fixed, *parsed.places]),
+        order=tuple(parsed.places),
         digest=digest,
         doc=doc,
         rules=rules,

@@ -1,4 +1,4 @@
-"""The hyperparameters that space.yaml declares: what is searched, what is computed from it, and conditions."""
+"""All hyperparameters of `space:`, in order: what is searched, what is computed from it, and when each is there."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sweep import yamlfile
-from sweep.spaces import constraint, declared, expression, outline
+from sweep.spaces import constraint, domainspec, expression, outline
 from sweep.spaces.computed import Computed
 from sweep.spaces.constraint import Constraint
 from sweep.spaces.domain import Parameter, When
@@ -20,8 +20,8 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}")
 
 
 @dataclass
-class Declared:
-    """What was read so far."""
+class Hyperparameters:
+    """Those that were read so far."""
 
     parameters: dict[str, list[Parameter]] = field(default_factory=dict)
     """A name has several domains where only one of them can be there at once."""
@@ -40,55 +40,55 @@ class Declared:
         return tuple(formula for formulas in self.computed.values() for formula in formulas)
 
 
-def read(doc: Document, raw: Mapping[str, Any], fixed: Mapping[str, Any]) -> Declared:
+def read(doc: Document, raw: Mapping[str, Any], fixed: Mapping[str, Any]) -> Hyperparameters:
     """All that `space:` declares; raises BadInput with the line."""
-    declaration = Declared()
-    for place, entry in enumerate(outline.entries(doc, raw, declaration.parameters, Around(("space",)))):
+    parsed = Hyperparameters()
+    for place, entry in enumerate(outline.entries(doc, raw, parsed.parameters, Around(("space",)))):
         if not NAME.fullmatch(entry.name):
             raise doc.bad(entry.path, f"{entry.name} is no name; it has at most 63 letters, digits, '_', '.' and '-'")
-        when, only = _conditions(doc, entry, declaration)
-        _check_alone(doc, entry, declaration, when)
+        when, only = _conditions(doc, entry, parsed)
+        _check_alone(doc, entry, parsed, when)
         if isinstance(entry.raw, str):
-            computed = _computed(doc, entry, declaration, fixed)
-            declaration.computed.setdefault(entry.name, []).append(replace(computed, when=when, only=only))
+            computed = _computed(doc, entry, parsed, fixed)
+            parsed.computed.setdefault(entry.name, []).append(replace(computed, when=when, only=only))
         elif "value" in entry.raw:
-            computed = _constant(doc, entry, {*fixed, *declaration.parameters})
-            declaration.computed.setdefault(entry.name, []).append(replace(computed, when=when, only=only))
+            computed = _constant(doc, entry, {*fixed, *parsed.parameters})
+            parsed.computed.setdefault(entry.name, []).append(replace(computed, when=when, only=only))
         else:
             if "type" not in entry.raw:
                 kind = "choice" if "choices" in entry.raw else "float"
                 raise doc.bad(entry.path, f"type is missing; write `type: {kind}`")
-            domain = declared.read(doc, entry.path, entry.name, entry.raw, when)
-            same = declaration.parameters.setdefault(entry.name, [])
+            domain = domainspec.read(doc, entry.path, entry.name, entry.raw, when)
+            same = parsed.parameters.setdefault(entry.name, [])
             same.append(replace(domain, only=only, place=place, twin=len(same)))
-        declaration.places.setdefault(entry.name, entry.path)
-    return declaration
+        parsed.places.setdefault(entry.name, entry.path)
+    return parsed
 
 
-def _conditions(doc: Document, entry: Entry, declaration: Declared) -> tuple[When, tuple[Constraint, ...]]:
+def _conditions(doc: Document, entry: Entry, parsed: Hyperparameters) -> tuple[When, tuple[Constraint, ...]]:
     """(the pairs, the expressions) that must all hold for an entry to be there."""
     pairs, only = list(entry.around.pairs), []
     for condition in entry.around.conditions:
         if isinstance(condition.when, dict):
-            pairs += outline.pairs_of(doc, condition, declaration.parameters, entry.name)
+            pairs += outline.pairs_of(doc, condition, parsed.parameters, entry.name)
         else:
             try:
-                known = outline.known(list(declaration.parameters), condition.groups)
+                known = outline.known(list(parsed.parameters), condition.groups)
                 only.append(constraint.parse(condition.when, known))
             except Unclear as error:
                 raise doc.bad(condition.path, str(error)) from None
-    return tuple(pairs), tuple(replace(each, where=_told(doc, entry)) for each in only)
+    return tuple(pairs), tuple(replace(each, where=_refusal(doc, entry)) for each in only)
 
 
-def _told(doc: Document, entry: Entry) -> Callable[[str], Exception]:
+def _refusal(doc: Document, entry: Entry) -> Callable[[str], Exception]:
     return lambda problem: doc.bad((*entry.path, "when"), problem)
 
 
-def _check_alone(doc: Document, entry: Entry, declaration: Declared, when: When) -> None:
+def _check_alone(doc: Document, entry: Entry, parsed: Hyperparameters, when: When) -> None:
     """Raise BadInput for a name that two entries may set at once."""
-    for other in (*declaration.parameters.get(entry.name, ()), *declaration.computed.get(entry.name, ())):
+    for other in (*parsed.parameters.get(entry.name, ()), *parsed.computed.get(entry.name, ())):
         if not any(_apart(*mine, *theirs) for mine in when for theirs in other.when):
-            line = doc.where(*declaration.places[entry.name])
+            line = doc.where(*parsed.places[entry.name])
             raise doc.bad(entry.path, f"{entry.name} is declared already ({line}), and both can be there; rename one")
 
 
@@ -96,11 +96,11 @@ def _apart(name: str, values: tuple[Any, ...], other: str, others: tuple[Any, ..
     return name == other and not {yamlfile.flow(value) for value in values} & {yamlfile.flow(value) for value in others}
 
 
-def _computed(doc: Document, entry: Entry, declaration: Declared, fixed: Mapping[str, Any]) -> Computed:
+def _computed(doc: Document, entry: Entry, parsed: Hyperparameters, fixed: Mapping[str, Any]) -> Computed:
     names = [
         *fixed,
-        *declaration.parameters,
-        *(name for name in declaration.computed if name not in declaration.parameters),
+        *parsed.parameters,
+        *(name for name in parsed.computed if name not in parsed.parameters),
     ]
     assert isinstance(entry.raw, str)
     try:

@@ -1,4 +1,4 @@
-"""The domain that space.yaml declares for a hyperparameter: `low` and `high`, or `choices`, and how they are drawn."""
+"""The domain of one hyperparameter in space.yaml: `low` and `high`, or `choices`, and how values are drawn."""
 
 from __future__ import annotations
 
