@@ -16,7 +16,7 @@ import cli
 from sweep import basefile, commits, git
 from sweep.basefile import Found
 from sweep.errors import SweepError
-from sweep.files import holds, read, write_atomic
+from sweep.files import check_folders, holds, read, write_atomic
 from sweep.layout import BASE, Clone, Kit, start
 
 PATIENCE_SECONDS = 4
@@ -111,6 +111,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     clone = Clone(start().resolve())
     git.root(clone.root)  # raises where there is no repository
+    check_folders(clone.root, clone.base.parent)
     began = git.position(clone.root)
     wanted: dict[Path, str] = {}
     if not clone.base.exists() or git.dirty(clone.root, str(BASE)):
