@@ -41,7 +41,7 @@ def draw(data: dict[str, Any], library: Path, folder: Path) -> None:
 
 
 def material(session: Session) -> Material:
-    from sweep.ranking import pareto, stats
+    from sweep.ranking import pareto, stats, stopped
     from sweep.reports import verdict
     from sweep.reports.report import Material
 
@@ -56,7 +56,10 @@ def material(session: Session) -> Material:
     front = pareto.front(rows, objectives, session.engine.NAME, budget) if len(objectives) > 1 else None
     command = verdict.settle_command(choice, session.name) if session.files.clone.has(session.files.space) else ""
     store_folder = session.engine.store_folder
-    return Material(session.name, session.engine.NAME, rows, choice, snapshot, store_folder, front, budget, command)
+    ended = stopped.of(rows, objectives[0], snapshot, session.engine.NAME)
+    return Material(
+        session.name, session.engine.NAME, rows, choice, snapshot, store_folder, front, budget, command, ended
+    )
 
 
 def run(
@@ -82,7 +85,11 @@ def run(
     else:
         width = min(120, shutil.get_terminal_size((80, 24)).columns)
         spent = report.spent(whole.rows, whole.snapshot)
-        cli.show_page(leaderboard.text(whole.choice, whole.rows, spent, max(1, top), width, whole.front, whole.command))
+        cli.show_page(
+            leaderboard.text(
+                whole.choice, whole.rows, spent, max(1, top), width, whole.front, whole.command, whole.stopped
+            )
+        )
     if not dry_run:
         cli.say(f"{session.name}: {clone.relative(path)} ({path.stat().st_size / 1e6:.1f} MB, opens from disk)")
     return 0

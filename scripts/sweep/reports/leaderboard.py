@@ -12,6 +12,7 @@ from rich.text import Text
 
 from sweep.ranking.pareto import Front
 from sweep.ranking.stats import Choice, Point, is_test_metric
+from sweep.ranking.stopped import Stopped
 from sweep.records.results import Row
 from sweep.reports import verdict
 from sweep.words import number
@@ -31,6 +32,7 @@ def text(
     width: int = 80,
     front: Front | None = None,
     command: str = "",
+    stopped: Stopped | None = None,
 ) -> str:
     """The `top` points and what can be said about them, at most `width` cells wide, with a newline at the end.
 
@@ -42,7 +44,7 @@ def text(
     engine = choice.points[0].trial.engine if choice.points else None
     ranked = [row for row in rows if engine in (None, row.engine)]
     names = verdict.varied(ranked)
-    sentences = verdict.sentences(choice, names)
+    sentences = [*verdict.sentences(choice, names), *verdict.on_stops(stopped)]
     if len(ranked) < len(rows):
         others = len(rows) - len(ranked)
         sentences.append(f"{others} trials of the other engine are not ranked with these; results.csv has them.")

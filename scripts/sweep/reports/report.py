@@ -21,6 +21,7 @@ from markupsafe import Markup
 from sweep import secrets, words
 from sweep.ranking.pareto import Front
 from sweep.ranking.stats import Choice, is_test_metric
+from sweep.ranking.stopped import Stopped
 from sweep.records import booking, outputs, results
 from sweep.records.attempt import Attempt
 from sweep.records.booking import Booked
@@ -63,6 +64,8 @@ class Material:
     """The hyperparameter that says for how long a trial trains, of a sweep that has one."""
     command: str = ""
     """What to type for the seeds that would settle the choice; "" where none would, or there is no space.yaml."""
+    stopped: Stopped | None = None
+    """What a stop rule did, of a sweep where one did anything."""
 
 
 def spent(rows: Sequence[Row], snapshot: Snapshot) -> verdict.Spent:
@@ -129,7 +132,8 @@ def html(material: Material, charts: str = "", data: dict[str, Any] | None = Non
         best=choice.points[0] if choice.points else None,
         best_value=verdict.value(choice, choice.points[0]) if choice.points else "",
         fixed=_fixed(rows, names),
-        sentences=verdict.sentences(choice, names),
+        sentences=[*verdict.sentences(choice, names), *verdict.on_stops(material.stopped)],
+        stopped=material.stopped,
         command=material.command,
         replicates=verdict.replicate_lines(choice),
         on_test=is_test_metric(choice.objective.metric),

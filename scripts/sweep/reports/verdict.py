@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweep.ranking.stats import Choice, Point, is_test_metric, test_metrics
+from sweep.ranking.stopped import Stopped
 from sweep.records.results import Row, counts
 from sweep.words import MOST_PLACES, counted, figure, hours, number
 from sweep.yamlfile import flow, plain
@@ -157,6 +158,24 @@ def _how_sure(choice: Choice, best: Point) -> list[str]:
         return [*lines, "The best two can be told apart; the doubt that is left comes from the points behind them."]
     seeds = f"{choice.more} more seed{'s' if choice.more > 1 else ''}"
     return [*lines, f"If that lead is real, {seeds} for each of the best two points would show it (power 0.8)."]
+
+
+def on_stops(stopped: Stopped | None) -> list[str]:
+    """What a stop rule did, and how often it was wrong as far as a check tells; [] where there was none."""
+    if not stopped:
+        return []
+    lines = [f"The stop rule ended {stopped.stopped} of {counted(stopped.trials, 'trial')} early."]
+    if not stopped.checked:
+        return [
+            *lines,
+            "Nothing tells how often it was wrong: `audit: 0.1` in `stop` leaves a tenth to run as a check.",
+        ]
+    were = "was" if stopped.wrong == 1 else "were"
+    return [
+        *lines,
+        f"Of {stopped.checked} that it would have ended and that ran on as a check, {stopped.wrong or 'none'} {were} "
+        f"among the best {stopped.top}: at most {100 * stopped.most:.0f} % of such stops are wrong (95 %).",
+    ]
 
 
 def _rung(choice: Choice) -> str:
