@@ -27,7 +27,7 @@ import optuna  # noqa: E402
 
 from sweep import yamlfile  # noqa: E402
 from sweep.spaces import search, spacefile  # noqa: E402
-from sweep.spaces.history import Told  # noqa: E402
+from sweep.spaces.history import Observation  # noqa: E402
 from sweep.spaces.samplers import tpe  # noqa: E402
 from sweep.spaces.space import Space  # noqa: E402
 
@@ -125,10 +125,10 @@ def drawn(name: str) -> Callable[..., Iterator[float]]:
 def rounds(function: Callable[[Point], float], parameters: str, seed: int, n: int) -> Iterator[float]:
     """Our tpe: every round made from what is known, as expand does from results.csv."""
     space = space_of(parameters, f"{{name: tpe, rounds: {n // BATCH}, per_round: {BATCH}, seed: {seed}}}")
-    observations: list[Told] = []
+    observations: list[Observation] = []
     for number in range(1, n // BATCH + 1):
         asked = tpe.ask(space, observations, number)
-        observations += [Told(point, "succeeded", (function(point),)) for point in asked]
+        observations += [Observation(point, "succeeded", (function(point),)) for point in asked]
     return (observation.values[0] for observation in observations)
 
 

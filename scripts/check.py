@@ -76,7 +76,9 @@ def main() -> int:
     parser.add_argument("--code", metavar="DIR", help="the folder to take; default: as expand does")
     args = parser.parse_args()
     files = Clone.here().sweep(args.sweep)
-    draft = expand.draft(files, expand.Options(Wish(), code=args.code, allow_dirty=True, commit=False, dry_run=True))
+    draft = expand.draft(
+        files, expand.ExpandOptions(Wish(), code=args.code, allow_dirty=True, commit=False, dry_run=True)
+    )
     with tempfile.TemporaryDirectory(prefix="helm-sweep-", ignore_cleanup_errors=True) as scratch:
         check = Check(files, draft.values, args.code, Path(scratch), args.seconds)
         for line in (*passing.passed(check.trial).lines, *passing.notes_of([check.trial])):

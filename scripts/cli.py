@@ -148,7 +148,7 @@ def person(session: Session, *, yes: bool) -> Person:
 
         trials = session.rendered.trials
         objective = results.objectives(trials)[0]
-        return display.Watcher(
+        return display.Display(
             session.engine.store_folder, trials, varying_names(trials), objective, session.engine.now
         )
 

@@ -54,7 +54,7 @@ class Console(rich.console.Console):
             yield segment if segment.control else segment._replace(text=words.shown(segment.text))
 
 
-class Watcher:
+class Display:
     """Shows Job states (by Job name) as they change: a context manager to be called with all of them."""
 
     def __init__(
@@ -86,7 +86,7 @@ class Watcher:
         self.task = self.bar.add_task("", total=len(trials), words="")
         self.live = Live(self.bar, console=self.console, transient=True) if self.console.is_terminal else None
 
-    def __enter__(self) -> Watcher:
+    def __enter__(self) -> Display:
         if self.live:
             self.live.start()
         return self

@@ -68,7 +68,7 @@ def run_round(session: Session, args: argparse.Namespace, began: git.Position) -
 def sweep(files: SweepFiles, args: argparse.Namespace) -> int:
     """All rounds of a sweep, and its winner; returns 0, or 1 where trials failed."""
     root = files.clone.root
-    how = expand.Options(Wish(quorum=args.quorum), args.engine, allow_dirty=args.allow_dirty, repin=args.repin)
+    how = expand.ExpandOptions(Wish(quorum=args.quorum), args.engine, allow_dirty=args.allow_dirty, repin=args.repin)
     if args.quorum < 1 and files.clone.has(files.results):
         collect.run(cli.open_sweep(args), git.position(root))
     before, failed, began = "", 0, git.position(root)

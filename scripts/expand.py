@@ -25,7 +25,7 @@ from sweep.spaces.valuesfile import ValuesFile
 
 
 @dataclass(frozen=True)
-class Options:
+class ExpandOptions:
     """How to expand a sweep; the defaults are those of `make sweep`."""
 
     wish: expansion.Wish
@@ -88,7 +88,7 @@ def read_settings(clone: Clone, values: ValuesFile | None) -> Settings:
     return settings.read(clone.chart, *base, *([values.head] if values else []))
 
 
-def draft(files: SweepFiles, options: Options) -> expansion.Draft:
+def draft(files: SweepFiles, options: ExpandOptions) -> expansion.Draft:
     """What there is to write, and nothing written yet. Raises BadInput."""
     clone, sweep = files.clone, files.name
     schema = loads((clone.chart / "values.schema.json").read_text())
@@ -135,7 +135,7 @@ def save(new: expansion.Draft, began: git.Position) -> commits.Commit | None:
     return commit
 
 
-def run(files: SweepFiles, options: Options) -> int:
+def run(files: SweepFiles, options: ExpandOptions) -> int:
     """Expand a sweep, and commit what that changes; code that was edited and is frozen now, too."""
     clone, sweep = files.clone, files.name
     if options.commit and not options.dry_run and not options.allow_dirty:
@@ -169,8 +169,8 @@ def run(files: SweepFiles, options: Options) -> int:
 
 def main(argv: list[str] | None = None, clone: Clone | None = None) -> int:
     args = arguments(argv)
-    given = {each.name: getattr(args, each.name) for each in fields(Options) if hasattr(args, each.name)}
-    return run((clone or Clone.here()).sweep(args.sweep), Options(wish(args), **given))
+    given = {each.name: getattr(args, each.name) for each in fields(ExpandOptions) if hasattr(args, each.name)}
+    return run((clone or Clone.here()).sweep(args.sweep), ExpandOptions(wish(args), **given))
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ spell: Callable[[str], str] = as_it_is
 """How commands in messages are spelled: as for make, unless the program has set its own way."""
 
 
-class Channel(io.FileIO):
+class Output(io.FileIO):
     """A standard stream whose reader may be gone. What nobody reads is no reason to stop half-way.
 
     A terminal that was closed (EIO) is a reader that is gone; a full disk behind `> file` is an error of data, and
@@ -76,7 +76,7 @@ def begin() -> None:
     sys.stderr = _stream(2, "backslashreplace", talk=True)
 
 
-class Lines(io.TextIOWrapper):
+class EscapedOutput(io.TextIOWrapper):
     """A standard stream that takes text and nothing else: whatever could act on a terminal is shown escaped."""
 
     def write(self, text: str) -> int:
@@ -91,7 +91,7 @@ class Lines(io.TextIOWrapper):
 class Painted:
     """The same stream for a painter (rich), whose own escape sequences are no text. See display.Console."""
 
-    def __init__(self, lines: Lines) -> None:
+    def __init__(self, lines: EscapedOutput) -> None:
         self.lines, self.encoding, self.errors = lines, lines.encoding, lines.errors
         self.flush, self.isatty, self.fileno = lines.flush, lines.isatty, lines.fileno
 
@@ -108,11 +108,11 @@ def shown(text: str) -> str:
     return words.shown(text)
 
 
-def _stream(handle: int, errors: str, *, talk: bool) -> Lines:
-    raw = Channel(handle, talk=talk)
+def _stream(handle: int, errors: str, *, talk: bool) -> EscapedOutput:
+    raw = Output(handle, talk=talk)
     lines = talk or raw.isatty()
     encoding = (sys.stderr and sys.stderr.encoding if talk else "") or "utf-8"  # data is the same everywhere
-    return Lines(io.BufferedWriter(raw), encoding, errors, line_buffering=lines)
+    return EscapedOutput(io.BufferedWriter(raw), encoding, errors, line_buffering=lines)
 
 
 def run(main: Callable[[], int]) -> NoReturn:

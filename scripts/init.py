@@ -14,7 +14,7 @@ from pathlib import Path
 
 import cli
 from sweep import basefile, commits, git
-from sweep.basefile import Found
+from sweep.basefile import Facts
 from sweep.errors import SweepError
 from sweep.files import check_folders, holds, read, write_atomic
 from sweep.layout import BASE, Clone, Kit, start
@@ -48,7 +48,7 @@ def text_of(path: Path) -> str:
     return read(path, LARGEST_BYTES).decode(errors="surrogateescape")
 
 
-def look(root: Path) -> Found:
+def look(root: Path) -> Facts:
     """What there is to know about a project in this folder."""
     from sweep.engines import kubeconfig
 
@@ -60,7 +60,7 @@ def look(root: Path) -> Found:
     lock = next((path.name for path in locks if basefile.is_lock(text_of(path))), "")
     context = kubeconfig.current_context()
     namespace = kubeconfig.namespace_of(context)
-    return Found(
+    return Facts(
         image=image,
         dockerfile=str(dockerfile.relative_to(top)) if dockerfile and image else "",
         lock=lock,

@@ -83,7 +83,7 @@ def source_of(command: list[str], folder: Path) -> str:
     return read(scripts[0], LARGEST_BYTES).decode(errors="replace") if scripts else ""
 
 
-def options(command: list[str], folder: Path, source: str, config: Path | None) -> list[offered.Option]:
+def options(command: list[str], folder: Path, source: str, config: Path | None) -> list[offered.ProgramOption]:
     """What the program offers, from all that may be read."""
     files = [config] if config else list(configurations.named_in(command, folder))
     named = [option for path in files for option in offered.of_config(yamlfile.load(folder / path, str(path)).data)]

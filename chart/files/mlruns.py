@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Any, BinaryIO
 
     from rows import Number
-    from written import Found
+    from written import FoundFile
 
 
 MOST_STEPS = 10**6  # of a thousand instructions of SQLite each
@@ -29,7 +29,7 @@ OF_ONE_RUN = """
 
 
 def points(
-    files: dict[str, Found], own: str, open_file: Callable[[str], BinaryIO]
+    files: dict[str, FoundFile], own: str, open_file: Callable[[str], BinaryIO]
 ) -> Iterator[tuple[str, Number, Number]]:
     """(name, step, value) of the file or folder `own`. Of several runs that have metrics it is the one that ended last:
     of nested ones that is the outermost."""

@@ -40,7 +40,7 @@ class Written:
         self.large: list[str] = []  # files that are not, for their size
         self.used: list[str] = []  # files that were opened for it
 
-    def _there(self) -> dict[str, Found]:
+    def _there(self) -> dict[str, FoundFile]:
         path, kind = self.path, self.source["from"]
         if kind == "file":
             return self.finder.find(path)
@@ -64,21 +64,21 @@ class Written:
             self._read_points(usable, tick)
         return True
 
-    def _read_file(self, files: dict[str, Found], tick: Callable[[], None]) -> None:
+    def _read_file(self, files: dict[str, FoundFile], tick: Callable[[], None]) -> None:
         """The newest."""
         for path in sorted(files, key=lambda path: (files[path].changed, path))[-1:]:
             with suppress(OSError, ValueError), self._open(path) as opened:
                 for row in patient(ROWS[self.source["format"]](opened), tick):
                     self.rows.add(row, self.rows.step_of(row))
 
-    def _read_points(self, files: dict[str, Found], tick: Callable[[], None]) -> None:
+    def _read_points(self, files: dict[str, FoundFile], tick: Callable[[], None]) -> None:
         for name, step, value in patient(self._points(files), tick):
             self.rows.add({name: value}, step)
         if self.rows.best_step is not None:  # the values of one step may lie in several files, anywhere
             at = self.rows.best_step
             self.rows.best = {name: value for name, step, value in patient(self._points(files), tick) if step == at}
 
-    def _points(self, files: dict[str, Found]) -> Iterator[tuple[str, Number, Number]]:
+    def _points(self, files: dict[str, FoundFile]) -> Iterator[tuple[str, Number, Number]]:
         """(name, step, value) of what is there, by the module that the chart ships for such a source."""
         if self.source["from"] == "tensorboard":
             import events
@@ -117,7 +117,7 @@ class Written:
         return ""
 
 
-class Found:
+class FoundFile:
     """A plain file below the working folder. `sign` is another once it was written to."""
 
     def __init__(self, path: str, about: os.stat_result) -> None:
@@ -132,8 +132,8 @@ class Finder:
     def __init__(self, folder: Folder) -> None:
         self.folder, self.looked_at = folder, 0
 
-    def find(self, *patterns: str) -> dict[str, Found]:
-        files: dict[str, Found] = {}
+    def find(self, *patterns: str) -> dict[str, FoundFile]:
+        files: dict[str, FoundFile] = {}
         self.looked_at = 0
         for pattern in patterns:
             with suppress(OSError), self.folder.handle() as handle:
@@ -142,7 +142,7 @@ class Finder:
                 self._walk(handle, "", once, files, DEEPEST)
         return dict(sorted(files.items()))
 
-    def _walk(self, handle: int, at: str, parts: list[str], files: dict[str, Found], levels: int) -> None:
+    def _walk(self, handle: int, at: str, parts: list[str], files: dict[str, FoundFile], levels: int) -> None:
         if not parts or not levels:
             return
         part, rest = parts[0], parts[1:]
@@ -156,12 +156,14 @@ class Finder:
                 with suppress(OSError):
                     self._take(handle, at, name, parts, files, levels)
 
-    def _take(self, handle: int, at: str, name: str, parts: list[str], files: dict[str, Found], levels: int) -> None:
+    def _take(
+        self, handle: int, at: str, name: str, parts: list[str], files: dict[str, FoundFile], levels: int
+    ) -> None:
         """A file that the last of the parts leads to, or what is below a folder that the first does."""
         part, rest = parts[0], parts[1:]
         about = os.stat(name, dir_fd=handle, follow_symlinks=False)
         if stat.S_ISREG(about.st_mode) and not rest:
-            files[f"{at}{name}"] = Found(f"{at}{name}", about)
+            files[f"{at}{name}"] = FoundFile(f"{at}{name}", about)
         elif stat.S_ISDIR(about.st_mode) and (rest or part == "**"):
             inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=handle)
             try:

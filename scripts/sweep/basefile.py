@@ -17,7 +17,7 @@ SHARED = "ReadWriteMany"
 
 
 @dataclass(frozen=True)
-class Found:
+class Facts:
     """What is known before anybody is asked."""
 
     image: str
@@ -82,7 +82,7 @@ def parts(image: str) -> dict[str, str]:
     return named | ({"digest": digest} if digest else {"tag": tag or "latest"})
 
 
-def text(facts: Found) -> str:
+def text(facts: Facts) -> str:
     """The file. What was not found is there as a comment to fill in."""
     why = f"from {facts.dockerfile}" if facts.image else "no Dockerfile here says which; any image with python3 will do"
     claims = facts.claims or ()
@@ -127,7 +127,7 @@ def _volume(key: str, what: str, claim: str, claims: Sequence[str]) -> list[str]
     return [f"# {what}{others}.", *hint, *([] if hint else [shown]), ""]
 
 
-def _cluster(facts: Found) -> list[str]:
+def _cluster(facts: Facts) -> list[str]:
     value = f"cluster: {{context: {yamlfile.flow(facts.context)}, namespace: {yamlfile.flow(facts.namespace)}}}"
     if facts.claims is None:
         why = f"{facts.context} did not answer" if facts.context else "kubectl has no current context"

@@ -19,7 +19,7 @@ from pathlib import Path
 from sweep import git, locks
 from sweep.errors import BadInput, MachineFault, of_program
 from sweep.files import check_merged, copy_if_there, exists, read, remove_left
-from sweep.words import ended, shown
+from sweep.words import Say, ended, shown
 
 NAME, EMAIL = "helm-sweep", "helm-sweep@localhost"
 LARGEST_BYTES = 256 << 20
@@ -54,7 +54,7 @@ class Turn:
     places: Places
     work: Path
     """A folder for our indexes."""
-    patience: locks.Patience
+    patience: locks.LockPatience
     base: str | None = None
     """HEAD, from which our index was made."""
     before: dict[str, str] = field(default_factory=dict)
@@ -217,12 +217,12 @@ class Places:
         main = (shared.parent,) if shared.name == ".git" else ()
         return cls(own, shared, (repo.resolve(), own, shared, *main), git.position(repo).branch)
 
-    def wait_refs(self, patience: locks.Patience) -> None:
+    def wait_refs(self, patience: locks.LockPatience) -> None:
         """Wait until nobody holds HEAD or the branch; the locks of the dead are removed."""
         for path in (self.own / "HEAD", *([self.shared / self.branch] if self.branch else [])):
             locks.wait_gone(path.with_name(f"{path.name}.lock"), self.around, patience)
 
-    def wait_finished(self, patience: locks.Patience) -> None:
+    def wait_finished(self, patience: locks.LockPatience) -> None:
         """Wait for a merge, rebase … that is at work. Raises BadInput for one that waits for the person."""
         suspects = None
         while verb := git.unfinished(self.own):
@@ -242,14 +242,14 @@ class Places:
 
 
 @contextmanager
-def turn(repo: Path, paths: Iterable[str], say: locks.Say, since: git.Position | None = None) -> Iterator[Turn]:
+def turn(repo: Path, paths: Iterable[str], say: Say, since: git.Position | None = None) -> Iterator[Turn]:
     """Hold the repository of the folder `repo`, to write `paths`, which are spelled from there, and commit them.
 
     Waits for others that hold it; what a dead git left is mended. Raises BadInput, before anything is written, where
     the repository waits for its owner (a merge, say), git would not take the paths, or HEAD is not on the branch of
     `since` any more.
     """
-    patience, paths = locks.Patience(say), tuple(f"{git.prefix(repo)}{path}" for path in paths)
+    patience, paths = locks.LockPatience(say), tuple(f"{git.prefix(repo)}{path}" for path in paths)
     places = Places.of(repo := git.root(repo))
     while True:
         places.wait_finished(patience)
@@ -265,7 +265,7 @@ def turn(repo: Path, paths: Iterable[str], say: locks.Say, since: git.Position |
 
 
 def _held(
-    repo: Path, paths: tuple[str, ...], places: Places, patience: locks.Patience, since: git.Position | None
+    repo: Path, paths: tuple[str, ...], places: Places, patience: locks.LockPatience, since: git.Position | None
 ) -> Iterator[Turn]:
     if since:
         check_unmoved(repo, since)
@@ -276,7 +276,7 @@ def _held(
         yield Turn(repo, paths, places, Path(work), patience).begun()  # whatever git refuses, it refuses now
 
 
-def commit(repo: Path, paths: Sequence[str], message: str, say: locks.Say) -> Commit | None:
+def commit(repo: Path, paths: Sequence[str], message: str, say: Say) -> Commit | None:
     """Commit `paths` as they lie in the work tree; None if HEAD has them so. Raises BadInput."""
     with turn(repo, paths, say) as held:
         return held.commit(message)

@@ -9,7 +9,7 @@ from ruamel.yaml.composer import Composer
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import ScalarNode
 
-__all__ = ["MarkedYAMLError", "Refused", "YAMLError", "compose"]
+__all__ = ["MarkedYAMLError", "RefusedYAML", "YAMLError", "compose"]
 
 MAX_VALUES = 200_000
 """Values and keys that ruamel may read: it takes 0.75 KB and 0.1 ms for each; expanded trials do not count."""
@@ -18,13 +18,13 @@ MAX_DEPTH = 60
 
 
 def compose(text: str) -> Any:
-    """The root node of a YAML document, None for an empty one; raises YAMLError, of which Refused is ours."""
+    """The root node of a YAML document, None for an empty one; raises YAMLError, of which RefusedYAML is ours."""
     yaml = YAML(typ="safe", pure=True)
     yaml.Composer = _Composer
     return yaml.compose(text)
 
 
-class Refused(MarkedYAMLError):
+class RefusedYAML(MarkedYAMLError):
     """YAML that every reader reads, and that is refused here: too much of it, or a tag."""
 
 
@@ -41,14 +41,14 @@ class _Composer(Composer):
         self.count += 1
         if self.count > MAX_VALUES:
             problem = f"more than {MAX_VALUES:,} values; let space.yaml and expand make the trials"
-            raise Refused(None, None, problem, event.start_mark)
+            raise RefusedYAML(None, None, problem, event.start_mark)
         if self.depth >= MAX_DEPTH:
             problem = f"nested more than {MAX_DEPTH} levels deep; a few are all that is needed"
-            raise Refused(None, None, problem, event.start_mark)
+            raise RefusedYAML(None, None, problem, event.start_mark)
         tag = getattr(event, "tag", None)
         if tag == "!":
             problem = "the tag ! is not known here; remove it, and quote what is a string"
-            raise Refused(None, None, problem, event.start_mark)
+            raise RefusedYAML(None, None, problem, event.start_mark)
         node = super().compose_node(parent, index)
         if tag and isinstance(node, ScalarNode):
             node.style = "!"  # not a plain word any more: its kind was said

@@ -15,7 +15,7 @@ from sweep.spaces.valuesfile import ValuesFile
 
 
 @dataclass(frozen=True)
-class Origin:
+class CodeSource:
     """Where a sweep has its code from."""
 
     clone: Clone
@@ -93,7 +93,7 @@ def _frozen(files: SweepFiles) -> Bundle | Pin | None:
     return code.parse(yamlfile.read_text(files.code, shown, files.clone.values), shown)
 
 
-def origin_of(files: SweepFiles, values: ValuesFile, folder: str | None) -> Origin:
+def origin_of(files: SweepFiles, values: ValuesFile, folder: str | None) -> CodeSource:
     """By the person's `folder`, then values.yaml, then what is frozen."""
     clone, frozen, setting = files.clone, _frozen(files), values.head.value
     source = str(setting("code", "source") or (frozen.source if frozen else "bundle"))
@@ -106,10 +106,10 @@ def origin_of(files: SweepFiles, values: ValuesFile, folder: str | None) -> Orig
     else:
         path = _spelled(clone, source, frozen.path if frozen else clone.relative(clone.code))
     if source != "git":
-        return Origin(clone, path, source)
+        return CodeSource(clone, path, source)
     url = str(setting("code", "url") or getattr(frozen, "url", ""))
     ref = str(setting("code", "commit") or setting("code", "ref") or "")
-    return Origin(clone, path, source, url, ref, str(setting("code", "tree") or ""))
+    return CodeSource(clone, path, source, url, ref, str(setting("code", "tree") or ""))
 
 
 def _spelled(clone: Clone, source: str, folder: str) -> str:
@@ -119,7 +119,7 @@ def _spelled(clone: Clone, source: str, folder: str) -> str:
     return PurePosixPath(git.prefix(clone.root) if source == "git" else "", path).as_posix()
 
 
-def _notice(frozen: Bundle | Pin, origin: Origin, shown: str) -> str:
+def _notice(frozen: Bundle | Pin, origin: CodeSource, shown: str) -> str:
     """What to say of code that stays as it is frozen; "" where its folder is still the same."""
     if frozen.source != origin.source:
         raise BadInput(f"{shown}: code.source: is {frozen.source}, and values.yaml says {origin.source}; add --repin")
@@ -133,7 +133,7 @@ def _notice(frozen: Bundle | Pin, origin: Origin, shown: str) -> str:
 
 
 def _renewed(
-    clone: Clone, frozen: Bundle | Pin | None, origin: Origin, *, dirty_allowed: bool
+    clone: Clone, frozen: Bundle | Pin | None, origin: CodeSource, *, dirty_allowed: bool
 ) -> tuple[str | None, str]:
     """As `text`, of code that is frozen now; the file stays where it would not differ."""
     taken = origin.take()

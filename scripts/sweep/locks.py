@@ -13,15 +13,15 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
 from sweep.errors import BadInput, naming
+from sweep.words import Say
 
-Say = Callable[[str], None]
 Identity = tuple[int, int, int]
 
 WAIT_SECONDS = 600.0
@@ -37,7 +37,7 @@ READERS = frozenset(("blame", "cat-file", "diff", "grep", "log", "ls-files", "re
 
 
 @dataclass
-class Patience:
+class LockPatience:
     """How long somebody is waited for, and that it is said once."""
 
     say: Say
@@ -114,7 +114,7 @@ def _identity(path: Path) -> Identity | None:
     return about.st_dev, about.st_ino, about.st_mtime_ns
 
 
-def wait_gone(path: Path, folders: Sequence[Path], patience: Patience) -> None:
+def wait_gone(path: Path, folders: Sequence[Path], patience: LockPatience) -> None:
     """Return once the lock is gone, removing it where its holder is dead. Raises BadInput for one that stays."""
     watched, suspects, since = None, dict[tuple[int, str], str](), 0.0
     while seen := _identity(path):
@@ -166,7 +166,7 @@ def _remove(path: Path, seen: Identity) -> bool:
 
 
 @contextmanager
-def taken(path: Path, folders: Sequence[Path], patience: Patience) -> Iterator[None]:
+def taken(path: Path, folders: Sequence[Path], patience: LockPatience) -> Iterator[None]:
     """Hold a lock, as any git would. Raises BadInput where it is not to be had within the patience."""
     with _signals_interrupt():
         handle = _create(path, folders, patience)
@@ -184,7 +184,7 @@ def taken(path: Path, folders: Sequence[Path], patience: Patience) -> Iterator[N
                     os.close(handle)
 
 
-def _create(path: Path, folders: Sequence[Path], patience: Patience) -> int:
+def _create(path: Path, folders: Sequence[Path], patience: LockPatience) -> int:
     while True:
         wait_gone(path, folders, patience)
         with suppress(FileExistsError):

@@ -9,13 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sweep.vocabulary import OTHER_KEYS, OTHER_VALUES
-from sweep.yamlfile import Document, Key, plain
+from sweep.yamlfile import Document, Flaw, Key, plain
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
-
-Problem = tuple[tuple[Key, ...], str]
-"""Where it is, and what it is with advice."""
 
 KINDS = {
     "string": "a string",
@@ -39,7 +36,7 @@ def check(doc: Document, schema: dict[str, Any], *, partial: bool = False) -> No
         raise doc.bad(path, problem)
 
 
-def problems(data: Any, schema: dict[str, Any], *, partial: bool = False) -> list[Problem]:
+def problems(data: Any, schema: dict[str, Any], *, partial: bool = False) -> list[Flaw]:
     """All that the schema refuses; see `check`.
 
     Advice comes from the schema: its `examples`, its known keys, its enum.
@@ -132,7 +129,7 @@ class _Refusal:
         return f"; for example {plain(self.schema['default'])}" if self.schema.get("default") else ""
 
 
-def _problems(error: ValidationError) -> Iterator[Problem]:
+def _problems(error: ValidationError) -> Iterator[Flaw]:
     """All that one error of the validator says is wrong: of an unknown key it is that key's, one each."""
     path, schema = tuple(error.absolute_path), error.schema
     assert isinstance(schema, dict)

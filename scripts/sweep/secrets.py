@@ -14,12 +14,10 @@ from typing import Any
 
 from sweep.errors import BadInput
 from sweep.layout import Kit
-from sweep.yamlfile import Document, Key
+from sweep.yamlfile import Document, Flaw, Key
 
 MASK = "***"
 LONGEST_NAME = 256
-Problem = tuple[tuple[Key, ...], str]
-"""Where it is, and what it is with what to do."""
 NAMED = "named like a secret"
 WAY_ENV = "write `{secret: NAME, key: KEY}` there, with the value in that Secret (docs/cluster.md: Secrets)"
 WAY_URL = "leave it out; Pods get a deploy key by code.secret, and you have git's credential helper"
@@ -93,7 +91,7 @@ def _mask(match: re.Match[str]) -> str:
     return MASK
 
 
-def find(value: Any, key: str = "", path: tuple[Key, ...] = ()) -> Iterator[Problem]:
+def find(value: Any, key: str = "", path: tuple[Key, ...] = ()) -> Iterator[Flaw]:
     """All that looks like a secret below `value`; no path shows one."""
     if isinstance(value, dict):
         yield from _find_in_map(value, key, path)
@@ -110,7 +108,7 @@ def find(value: Any, key: str = "", path: tuple[Key, ...] = ()) -> Iterator[Prob
             yield path, f"holds {what}; {_way(key, what)}"
 
 
-def _find_in_map(value: dict[str, Any], key: str, path: tuple[Key, ...]) -> Iterator[Problem]:
+def _find_in_map(value: dict[str, Any], key: str, path: tuple[Key, ...]) -> Iterator[Flaw]:
     if _named(value.get("name"), value.get("value")):
         yield (*path, "value"), f"{NAMED}; {_way(key, NAMED)}"
     for name, below in value.items():

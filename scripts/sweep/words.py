@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 import re
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
+
+Say = Callable[[str], None]
+"""Shows a person one line."""
 
 COMMIT = re.compile("[0-9a-f]{4,64}")
 """Git's hash of a commit, or the beginning of one: nothing that git could take for an option or another name."""

@@ -22,8 +22,12 @@ from sweep.scalars import TRUTHY
 from sweep.words import CONTROL
 
 Key = str | int
+KeyPath = tuple[Key, ...]
+"""Where something stands in a document."""
+Flaw = tuple[KeyPath, str]
+"""Where something is wrong, and what, with what to do."""
 UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")  # YAML wants these escaped; JSON does not mind
-__all__ = ["CONTROL", "UNSAFE", "Document", "Key", "flow", "load", "parse", "plain", "read_text"]
+__all__ = ["CONTROL", "UNSAFE", "Document", "Flaw", "Key", "KeyPath", "flow", "load", "parse", "plain", "read_text"]
 
 # ---- bounds: what a file of people's may ask of this machine ----
 
@@ -131,7 +135,7 @@ def parse(text: str, shown: str, cut: tuple[int, int] = (0, 0), *, helm: bool = 
 
     try:
         root = composer.compose(text)
-    except composer.Refused as error:
+    except composer.RefusedYAML as error:
         raise _bad(shown, _line(error.problem_mark, cut), (), str(error.problem)) from None
     except composer.MarkedYAMLError as error:
         opened = any(word in str(error.context) for word in ("flow", "quoted"))

@@ -135,12 +135,12 @@ def test_every_sampler_takes_one_name_with_a_domain_a_branch(sampler: str) -> No
 
 
 def test_tpe_learns_of_each_branch_by_itself() -> None:
-    from sweep.spaces.history import Told
+    from sweep.spaces.history import Observation
     from sweep.spaces.samplers import tpe
 
     parsed = read(SUB.replace("[3, 4, 5]", "{type: float, low: 3, high: 5}"), "{name: tpe, rounds: 3, per_round: 12}")
     first = tpe.ask(parsed)
-    observations = [Told(point, "succeeded", (float(point.get("lr", 9)),)) for point in first]
+    observations = [Observation(point, "succeeded", (float(point.get("lr", 9)),)) for point in first]
     second = tpe.ask(parsed, observations, 2)
     assert len(second) == 12
     assert all(parsed.fit(point) == point for point in (*first, *second))

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweep.spaces import normal
-from sweep.spaces.domain import BITS, OUTSIDE, Choice, Range
+from sweep.spaces.domain import BITS, OUTSIDE, Choices, Range
 from tests.unit.spaces import LAST, only
 
 
@@ -75,7 +75,7 @@ def test_weights_are_shares() -> None:
 
 def test_weights_stay_with_their_values_in_a_smaller_list() -> None:
     near = only("{type: int, choices: [1, 2, 4, 8], weights: [1, 2, 3, 4]}").around(4, 0.5)
-    assert isinstance(near, Choice)
+    assert isinstance(near, Choices)
     assert (near.values, [int(weight) for weight in near.weights]) == ((4, 8), [3, 4])
 
 
@@ -141,6 +141,6 @@ def test_what_is_drawn_fits_and_so_does_what_is_near_it(domain: str, u: int, shr
 
 
 def test_null_is_a_value_and_no_answer() -> None:
-    choice = Choice("p", (None, 1))
+    choice = Choices("p", (None, 1))
     assert choice.fit(None) is None
     assert choice.fit(2) is OUTSIDE

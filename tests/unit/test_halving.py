@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweep.errors import BadInput
-from sweep.spaces.history import Told
+from sweep.spaces.history import Observation
 from sweep.spaces.samplers import halving
 from sweep.spaces.space import Space
 from tests.unit.test_space import read
@@ -56,20 +56,20 @@ def test_budgets_grow_from_min_to_max(n: int, eta: int, least: int, more: int) -
 @pytest.mark.parametrize(("direction", "kept"), [("minimize", [0.1, 0.2, 0.3]), ("maximize", [0.6, 0.5, 0.4])])
 def test_the_best_of_the_last_rung_go_on(direction: str, kept: list[float]) -> None:
     space = space_of(9, direction=direction)
-    observations = [Told({"x": x}, "succeeded", (x,), 1) for x in (0.5, 0.2, 0.4, 0.1, 0.6, 0.3)]
+    observations = [Observation({"x": x}, "succeeded", (x,), 1) for x in (0.5, 0.2, 0.4, 0.1, 0.6, 0.3)]
     observations += [
-        Told({"x": 0.0}, "failed", (), 1),
-        Told({"x": 1.0}, "running", (), 1),
-        Told({"x": 0.9}, "diverged", (), 1),
+        Observation({"x": 0.0}, "failed", (), 1),
+        Observation({"x": 1.0}, "running", (), 1),
+        Observation({"x": 0.9}, "diverged", (), 1),
     ]
-    observations.append(Told({"x": 0.7}, "pruned", (-9.0 if direction == "minimize" else 9.0,), 1))
-    observations += [Told({"x": x}, "succeeded", (x,), 9) for x in (-5.0, 5.0)]  # another budget says nothing
+    observations.append(Observation({"x": 0.7}, "pruned", (-9.0 if direction == "minimize" else 9.0,), 1))
+    observations += [Observation({"x": x}, "succeeded", (x,), 9) for x in (-5.0, 5.0)]  # another budget says nothing
     assert halving.ask(space, observations, 2) == [{"x": x, "epochs": 3} for x in kept]
 
 
 def test_of_equals_those_go_on_that_stand_first_in_values_yaml() -> None:
     space = space_of(9)
-    observations = [Told({"x": x / 10}, "succeeded", (1.0,), 1) for x in range(9)]
+    observations = [Observation({"x": x / 10}, "succeeded", (1.0,), 1) for x in range(9)]
     listed = [{"x": x / 10, "epochs": 1} for x in (7, 2, 5, 0, 1, 3, 4, 6, 8)]
     assert [point["x"] for point in halving.ask(space, observations, 2, listed)] == [0.7, 0.2, 0.5]
     assert halving.ask(space, observations[::-1], 2, listed) == halving.ask(space, observations, 2, listed)
@@ -81,5 +81,5 @@ def test_of_equals_that_stand_nowhere_the_smallest_go_on_and_not_the_first_by_te
         "{name: halving, n: 9, eta: 3, min: 1, max: 9}",
         more="budget: epochs\nobjective: {metric: m, direction: minimize}\n",
     )
-    observations = [Told({"n": n}, "succeeded", (1.0,), 1) for n in (10, 9, 80, 7, 30, 11, 12, 13, 14)]
+    observations = [Observation({"n": n}, "succeeded", (1.0,), 1) for n in (10, 9, 80, 7, 30, 11, 12, 13, 14)]
     assert [point["n"] for point in halving.ask(space, observations, 2)] == [7, 9, 10]

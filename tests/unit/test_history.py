@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sweep.spaces import history
-from sweep.spaces.history import Told
+from sweep.spaces.history import Observation
 from tests.unit.searching import row
 from tests.unit.test_space import read
 
@@ -20,7 +20,7 @@ SPACE = read(
 POINT = {"epochs": 3, "x": 0.5, "kind": "a"}
 
 
-def observed(*outcomes: dict[str, float] | str) -> list[Told]:
+def observed(*outcomes: dict[str, float] | str) -> list[Observation]:
     return history.read(SPACE, [row(POINT, outcome, seed) for seed, outcome in enumerate(outcomes)], "local")
 
 
@@ -40,7 +40,7 @@ def observed(*outcomes: dict[str, float] | str) -> list[Told]:
     ],
 )
 def test_replicates_are_one_point(outcomes: list[Any], state: str, values: tuple[float, ...]) -> None:
-    assert observed(*outcomes) == [Told({"x": 0.5, "kind": "a"}, state, values)]
+    assert observed(*outcomes) == [Observation({"x": 0.5, "kind": "a"}, state, values)]
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,11 @@ import pytest
 
 import init
 from sweep import basefile, layout, settings, yamlfile
-from sweep.basefile import Found
+from sweep.basefile import Facts
 from sweep.errors import BadInput
 from sweep.layout import Clone, Kit
 
-NOTHING = Found("", "", "", "", "", None, False)
+NOTHING = Facts("", "", "", "", "", None, False)
 
 
 @pytest.fixture
@@ -70,12 +70,12 @@ def test_an_image_is_taken_apart_as_the_chart_wants_it(image: str, parts: dict[s
     "facts",
     [
         NOTHING,
-        Found("a/b:1", "Dockerfile", "requirements.lock", "prod", "ml", (), True),
-        Found("", "", "", "prod: \"x\"", "", ("data", "scratch", "sweep-results"), False),
-        Found("", "", "", "prod", "ml", ("one",), False),
+        Facts("a/b:1", "Dockerfile", "requirements.lock", "prod", "ml", (), True),
+        Facts("", "", "", "prod: \"x\"", "", ("data", "scratch", "sweep-results"), False),
+        Facts("", "", "", "prod", "ml", ("one",), False),
     ],
 )  # fmt: skip
-def test_whatever_was_found_the_file_fits_the_chart(facts: Found, tmp_path: Path) -> None:
+def test_whatever_was_found_the_file_fits_the_chart(facts: Facts, tmp_path: Path) -> None:
     (tmp_path / "values").mkdir()
     (tmp_path / "values" / "base.yaml").write_text(basefile.text(facts))
     given = settings_of(tmp_path)

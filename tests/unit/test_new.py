@@ -15,7 +15,7 @@ from sweep import layout, yamlfile
 from sweep.errors import BadInput
 from sweep.layout import Clone, Kit
 from sweep.spaces import configurations, offered, spacefile
-from sweep.spaces.offered import Option
+from sweep.spaces.offered import ProgramOption
 from tests.unit.test_init import git
 
 PROGRAM = """
@@ -223,7 +223,7 @@ def test_a_source_tells_what_help_does_not() -> None:
 @given(st.booleans() | st.integers(-9, 10**9) | st.floats(0, 1e9) | st.text(max_size=5) | st.none())
 def test_any_default_makes_a_domain_that_space_yaml_takes(default: Any) -> None:
     head = "objective: {metric: x, direction: minimize}\nsampler: {name: random, n: 1}\n"
-    text = f"{head}space: {{x: {offered.domain(Option('x', default))}}}\n"
+    text = f"{head}space: {{x: {offered.domain(ProgramOption('x', default))}}}\n"
     doc = yamlfile.parse(text, "space.yaml", helm=False)
     spacefile.read(doc, SCHEMA)
 

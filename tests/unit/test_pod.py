@@ -21,7 +21,7 @@ def job(container: dict[str, Any] | None = None, volumes: list[dict[str, Any]] |
     return {"metadata": {"name": "demo"}, "spec": {"template": {"spec": spec}}}
 
 
-def process(tmp_path: Path, item: dict[str, Any], maps: dict[str, dict[str, str]] | None = None) -> pod.Process:
+def process(tmp_path: Path, item: dict[str, Any], maps: dict[str, dict[str, str]] | None = None) -> pod.PodProcess:
     return pod.process(item, maps or {}, work=tmp_path, pod=POD, host={"PATH": "/bin"})
 
 

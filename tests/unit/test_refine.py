@@ -13,8 +13,8 @@ from sweep.errors import BadInput
 from sweep.ranking import stats
 from sweep.records.results import Objective, Row
 from sweep.spaces import refine, search
+from sweep.spaces.basis import Basis
 from sweep.spaces.block import Section
-from sweep.spaces.source import Source
 from tests.unit.searching import row
 from tests.unit.test_space import read
 
@@ -76,7 +76,7 @@ def run(rows: list[Row], count: int, most: int, loss: Any) -> tuple[list[list[di
     sections: list[Section] = []
     for step in range(1, 99):
         what = RACE.format(step, count, most)
-        source = Source("b10b", "local", tuple(rows))
+        source = Basis("b10b", "local", tuple(rows))
         section = search.make(SPACE, what, sections, source)
         if section is None:
             return [list(part.trials) for part in sections], search.outcome(SPACE, what, sections, source)

@@ -25,7 +25,7 @@ from ruamel.yaml import YAML
 from sweep import helm
 from sweep.engines import release
 from sweep.engines.cluster import Cluster, Refused
-from sweep.engines.release import Held, Release
+from sweep.engines.release import Release, ReleaseHeld
 from sweep.errors import BadInput
 from sweep.render import Object, Rendered, Trial
 from tests.unit.kube_objects import NOW, at
@@ -222,7 +222,7 @@ def test_what_a_dead_helm_left_is_cleared_away_and_what_a_living_one_holds_is_no
     )
     held = Namespace(Secret=[secret() | {"metadata": secret()["metadata"] | {"creationTimestamp": _now()}}])
     with pytest.raises(
-        Held, match=r"^toy: is being submitted or removed by somebody, since \d+ s; wait for it, or stop"
+        ReleaseHeld, match=r"^toy: is being submitted or removed by somebody, since \d+ s; wait for it, or stop"
     ):
         release.free(held, "toy", messages.append)
     assert held.deleted == []
@@ -292,7 +292,7 @@ def test_the_command_that_is_said_is_one_to_type_in_the_clone() -> None:
 )
 def test_the_second_of_two_submits_says_who_holds_the_release(calls: Path, words: str) -> None:
     (calls.parent / "fails").write_text(words)
-    with pytest.raises(Held, match=r"^toy: is being submitted by somebody else; wait for it$"):
+    with pytest.raises(ReleaseHeld, match=r"^toy: is being submitted by somebody else; wait for it$"):
         release.install(Namespace(), A_RELEASE, calls.parent / "chart", calls.parent, print)
 
 
@@ -300,7 +300,7 @@ def test_another_error_of_helm_is_told_as_it_is(calls: Path) -> None:
     (calls.parent / "fails").write_text('Error: secrets "key" already exists')
     with pytest.raises(BadInput, match=r'^secrets "key" already exists$') as raised:
         release.install(Namespace(), A_RELEASE, calls.parent / "chart", calls.parent, print)
-    assert not isinstance(raised.value, Held)
+    assert not isinstance(raised.value, ReleaseHeld)
 
 
 def test_uninstall_removes_what_a_cut_off_upgrade_left_beside_the_last_revision(calls: Path) -> None:
@@ -325,7 +325,7 @@ def test_uninstall_goes_on_with_one_that_was_cut_off_and_waits_for_a_submit(call
     calls.unlink()
     fresh = secret("pending-install")
     fresh["metadata"]["creationTimestamp"] = _now()
-    with pytest.raises(Held):
+    with pytest.raises(ReleaseHeld):
         release.uninstall(Namespace(Secret=[fresh]), "toy", print)
     assert not release.uninstall(Namespace(), "toy", print)
     assert not calls.exists()

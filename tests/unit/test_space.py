@@ -11,7 +11,7 @@ from sweep import yamlfile
 from sweep.errors import BadInput
 from sweep.layout import Clone
 from sweep.spaces import space, spacefile
-from sweep.spaces.domain import BITS, Choice, Range
+from sweep.spaces.domain import BITS, Choices, Range
 from tests.unit.spaces import LAST, SCHEMA, only, read
 
 
@@ -92,7 +92,7 @@ def test_a_sampler_describes_itself(sampler: str, message: str) -> None:
 
 
 def test_domains_are_frozen() -> None:
-    assert isinstance(only("{type: bool}"), Choice)
+    assert isinstance(only("{type: bool}"), Choices)
     parameter = only("{type: float, low: 0, high: 1}")
     assert isinstance(parameter, Range)
     with pytest.raises(AttributeError):
@@ -207,7 +207,7 @@ def test_around_a_value_is_a_smaller_domain_with_it(
 def test_numbers_in_order_are_ordered_unless_told_otherwise() -> None:
     def ordered(text: str) -> bool:
         parameter = only(text)
-        assert isinstance(parameter, Choice)
+        assert isinstance(parameter, Choices)
         return parameter.ordered
 
     assert ordered("{type: int, choices: [1, 2, 4]}")

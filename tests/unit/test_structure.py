@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -208,3 +209,23 @@ def test_a_name_says_what_the_thing_is(folder: str) -> None:
         if name in SAYS_NOTHING
     ]
     assert wrong == []
+
+
+def type_names(path: Path) -> Iterator[str]:
+    """Classes of a module, and names that stand for a type: `Point = dict[str, Any]`."""
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Subscript | ast.BinOp):
+            targets = [target.id for target in node.targets if isinstance(target, ast.Name)]
+            yield from (name for name in targets if re.fullmatch("[A-Z][a-z]+([A-Z][a-z]*)*", name))
+
+
+def test_a_type_has_a_name_of_its_own() -> None:
+    """One Trial, one Point, one Source: a reader knows by its name what a thing is, whichever module it comes from."""
+    modules = [*NOUNS, *sorted((ROOT / "scripts").glob("*.py"))]
+    named: dict[str, list[str]] = {}
+    for path in modules:
+        for name in type_names(path):
+            named.setdefault(name, []).append(str(path.relative_to(ROOT)))
+    assert {name: places for name, places in named.items() if len(places) > 1 and not name.startswith("_")} == {}

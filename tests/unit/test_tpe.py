@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from sweep import yamlfile
 from sweep.spaces import sampling
-from sweep.spaces.history import Told
+from sweep.spaces.history import Observation
 from sweep.spaces.samplers import random, tpe
 from sweep.spaces.space import Space
 from tests.unit.test_samplers import allowed, twisted
@@ -35,10 +35,10 @@ def space_of(per_round: int = 6, seed: int = 0, parameters: str = PARAMETERS, mo
     return read(parameters, f"{{name: tpe, rounds: 1, per_round: {per_round}, seed: {seed}}}", more=more)
 
 
-def history(space: Space, n: int) -> list[Told]:
+def history(space: Space, n: int) -> list[Observation]:
     """n points with a value each."""
     points = [sampling.at(space, row) for row in ROWS[:n]]
-    return [Told(point, "succeeded", ((point["lr"] - 0.01) ** 2 + point["depth"],)) for point in points]
+    return [Observation(point, "succeeded", ((point["lr"] - 0.01) ** 2 + point["depth"],)) for point in points]
 
 
 ROWS = [
@@ -76,7 +76,7 @@ def test_suggestions_are_allowed_new_and_different(twist: tuple[dict[str, Any], 
     known = [point for point, _ in zip(random.ask(space), range(count), strict=False)]
     states = ["succeeded", "failed", "diverged", "running", "pruned"]
     past = [
-        Told(point, states[place % 5], (float(place),) if states[place % 5] in ("succeeded", "pruned") else ())
+        Observation(point, states[place % 5], (float(place),) if states[place % 5] in ("succeeded", "pruned") else ())
         for place, point in enumerate(known)
     ]
     asked = tpe.ask(space, past, 2)
@@ -88,9 +88,11 @@ def test_suggestions_are_allowed_new_and_different(twist: tuple[dict[str, Any], 
 
 def test_a_small_space_is_taken_to_its_last_point() -> None:
     space = space_of(4, parameters="{a: {type: int, low: 1, high: 3}, b: {type: bool}}")
-    observations: list[Told] = []
+    observations: list[Observation] = []
     for number in (1, 2, 3):
-        observations += [Told(point, "succeeded", (point["a"],)) for point in tpe.ask(space, observations, number)]
+        observations += [
+            Observation(point, "succeeded", (point["a"],)) for point in tpe.ask(space, observations, number)
+        ]
     assert len(observations) == len({json.dumps(observation.point) for observation in observations}) == 6
 
 
@@ -98,7 +100,7 @@ def test_it_goes_where_it_is_good_and_not_where_it_diverged() -> None:
     space = space_of(12, parameters="{x: {type: float, low: -8, high: 8}}")
     points = [{"x": place * 16 / 30 - 8} for place in range(31)]
     observations = [
-        Told(point, "diverged") if point["x"] > 0 else Told(point, "succeeded", ((point["x"] + 1) ** 2,))
+        Observation(point, "diverged") if point["x"] > 0 else Observation(point, "succeeded", ((point["x"] + 1) ** 2,))
         for point in points
     ]
     asked = [point["x"] for point in tpe.ask(space, observations, 2)]
@@ -108,7 +110,9 @@ def test_it_goes_where_it_is_good_and_not_where_it_diverged() -> None:
 def test_points_of_a_round_keep_apart() -> None:
     """The constant liar: what was just asked counts as running, and running is taken for bad."""
     space = space_of(16, parameters="{x: {type: float, low: -8, high: 8}}")
-    observations = [Told({"x": place * 16 / 30 - 8}, "succeeded", ((place / 3 - 5) ** 2,)) for place in range(31)]
+    observations = [
+        Observation({"x": place * 16 / 30 - 8}, "succeeded", ((place / 3 - 5) ** 2,)) for place in range(31)
+    ]
     asked = sorted(point["x"] for point in tpe.ask(space, observations, 2))
     assert len(asked) == 16
     assert asked[-1] - asked[0] > 1
@@ -116,7 +120,7 @@ def test_points_of_a_round_keep_apart() -> None:
 
 def told_to_optuna(state: str, values: tuple[float, ...] = ()) -> optuna.trial.FrozenTrial:
     space = space_of(parameters="{x: {type: float, low: 0, high: 1}}")
-    return tpe._trial(space, Told({"x": 0.5}, state, values), (9.0,))
+    return tpe._trial(space, Observation({"x": 0.5}, state, values), (9.0,))
 
 
 def test_optuna_is_told_what_happened() -> None:
@@ -133,9 +137,9 @@ def test_the_worst_is_the_worst_by_direction() -> None:
     both = "objective: [{metric: a, direction: minimize}, {metric: b, direction: maximize}]"
     space = read("{x: {type: bool}}", "{name: tpe, rounds: 1, per_round: 1}", more=both)
     observations = [
-        Told({}, "succeeded", (1.0, 5.0)),
-        Told({}, "succeeded", (2.0, 4.0)),
-        Told({}, "pruned", (9.0, 0.0)),
+        Observation({}, "succeeded", (1.0, 5.0)),
+        Observation({}, "succeeded", (2.0, 4.0)),
+        Observation({}, "pruned", (9.0, 0.0)),
     ]
     assert tpe.worst(space, observations) == (2.0, 4.0)
     assert tpe.worst(space, []) == ()

@@ -56,11 +56,11 @@ EDGES = {
     "console": "Console().print(TEXT)",
     "text": "Console(stderr=True).print(Text(TEXT))",
     "cell": "t = Table(TEXT); t.add_row(TEXT); Console(stderr=True).print(t)",
-    "watcher": "Watcher(Path('/none'), [], [], Objective('m', 'maximize'), float).say(TEXT)",
+    "watcher": "Display(Path('/none'), [], [], Objective('m', 'maximize'), float).say(TEXT)",
     "live": """\
 from tests.unit.stores import trial
 one = trial()
-with Watcher(Path('/none'), [one], ['lr'], Objective('m', 'maximize'), float) as watcher:
+with Display(Path('/none'), [one], ['lr'], Objective('m', 'maximize'), float) as watcher:
     watcher({})
     cli.say(TEXT)
     watcher({one.job: JobState(one.job, one.id, 'Failed', reason=TEXT)})
@@ -78,7 +78,7 @@ def on_a_terminal(code: str, columns: int = 400) -> bytes:
             f"sys.modules['__main__'].__file__ = {str(ROOT / 'scripts' / 'none.py')!r}",
             "import guard, cli",
             "from pathlib import Path",
-            "from display import Console, Watcher",
+            "from display import Console, Display",
             "from rich.table import Table",
             "from rich.text import Text",
             "from sweep.engines import states",
@@ -115,7 +115,7 @@ def test_what_runs_is_named_in_full_on_80_columns() -> None:
 from tests.unit.stores import trial
 names = [name * 12 for name in "ghijkl"]
 one = trial(dict.fromkeys(names, 0.123456789))
-with Watcher(Path('/none'), [one], names, Objective('accuracy', 'maximize'), lambda: 99.0) as shown:
+with Display(Path('/none'), [one], names, Objective('accuracy', 'maximize'), lambda: 99.0) as shown:
     shown({one.job: JobState(one.job, one.id, 'Running', since=39.0)})
 print(one.id)
 """,

@@ -30,7 +30,7 @@ NOT_RECORDED: dict[str, Any] = {"repository": "", "chart": "", "code": {}}
 
 
 @dataclass(frozen=True)
-class Source:
+class Listing:
     """The line of a values file that lists the trial, and what that line was made from."""
 
     sweep: str
@@ -50,7 +50,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Code:
+class TrainedCode:
     """What was trained with."""
 
     hash: str
@@ -85,8 +85,8 @@ class Trace:
     dirty: bool
     """chart/, trainer/ or values had uncommitted changes when it was submitted."""
     round: int | None
-    source: Source | None
-    code: Code | None
+    source: Listing | None
+    code: TrainedCode | None
     engine: str
     metrics: dict[str, Any]
     """Of its result; {} without one."""
@@ -177,7 +177,7 @@ def _known(clone: Clone, beginning: str, sweep: str) -> tuple[_Known, list[str]]
     return _Known(id, rows, stored.get(id, Stored()), str(stores.get(id, ""))), problems
 
 
-def _round(source: Source | None) -> int | None:
+def _round(source: Listing | None) -> int | None:
     match = blocks.ROUND.match(source.made) if source else None
     return int(match[1]) if match else None
 
@@ -236,7 +236,7 @@ def _author(clone: Clone, commit: str) -> str:
 # ---- the values file ----
 
 
-def _source(clone: Clone, row: Row | None, sweeps: list[str], commits: list[str]) -> Source | None:
+def _source(clone: Clone, row: Row | None, sweeps: list[str], commits: list[str]) -> Listing | None:
     """The first line that lists the trial: in the commit it ran from, else in one that has its row."""
     if row:
         for commit in dict.fromkeys(commit for commit in commits if commit):
@@ -254,7 +254,7 @@ def values_at(clone: Clone, sweep: str, commit: str) -> ValuesFile | None:
     return None if data is None else valuesfile.parse(data.decode(errors="replace"), f"{path} of {commit[:12]}")
 
 
-def _line(clone: Clone, row: Row, sweep: str, commit: str) -> Source | None:
+def _line(clone: Clone, row: Row, sweep: str, commit: str) -> Listing | None:
     values = values_at(clone, sweep, commit)
     if values is None:
         return None
@@ -266,7 +266,7 @@ def _line(clone: Clone, row: Row, sweep: str, commit: str) -> Source | None:
             path = f"values/{sweep}/values.yaml"
             text = values.text.split("\n")[line - 1].strip()
             origin = _made(clone, sweep, commit, values, line)
-            return Source(sweep, path, commit, line, text, _now(clone, path, values), **origin)
+            return Listing(sweep, path, commit, line, text, _now(clone, path, values), **origin)
     return None
 
 
@@ -310,16 +310,16 @@ def _space_commit(clone: Clone, path: str, digest: str | None, commit: str) -> s
     return ""
 
 
-def _code(clone: Clone, hash: str, source: Source | None) -> Code | None:
+def _code(clone: Clone, hash: str, source: Listing | None) -> TrainedCode | None:
     if not source:
-        return Code(hash, "") if hash else None
+        return TrainedCode(hash, "") if hash else None
     path = f"values/{source.sweep}/code.yaml"
     data = git.show(clone.root, source.commit, path)
     frozen = None
     with contextlib.suppress(BadInput):
         frozen = code.parse(data.decode(errors="replace"), path) if data else None
     if frozen is None:
-        return Code(hash, "" if hash else "in the image")
+        return TrainedCode(hash, "" if hash else "in the image")
     commit = frozen.commit.removesuffix(code.DIRTY)
     same = frozen.tree and git.tree(clone.root, frozen.path, commit) == frozen.tree
-    return Code(hash, frozen.label, frozen.path, commit if same else "")
+    return TrainedCode(hash, frozen.label, frozen.path, commit if same else "")

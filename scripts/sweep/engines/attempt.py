@@ -28,7 +28,7 @@ ACCESS = ("HOME", "SSH_AUTH_SOCK")
 
 
 @dataclass
-class Attempt:
+class LocalPod:
     """A local Pod. It is claimed, filled, its containers are spawned, and when all of them are gone it is released."""
 
     job: Object
@@ -45,14 +45,14 @@ class Attempt:
     """Monotonic time of the Pod's activeDeadlineSeconds."""
     began: float
     """Monotonic time of its start."""
-    waiting: deque[pod.Process] = field(default_factory=deque)
+    waiting: deque[pod.PodProcess] = field(default_factory=deque)
     """Containers yet to start: init containers, and at last the trial's."""
     child: subprocess.Popen[bytes] = field(init=False)
     pidfd: int = field(init=False)
 
     @classmethod
     def claim(cls, job: Object, trial: str, slot: int, folder: Path, store: Path | None) -> Self:
-        """An attempt with nothing in it yet. Raises Held while another of the same trial lives."""
+        """An attempt with nothing in it yet. Raises TrialHeld while another of the same trial lives."""
         lock = holding.hold(store, trial) if store else None
         began = time.monotonic()
         deadline = began + _spec(job).get("activeDeadlineSeconds", float("inf"))
@@ -133,7 +133,7 @@ class Attempt:
         holding.let_go(self.lock)
 
 
-def at_hand(process: pod.Process) -> pod.Process:
+def at_hand(process: pod.PodProcess) -> pod.PodProcess:
     """The same, its programs of ours run by the Python that runs this one: PATH's may be a script that looks for one
     first (pyenv's shim), and the user's command, which it is for, finds it as ever."""
     if process.argv[: len(OURS)] != [*OURS]:

@@ -21,8 +21,7 @@ from sweep.layout import Clone, SweepFiles
 from sweep.records.artifacts import Here, Place
 from sweep.render import Object, Release, Rendered, Trial
 from sweep.settings import Settings
-
-Say = Callable[[str], None]
+from sweep.words import Say
 
 
 @dataclass(frozen=True)

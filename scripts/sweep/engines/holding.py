@@ -17,7 +17,7 @@ LOCK, STOPPING = ".lock", "stopping"
 """File in the folder of a sweep's Jobs that its launcher holds, and what stands in there after the launcher's pid."""
 
 
-class Held(Exception):
+class TrialHeld(Exception):
     """Another attempt of the trial lives, of another launcher or of one that was killed."""
 
 
@@ -78,7 +78,7 @@ def tell_stopping(folder: Path) -> None:
 def hold(store: Path, trial: str) -> int | None:
     """Hold a trial of a store until this handle is closed everywhere: by this process and by all that inherit it.
 
-    None where the store cannot hold anything, as one that cannot be written. Raises Held while others hold the trial.
+    None where the store cannot hold anything, as one that cannot be written. Raises TrialHeld while others hold it.
     """
     try:
         handle = os.open(
@@ -91,7 +91,7 @@ def hold(store: Path, trial: str) -> int | None:
     except OSError as error:
         let_go(handle)
         if error.errno in (errno.EAGAIN, errno.EACCES):
-            raise Held from error
+            raise TrialHeld from error
         return None
     return handle
 

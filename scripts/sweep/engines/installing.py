@@ -10,13 +10,13 @@ from typing import Any
 from sweep import git
 from sweep.engines import release, states
 from sweep.engines.cluster import Cluster, Refused
-from sweep.engines.engine import Say
 from sweep.engines.patience import Patience
 from sweep.errors import BadInput
 from sweep.jobs import JobState
 from sweep.layout import Clone, SweepFiles
 from sweep.render import Object, Release, Rendered
 from sweep.settings import Image
+from sweep.words import Say
 
 
 def check(

@@ -22,7 +22,7 @@ from typing import Any
 
 from sweep import failfast
 from sweep.engines import holding, jobfiles, pod, processes
-from sweep.engines.attempt import Attempt, grace_of
+from sweep.engines.attempt import LocalPod, grace_of
 from sweep.errors import BadInput, of_machine
 from sweep.files import open_handle
 from sweep.jobs import JobState
@@ -108,7 +108,7 @@ class LocalRun:
         }
         self.waiting = deque(job for job in rendered.jobs if not self.states[job["metadata"]["name"]].finished)
         self.free = list(range(len(slots)))
-        self.running: dict[int, Attempt] = {}
+        self.running: dict[int, LocalPod] = {}
         """By their pidfd."""
         self.announced: set[str] = set()
         """Trials of which was said that others hold them."""
@@ -162,7 +162,7 @@ class LocalRun:
             job = self.waiting.popleft()
             try:
                 self._start(job)
-            except holding.Held:
+            except holding.TrialHeld:
                 held.append(job)
             except OSError as error:
                 held.append(job)
@@ -175,9 +175,9 @@ class LocalRun:
             self.say(f"{counted(len(trials), 'trial')} waiting, since another launcher runs the same now: {named}")
 
     def _start(self, job: Object) -> None:
-        """Start an attempt. Raises, with nothing changed, Held while another of the same trial lives, and OSError."""
+        """Start an attempt. Raises OSError, and TrialHeld while another of the trial lives: nothing is changed then."""
         before = self.states[job["metadata"]["name"]]
-        started = Attempt.claim(job, before.trial, self.free[0], self.folder, self.store)
+        started = LocalPod.claim(job, before.trial, self.free[0], self.folder, self.store)
         try:
             queued = round(time.monotonic() - self.began, 3) if before.queued_s is None else before.queued_s
             attempts = before.attempts + 1
@@ -193,13 +193,13 @@ class LocalRun:
             raise
         self.free.pop(0)
 
-    def _spawn(self, attempt: Attempt) -> None:
+    def _spawn(self, attempt: LocalPod) -> None:
         """Start the next container of an attempt, and watch it."""
         attempt.spawn()
         self.running[attempt.pidfd] = attempt
         self.selector.register(attempt.pidfd, selectors.EVENT_READ, attempt)
 
-    def _spawn_next(self, attempt: Attempt) -> None:
+    def _spawn_next(self, attempt: LocalPod) -> None:
         """After an init container; where that cannot be, the attempt was none."""
         try:
             self._spawn(attempt)
@@ -217,9 +217,9 @@ class LocalRun:
             if self.running:
                 self.say(f"{of_machine(error)}; {counted(len(self.running), 'trial')} may end first, none is started")
 
-    def _wait(self, seconds: float) -> list[Attempt]:
+    def _wait(self, seconds: float) -> list[LocalPod]:
         """The containers that end within a time, or until a signal comes; with nothing left of what they started."""
-        ended: list[Attempt] = []
+        ended: list[LocalPod] = []
         for key, _ in self.selector.select(max(0, seconds)):
             if key.data is None:
                 os.read(key.fd, 4096)  # it only wakes
@@ -232,7 +232,7 @@ class LocalRun:
             self.end_orphans([attempt.child.pid for attempt in self.running.values()])
         return ended
 
-    def _ended(self, ended: Attempt) -> str:
+    def _ended(self, ended: LocalPod) -> str:
         """Book the end of an attempt as Kubernetes would; "retry" if the Job is to run again."""
         self.free.append(ended.slot)
         ended.release()
@@ -259,7 +259,7 @@ class LocalRun:
         self.states[state.name] = state
         jobfiles.write(self.folder, state)
 
-    def _pending(self, attempt: Attempt) -> None:
+    def _pending(self, attempt: LocalPod) -> None:
         """A Job that waits again, as the next launcher reads its file."""
         self.states[attempt.name] = replace(self.states[attempt.name], condition="Pending")
 
@@ -285,7 +285,7 @@ class LocalRun:
                 attempt.release()
 
 
-def _after(state: JobState, ended: Attempt, code: int) -> JobState:
+def _after(state: JobState, ended: LocalPod, code: int) -> JobState:
     """The state of a Job whose attempt has ended with an exit code."""
     if code == 0:
         return replace(state, condition="Complete")

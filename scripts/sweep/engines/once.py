@@ -8,12 +8,12 @@ from collections.abc import Callable
 
 from sweep.engines import states
 from sweep.engines.cluster import Cluster
-from sweep.engines.engine import Say
 from sweep.engines.patience import Patience
 from sweep.errors import TrialsFailed
 from sweep.jobs import JobState
 from sweep.records import store
 from sweep.render import Object, Rendered
+from sweep.words import Say
 
 FIRST_DELAY, LAST_DELAY = 0.5, 5.0
 """Seconds between two looks: short at first."""

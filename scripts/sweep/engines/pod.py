@@ -1,6 +1,6 @@
 """A rendered Pod as a local process: what the kubelet would set up, mapped onto directories and an environment.
 
-Pure but for `Process.prepare`: volumes become directories, mount paths in words are rewritten to them, `$(NAME)` and
+Pure but for `PodProcess.prepare`: volumes become directories, mount paths in words are rewritten to them, `$(NAME)` and
 `$$` are expanded as Kubernetes does.
 """
 
@@ -32,7 +32,7 @@ HOST_MOUNTS = frozenset({"/dev/shm"})
 
 
 @dataclass(frozen=True)
-class Process:
+class PodProcess:
     """One attempt of a Job's Pod, ready to start on this machine."""
 
     argv: list[str]
@@ -71,7 +71,7 @@ def process(
     host: Mapping[str, str],
     container: Mapping[str, Any] | None = None,
     programs: Path | None = None,
-) -> Process:
+) -> PodProcess:
     """The process that stands for a Pod of `job`, or for one `container` of it (default: the trial's).
 
     `work` is this attempt's own directory; `pod` gives `metadata.name`, `metadata.uid` and `spec.nodeName`; `host` is
@@ -98,7 +98,7 @@ def process(
     }
     own = _variables(container["env"], pod, mounts)
     words = [*container["command"], *container.get("args", [])]
-    return Process([remap(expand(word, own), mounts) for word in words], {**host, **own}, folders, files, runner)
+    return PodProcess([remap(expand(word, own), mounts) for word in words], {**host, **own}, folders, files, runner)
 
 
 def _texts(volume: Object, place: Path, config_maps: Mapping[str, Mapping[str, str]]) -> dict[Path, str]:

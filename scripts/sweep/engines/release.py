@@ -36,7 +36,7 @@ FULLEST = 0.95
 _HELD = re.compile(r"another operation .* is in progress|sh\.helm\.release\.v1\.\S+ already exists", re.I)
 
 
-class Held(BadInput):
+class ReleaseHeld(BadInput):
     """Somebody else is at work on the release."""
 
 
@@ -134,16 +134,16 @@ def holder(secret: Object, now: float) -> str:
 
 
 def abandoned(cluster: Cluster, release: str) -> Object | None:
-    """The Secret of a release whose helm is dead, None if all helms have ended well. Raises Held for one at work."""
+    """The Secret of a release whose helm is dead, None if all helms have ended well. Raises ReleaseHeld."""
     secret = pending(cluster, release)
     who = holder(secret, cluster.now()) if secret else ""
     if who:
-        raise Held(f"{release}: is being submitted or removed by {who}; wait for it, or stop it there")
+        raise ReleaseHeld(f"{release}: is being submitted or removed by {who}; wait for it, or stop it there")
     return secret
 
 
 def free(cluster: Cluster, release: str, say: Callable[[str], None]) -> None:
-    """Delete the Secret of a release whose helm is dead, so that the next one can go on. Raises Held."""
+    """Delete the Secret of a release whose helm is dead, so that the next one can go on. Raises ReleaseHeld."""
     secret = abandoned(cluster, release)
     if secret:
         say(f"{release}: an earlier helm was cut off; going on from there")
@@ -154,7 +154,7 @@ def free(cluster: Cluster, release: str, say: Callable[[str], None]) -> None:
 
 
 def install(cluster: Cluster, release: Release, chart: Path, root: Path, say: Callable[[str], None]) -> None:
-    """`helm upgrade --install` in `root`, with nothing that waits. Raises Held, BadInput, Unreachable."""
+    """`helm upgrade --install` in `root`, with nothing that waits. Raises ReleaseHeld, BadInput, Unreachable."""
     free(cluster, release.name, say)
     sources = helm.sources(chart, release.values, root)
     words = ["upgrade", "--install", release.name, *sources, f"--history-max={HISTORY}", *_at(cluster)]
@@ -168,11 +168,11 @@ def install(cluster: Cluster, release: Release, chart: Path, root: Path, say: Ca
             raise
         secret = pending(cluster, release.name)
         who = secret and holder(secret, cluster.now())
-        raise Held(f"{release.name}: is being submitted by {who or 'somebody else'}; wait for it") from error
+        raise ReleaseHeld(f"{release.name}: is being submitted by {who or 'somebody else'}; wait for it") from error
 
 
 def uninstall(cluster: Cluster, name: str, say: Callable[[str], None]) -> bool:
-    """`helm uninstall`; False if there was no such release. Raises Held.
+    """`helm uninstall`; False if there was no such release. Raises ReleaseHeld.
 
     Where an upgrade was cut off, objects of two revisions are there and helm removes those of the last.
     """

@@ -19,7 +19,7 @@ from sweep.records.results import Objective, Row
 class Best:
     """A point, and its mean over seeds of every objective, in their order, fit to be compared (noise.adjusted)."""
 
-    point: stats.Point
+    point: stats.MeasuredPoint
     values: tuple[float, ...]
 
 
@@ -32,7 +32,7 @@ class Front:
     beaten: tuple[Best, ...] = ()
     """The others that took part."""
 
-    def values_of(self, point: stats.Point) -> tuple[float, ...]:
+    def values_of(self, point: stats.MeasuredPoint) -> tuple[float, ...]:
         """Of every objective, of a point that took part; () for any other."""
         return self._values.get(point.trial.id, ())
 

@@ -34,7 +34,7 @@ TO_THE_END = math.inf
 
 
 @dataclass(frozen=True)
-class Point:
+class MeasuredPoint:
     """A point and its replicates that have an objective, by seed."""
 
     hyperparameters: dict[str, Any]
@@ -68,7 +68,7 @@ class Choice:
     """The ranking, best first, and what can be said about its top. What is unknown without replicates is None."""
 
     objective: Objective
-    points: tuple[Point, ...]
+    points: tuple[MeasuredPoint, ...]
     """Each configuration once, at its longest budget; a longer budget stands above a shorter one."""
     noise: Noise | None = None
     """Of a point's seeds: what intervals are made of."""
@@ -82,13 +82,13 @@ class Choice:
     """Further seeds each that the best two points need to be told apart."""
     places: tuple[int, ...] = ()
     """The rank of each point, from 1; equals share theirs."""
-    outgrown: tuple[Point, ...] = ()
+    outgrown: tuple[MeasuredPoint, ...] = ()
     """Configurations of `points` at shorter budgets: history, which competes with nobody."""
     budget: str = ""
     """The hyperparameter that says how long a trial trains, where the trials differ in it."""
 
     @property
-    def competitors(self) -> tuple[Point, ...]:
+    def competitors(self) -> tuple[MeasuredPoint, ...]:
         """Those that were trained for the longest budget, the first of `points`: only they are compared."""
         return tuple(point for point in self.points if point.budget == self.points[0].budget)
 
@@ -101,7 +101,7 @@ class Choice:
         return self.objective.sign * noise.difference(first.adjusted, second.adjusted)
 
 
-def points(rows: Iterable[Row], objective: Objective, engine: str, budget: str = "") -> list[Point]:
+def points(rows: Iterable[Row], objective: Objective, engine: str, budget: str = "") -> list[MeasuredPoint]:
     """Pool the replicates of one engine's rows, best point first; points without a value of the objective are left out.
 
     Only succeeded trials count: a pruned one has its objective from an earlier epoch. With a `budget`, the name of a
@@ -122,7 +122,7 @@ def _budget(row: Row, name: str) -> float:
     return float(value) if is_number(value) else TO_THE_END
 
 
-def _at_every_budget(rungs: Mapping[float, Sequence[Row]], objective: Objective) -> Iterator[Point]:
+def _at_every_budget(rungs: Mapping[float, Sequence[Row]], objective: Objective) -> Iterator[MeasuredPoint]:
     """One configuration at each of its budgets, the longest first; what diverged later counts against it before."""
     diverged, outgrown = 0, False
     for budget in sorted(rungs, reverse=True):
@@ -133,11 +133,11 @@ def _at_every_budget(rungs: Mapping[float, Sequence[Row]], objective: Objective)
         diverged += sum(row.status == "diverged" for row in rungs[budget])
         if good:
             values = {row.seed: float(row.metrics[objective.metric]) for row in good}
-            yield Point(good[0].hyperparameters, tuple(good), values, diverged, budget, outgrown)
+            yield MeasuredPoint(good[0].hyperparameters, tuple(good), values, diverged, budget, outgrown)
             outgrown, diverged = True, 0
 
 
-def _ranked(rung: Sequence[Point], objective: Objective) -> list[Point]:
+def _ranked(rung: Sequence[MeasuredPoint], objective: Objective) -> list[MeasuredPoint]:
     """Points of one budget, best first, by their means; where seeds differ, less what a seed does to all alike.
 
     What seeds do is measured among all points first, and then among the better half of the order which that gives.
@@ -150,16 +150,16 @@ def _ranked(rung: Sequence[Point], objective: Objective) -> list[Point]:
     return ranked
 
 
-def _layout(chosen: Sequence[Point]) -> Layout:
+def _layout(chosen: Sequence[MeasuredPoint]) -> Layout:
     return noise.layout([point.values for point in chosen])
 
 
-def _in_order(rung: Sequence[Point], fitted: Layout, objective: Objective) -> list[Point]:
+def _in_order(rung: Sequence[MeasuredPoint], fitted: Layout, objective: Objective) -> list[MeasuredPoint]:
     compared = [replace(point, adjusted=fitted.adjusted(point.values)) for point in rung]
     return sorted(compared, key=lambda point: (point.diverged > 0, -objective.sign * point.adjusted, *_modesty(point)))
 
 
-def _modesty(point: Point) -> tuple[Any, ...]:
+def _modesty(point: MeasuredPoint) -> tuple[Any, ...]:
     """What decides between equals: less time in training, then smaller hyperparameters, in the order of their names."""
     known = [row.train_s for row in point.rows if row.train_s is not None]
     seconds = noise.mean(known) if known else math.inf
@@ -207,12 +207,12 @@ def _with_odds(choice: Choice, measured: Noise) -> Choice:
     )
 
 
-def _signed(chosen: Sequence[Point], sign: int) -> list[dict[int, float]]:
+def _signed(chosen: Sequence[MeasuredPoint], sign: int) -> list[dict[int, float]]:
     """Their values, so that more is better."""
     return [{seed: sign * value for seed, value in point.values.items()} for point in chosen]
 
 
-def _shared(chosen: Sequence[Point], expected: Sequence[float]) -> list[float]:
+def _shared(chosen: Sequence[MeasuredPoint], expected: Sequence[float]) -> list[float]:
     """What each should give again, the same for those with equal means of as many seeds: they are equals."""
     merits = [(point.adjusted, point.n) for point in chosen]
     groups: dict[tuple[float, int], list[float]] = {}
@@ -221,14 +221,14 @@ def _shared(chosen: Sequence[Point], expected: Sequence[float]) -> list[float]:
     return [noise.mean(groups[merit]) for merit in merits]
 
 
-def _contenders(rung: Sequence[Point]) -> Sequence[Point]:
+def _contenders(rung: Sequence[MeasuredPoint]) -> Sequence[MeasuredPoint]:
     """Those of the points, best first, that may be the best."""
     steady = [point for point in rung if not point.diverged] or rung
     count = max(LEAST_CONTENDERS, math.ceil(CONTENDERS * len(steady)))
     return _within_reach(steady[: min(count, MOST_CONTENDERS)])
 
 
-def _places(standing: Sequence[Point], expected: Mapping[int, float]) -> tuple[int, ...]:
+def _places(standing: Sequence[MeasuredPoint], expected: Mapping[int, float]) -> tuple[int, ...]:
     """Ranks from 1; a point shares that of the one before if nothing but time or looks tells them apart."""
     merits = [(point.budget, point.diverged > 0, expected.get(id(point)), point.adjusted) for point in standing]
     places = [1][: len(merits)]
@@ -238,11 +238,11 @@ def _places(standing: Sequence[Point], expected: Mapping[int, float]) -> tuple[i
     return tuple(places)
 
 
-def _quiet(ranked: Sequence[Point]) -> Sequence[Point]:
+def _quiet(ranked: Sequence[MeasuredPoint]) -> Sequence[MeasuredPoint]:
     return _within_reach(ranked[: max(LEAST_QUIET, math.ceil(QUIET * len(ranked)))])
 
 
-def _within_reach(ranked: Sequence[Point]) -> Sequence[Point]:
+def _within_reach(ranked: Sequence[MeasuredPoint]) -> Sequence[MeasuredPoint]:
     """The points down to one whose training exploded, though to a finite value: it would drown all the others."""
     before = 0.0
     for place, point in enumerate(ranked):
@@ -253,7 +253,7 @@ def _within_reach(ranked: Sequence[Point]) -> Sequence[Point]:
     return ranked
 
 
-def noise_within(ranked: Sequence[Point]) -> Noise | None:
+def noise_within(ranked: Sequence[MeasuredPoint]) -> Noise | None:
     """Pooled over the better half, or over all points where that has no replicates; None without any."""
     better, everyone = ([point.values for point in chosen] for chosen in (_quiet(ranked), ranked))
     return noise.pooled(better) or noise.pooled(everyone)
@@ -276,7 +276,7 @@ def is_test_metric(name: str) -> bool:
     return name.lower().replace("/", "_").replace(".", "_").split("_")[0] == "test"
 
 
-def test_metrics(point: Point) -> dict[str, float]:
+def test_metrics(point: MeasuredPoint) -> dict[str, float]:
     """Mean of each test metric over the point's seeds."""
     names = sorted({name for row in point.rows for name in row.metrics if is_test_metric(name)})
     return {name: noise.mean(row.metrics[name] for row in point.rows if name in row.metrics) for name in names}

@@ -8,7 +8,7 @@ from typing import Any
 
 from sweep import settings
 from sweep.errors import BadInput, TrialsFailed
-from sweep.ranking.stats import Choice, Point
+from sweep.ranking.stats import Choice, MeasuredPoint
 from sweep.records import same
 from sweep.records.results import Row
 from sweep.render import Trial
@@ -20,7 +20,7 @@ LEFT_OUT = ("trials", "retries", "shards")
 """Keys of values.yaml that are about all of the sweep's trials."""
 
 
-def winners(choice: Choice, top: int = 1, max_seconds: float | None = None) -> list[Point]:
+def winners(choice: Choice, top: int = 1, max_seconds: float | None = None) -> list[MeasuredPoint]:
     """The best points that are not dearer than `max_seconds` of training. Raises SweepError without any."""
     if not choice.points:
         raise TrialsFailed(f"no trial has a {choice.objective.metric} yet; `make status` shows where they stand")
@@ -33,7 +33,7 @@ def winners(choice: Choice, top: int = 1, max_seconds: float | None = None) -> l
     return cheap[:top]
 
 
-def _cost(point: Point) -> float:
+def _cost(point: MeasuredPoint) -> float:
     """Mean seconds of training; what is not known to be cheap is not."""
     known = [row.train_s for row in point.rows if row.train_s is not None]
     return sum(known) / len(known) if known else float("inf")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sweep.ranking.pareto import Front
-from sweep.ranking.stats import Choice, Point
+from sweep.ranking.stats import Choice, MeasuredPoint
 from sweep.records.results import Row
 from sweep.records.same import settings
 from sweep.reports import importance as forest
@@ -77,7 +77,7 @@ def rungs(rows: Sequence[Row], choice: Choice, engine: str, budget: str) -> dict
     return {"budget": budget, "rungs": rungs, "lines": lines}
 
 
-def _lines(points: Sequence[Point], budget: str, steps: Sequence[float]) -> list[list[int | None]]:
+def _lines(points: Sequence[MeasuredPoint], budget: str, steps: Sequence[float]) -> list[list[int | None]]:
     """The places of points that differ in the budget alone, by step."""
     lines: dict[str, list[int | None]] = {}
     for place, point in enumerate(points):

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sweep.ranking.noise import Floats
 from sweep.records.strict import is_number
 from sweep.yamlfile import plain
 
-Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 LEAST, MOST = 12, 500

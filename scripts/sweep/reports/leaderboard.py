@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sweep.ranking.pareto import Front
-from sweep.ranking.stats import Choice, Point, is_test_metric
+from sweep.ranking.stats import Choice, MeasuredPoint, is_test_metric
 from sweep.ranking.stopped import Stopped
 from sweep.records.results import Row
 from sweep.reports import verdict
@@ -90,7 +90,7 @@ def _table(choice: Choice, names: Sequence[str], top: int, width: int, front: Fr
     return _grid(columns), [note for note in notes if note]
 
 
-def _columns(choice: Choice, shown: Sequence[Point], front: Front | None) -> Iterator[Column]:
+def _columns(choice: Choice, shown: Sequence[MeasuredPoint], front: Front | None) -> Iterator[Column]:
     """What is known of the points, without columns that would say nothing."""
     yield "#", [str(place) for place in choice.places[: len(shown)]]
     yield _header(choice.objective.metric), [verdict.value(choice, point) for point in shown]
@@ -105,7 +105,7 @@ def _columns(choice: Choice, shown: Sequence[Point], front: Front | None) -> Ite
     yield "trial", [point.trial.id for point in shown]
 
 
-def _other_objectives(front: Front | None, shown: Sequence[Point]) -> Iterator[Column]:
+def _other_objectives(front: Front | None, shown: Sequence[MeasuredPoint]) -> Iterator[Column]:
     """A column for each objective that does not rank; empty for a point that took no part in the front."""
     if not front:
         return
@@ -118,12 +118,12 @@ def _header(metric: str) -> str:
     return plain(metric) + (" (test set!)" if is_test_metric(metric) else "")
 
 
-def _seeds(point: Point) -> str:
+def _seeds(point: MeasuredPoint) -> str:
     return f"{point.n} ({point.diverged} diverged)" if point.diverged else str(point.n)
 
 
 def _with_hyperparameters(
-    columns: list[Column], points: Sequence[Point], names: Sequence[str], width: int
+    columns: list[Column], points: Sequence[MeasuredPoint], names: Sequence[str], width: int
 ) -> tuple[list[Column], list[str]]:
     """The columns with one for each hyperparameter, and the names of those there is no room for."""
     hidden = []

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sweep.ranking.stats import Choice, Point, is_test_metric, test_metrics
+from sweep.ranking.stats import Choice, MeasuredPoint, is_test_metric, test_metrics
 from sweep.ranking.stopped import Stopped
 from sweep.records.results import Row, counts
 from sweep.words import MOST_PLACES, counted, figure, hours, number
@@ -46,7 +46,7 @@ def places(choice: Choice) -> int:
     return decimals(half_width(choice, best) or abs(best.mean) / 100)
 
 
-def half_width(choice: Choice, point: Point) -> float | None:
+def half_width(choice: Choice, point: MeasuredPoint) -> float | None:
     """Half of the 95 % interval of the point's mean; None where nothing is known of the noise, at its budget."""
     return choice.noise.half_width(point.n) if choice.noise and point.budget == choice.points[0].budget else None
 
@@ -58,13 +58,13 @@ def probability(choice: Choice, place: int) -> float | None:
     return choice.p_best[place] if place < len(choice.p_best) else 0.0
 
 
-def is_adjusted(choice: Choice, points: Sequence[Point]) -> bool:
+def is_adjusted(choice: Choice, points: Sequence[MeasuredPoint]) -> bool:
     """Whether some of the points are compared by another value than their mean, since their seeds differ."""
     shown = places(choice)
     return any(number(point.adjusted, shown) != number(point.mean, shown) for point in points)
 
 
-def value(choice: Choice, point: Point) -> str:
+def value(choice: Choice, point: MeasuredPoint) -> str:
     """`0.9421 ± 0.0012`, or the bare mean."""
     shown, half = places(choice), half_width(choice, point)
     is_known = half and half > RESOLUTION * abs(
@@ -121,7 +121,7 @@ def sentences(choice: Choice, names: Sequence[str]) -> list[str]:
     return lines
 
 
-def _how_sure(choice: Choice, best: Point) -> list[str]:
+def _how_sure(choice: Choice, best: MeasuredPoint) -> list[str]:
     count = len(choice.competitors)
     if count == 1:
         return [f"It is the only point with a value{_longest(choice, ' at ')}, so there was no choice."]

@@ -23,6 +23,7 @@ from typing import Any
 
 from sweep import yamlfile
 from sweep.errors import BadInput
+from sweep.spaces.space import Line
 from sweep.words import counted
 
 BEGIN = re.compile(
@@ -42,7 +43,7 @@ class Section:
     """Trials that were made together. `what` is "" where the space alone, without scipy, says what they are."""
 
     what: str
-    trials: tuple[dict[str, Any], ...]
+    trials: tuple[Line, ...]
     blob: str = ""
     """Git's hash of the results.csv they were made from."""
     engine: str = ""
@@ -79,7 +80,7 @@ class Block:
         return digest(self.lines) != self.digest or self._as_written is None
 
     @cached_property
-    def _as_written(self) -> list[tuple[int, dict[str, Any]]] | None:
+    def _as_written(self) -> list[tuple[int, Line]] | None:
         """The trials with their 1-based lines; None unless each line is spelled as expand spells it.
 
         A digest can be made by anybody, and JSON is not YAML: of `{"a": 1, "a": 2}`, `1e5`, `NaN` or a U+2028 Helm and
@@ -117,7 +118,7 @@ class Block:
         return sections(line for line in self.lines if line.lstrip().startswith("# "))
 
     @property
-    def trials(self) -> list[tuple[int, dict[str, Any]]]:
+    def trials(self) -> list[tuple[int, Line]]:
         """The trials with their 1-based lines; not of an edited block."""
         return self._as_written or []
 
@@ -127,7 +128,7 @@ class Block:
         return max((int(match[1]) for title in self.titles if (match := ROUND.fullmatch(title.what))), default=0)
 
 
-def _trial(value: Any) -> dict[str, Any]:
+def _trial(value: Any) -> Line:
     if isinstance(value, dict):
         return value
     raise ValueError("a trial is a map")
@@ -135,7 +136,7 @@ def _trial(value: Any) -> dict[str, Any]:
 
 def sections(lines: Iterable[str]) -> list[Section]:
     """Read the lines of a block, comments after a trial left out; raises ValueError for a trial that is no JSON."""
-    parts: list[tuple[list[str], list[dict[str, Any]]]] = []
+    parts: list[tuple[list[str], list[Line]]] = []
     for line in (line.strip() for line in lines):
         if title := TITLE.fullmatch(line):
             parts.append(([part or "" for part in title.groups()], []))

@@ -8,20 +8,20 @@ from pathlib import Path
 
 from sweep import yamlfile
 from sweep.errors import BadInput
-from sweep.spaces.offered import PLACEHOLDER, Option, of_config
+from sweep.spaces.offered import PLACEHOLDER, ProgramOption, of_config
 
 GROUP = re.compile(r"([A-Za-z_][\w./-]*): (.*)")
 """A configuration group of Hydra's, and its configurations."""
 
 
-def of_hydra(text: str) -> list[Option]:
+def of_hydra(text: str) -> list[ProgramOption]:
     """What Hydra's own --help lists: configuration groups as choices, then the settings with their defaults.
 
     A program that lays its help out in a way of its own (hydra.help.template) is none that is known here.
     """
     sections = dict(re.findall(r"^== ([^\n=]+) ==\n(.*?)(?=^== |\Z)", text, re.MULTILINE | re.DOTALL))
     groups = filter(None, map(GROUP.fullmatch, sections.get("Configuration groups", "").splitlines()))
-    listed = [Option(group[1], choices=tuple(group[2].split(", "))) for group in groups]
+    listed = [ProgramOption(group[1], choices=tuple(group[2].split(", "))) for group in groups]
     body = sections.get("Config", "").partition("\n")[2]  # below the line that says how to set them
     body = re.split(r"^(?:Powered by Hydra|Use --hydra-help)", body, maxsplit=1, flags=re.MULTILINE)[0]
     try:

@@ -50,7 +50,7 @@ class _Named:
 
 
 @dataclass(frozen=True)
-class Choice(_Named):
+class Choices(_Named):
     """A list of values, taken evenly or by weights; `ordered`: neighbours in the list are alike."""
 
     name: str
@@ -102,7 +102,7 @@ class Choice(_Named):
         index = self.index(value)
         return OUTSIDE if index is None else self.values[index]
 
-    def around(self, value: Any, shrink: float) -> Choice:
+    def around(self, value: Any, shrink: float) -> Choices:
         """The neighbours of `value`, a share `shrink` of the list; of unordered values that one alone."""
         index = self.index(value)
         assert index is not None
@@ -190,7 +190,7 @@ class Range(_Named):
             return OUTSIDE
         return int(value) if self.whole else float(value)
 
-    def around(self, value: Any, shrink: float) -> Range | Choice:
+    def around(self, value: Any, shrink: float) -> Range | Choices:
         """A share `shrink` of the range, with `value` in its middle as far as bounds allow; steps stay."""
         centre, share = Decimal(str(value)), Decimal(str(shrink))
         first, last = self.ends if self.log else (self.low, self.high)
@@ -206,7 +206,7 @@ class Range(_Named):
         return (
             replace(self, low=low, high=high)
             if low < high
-            else Choice(self.name, (value,), when=self.when, twin=self.twin)
+            else Choices(self.name, (value,), when=self.when, twin=self.twin)
         )
 
     def learnt(self, value: Any) -> float:
@@ -255,7 +255,7 @@ class Range(_Named):
         return int(number) if self.whole else float(number)
 
 
-Parameter = Choice | Range
+Parameter = Choices | Range
 
 
 def is_number(value: Any, kind: str) -> bool:
@@ -266,4 +266,4 @@ def is_number(value: Any, kind: str) -> bool:
 
 def of_rules_1(parameter: Parameter) -> Parameter:
     """As the rules of a search 1 saw it, which knew no order of a `type: choice` that does not say so."""
-    return replace(parameter, ordered=False) if isinstance(parameter, Choice) and parameter.assumed else parameter
+    return replace(parameter, ordered=False) if isinstance(parameter, Choices) and parameter.assumed else parameter

@@ -9,7 +9,7 @@ from typing import Any
 
 from sweep import yamlfile
 from sweep.records.same import as_helm_sees
-from sweep.spaces.domain import EXACT, Choice, Parameter, Range, When, is_number
+from sweep.spaces.domain import EXACT, Choices, Parameter, Range, When, is_number
 from sweep.yamlfile import Document, Key
 
 TAILS = 6
@@ -27,7 +27,7 @@ def read(doc: Document, path: tuple[Key, ...], name: str, raw: dict[str, Any], w
     listed = "choices" in raw or kind == "choice"
     _check_keys(doc, path, raw, ("weights",) if kind == "bool" else LISTED if listed else RANGE)
     if kind == "bool":
-        return Choice(name, (False, True), when=when, weights=_weights(doc, path, raw, 2))
+        return Choices(name, (False, True), when=when, weights=_weights(doc, path, raw, 2))
     if listed:
         return _choice(doc, path, name, raw, when)
     missing = [key for key in ("low", "high") if key not in raw]
@@ -46,7 +46,7 @@ def _check_keys(doc: Document, path: tuple[Key, ...], raw: dict[str, Any], allow
         raise doc.bad(path, "choices is missing; write `choices: [a, b]`")
 
 
-def _choice(doc: Document, path: tuple[Key, ...], name: str, raw: dict[str, Any], when: When) -> Choice:
+def _choice(doc: Document, path: tuple[Key, ...], name: str, raw: dict[str, Any], when: When) -> Choices:
     seen: dict[str, int] = {}
     kind, choices = raw["type"], raw["choices"]
     for index, value in enumerate(choices):
@@ -62,7 +62,7 @@ def _choice(doc: Document, path: tuple[Key, ...], name: str, raw: dict[str, Any]
     values = tuple({"int": int, "float": float}[kind](value) if kind != "choice" else value for value in choices)
     assumed = rising and kind == "choice" and "ordered" not in raw
     weights = _weights(doc, path, raw, len(values))
-    return Choice(name, values, raw.get("ordered", rising), when, assumed, weights)
+    return Choices(name, values, raw.get("ordered", rising), when, assumed, weights)
 
 
 def _weights(doc: Document, path: tuple[Key, ...], raw: dict[str, Any], due: int) -> tuple[Fraction, ...]:
@@ -85,7 +85,7 @@ def _range(doc: Document, path: tuple[Key, ...], name: str, raw: dict[str, Any],
     drawn = Range(name, whole, low, high, bool(log), stride, when, mirrored, bell)
     _check_ends(doc, path, raw, drawn)
     if "count" in raw:
-        return Choice(name, _spaced(doc, path, raw["count"], drawn), ordered=True, when=when)
+        return Choices(name, _spaced(doc, path, raw["count"], drawn), ordered=True, when=when)
     if stride is not None and stride > high - low:
         raise doc.bad((*path, "step"), f"step {step} leaves one value; write at most high - low")
     return drawn
@@ -187,7 +187,7 @@ def _powers(doc: Document, path: tuple[Key, ...], name: str, raw: dict[str, Any]
     powers = [_power(base, exponent) for exponent in exponents]
     if whole and any(power != power.to_integral_value() for power in powers):
         raise doc.bad((*path, "count"), "not all of these powers are whole numbers; write another, or `type: float`")
-    return Choice(name, tuple(int(power) if whole else float(_digits(power)) for power in powers), True, when)
+    return Choices(name, tuple(int(power) if whole else float(_digits(power)) for power in powers), True, when)
 
 
 def _check_powers(doc: Document, path: tuple[Key, ...], raw: dict[str, Any]) -> None:

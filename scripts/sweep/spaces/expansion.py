@@ -10,7 +10,7 @@ from sweep import git, passing, secrets, words
 from sweep.errors import BadInput
 from sweep.layout import SweepFiles
 from sweep.settings import Settings
-from sweep.spaces import search, source, valuesfile
+from sweep.spaces import basis, search, valuesfile
 from sweep.spaces.block import Block, Section
 from sweep.spaces.space import Space
 from sweep.spaces.valuesfile import ValuesFile
@@ -139,7 +139,7 @@ def _grown(
     if not what:
         return values.text, ""
     valuesfile.check_head(values, space)
-    committed = source.committed(files, engine())
+    committed = basis.committed(files, engine())
     trials = [trial for _, trial in values.trials()]
     latest = block.sections[-1].trials if block.sections and not wish.section else ()
     reason = search.waiting(space, trials, latest, committed, 0 if wish.section else wish.quorum)
@@ -152,7 +152,7 @@ def _grown(
 
 
 def _next_section(
-    space: Space, block: Block, what: str, committed: source.Source, wish: Wish
+    space: Space, block: Block, what: str, committed: basis.Basis, wish: Wish
 ) -> tuple[Section | None, str]:
     """(the section `what`, ""); after the end of a race (the next round, where there is one, what the race came to)."""
     section = search.make(space, what, block.sections, committed)
@@ -170,7 +170,7 @@ def evidence(files: SweepFiles, space: Space | None, final: ValuesFile, before: 
     if space and block and block.space == space.digest:
         for index, section in enumerate(block.titles):
             if section.blob and section.title not in before:
-                read = source.at(files, section.blob, section.engine)
+                read = basis.at(files, section.blob, section.engine)
                 lines += search.evidence(space, section.what, block.sections[:index], read)
     return lines
 

@@ -16,7 +16,7 @@ ENDED = (*FINAL, "failed")
 
 
 @dataclass(frozen=True)
-class Told:
+class Observation:
     """A point and how it went. `values` are those of its objectives, over its seeds, and empty where there are none."""
 
     point: Point
@@ -35,7 +35,7 @@ def own(space: Space, row: Row) -> dict[str, Any]:
     return {name: given[name] for name in [*order, *rest]}
 
 
-def read(space: Space, rows: Iterable[Row], engine: str, compared: bool = True) -> list[Told]:
+def read(space: Space, rows: Iterable[Row], engine: str, compared: bool = True) -> list[Observation]:
     """One engine's rows that are points of the space, in the order of the rows; all others are nothing to a sampler.
 
     `compared`: where points have different seeds, their values are fit to be compared (noise.adjusted), not bare means.
@@ -51,7 +51,7 @@ def read(space: Space, rows: Iterable[Row], engine: str, compared: bool = True) 
     values_of: dict[tuple[str, int | None], list[list[Row]]] = {}
     for point, budget, group in pooled.values():
         state, good = _state(space, group)
-        observations.append(Told(point, state, budget=budget))
+        observations.append(Observation(point, state, budget=budget))
         values_of.setdefault((state, budget), []).append(good)
     columns = {key: iter(_values(space, groups, compared)) for key, groups in values_of.items()}
     return [

@@ -13,8 +13,8 @@ from sweep.spaces.computed import Computed
 from sweep.spaces.constraint import Constraint
 from sweep.spaces.domain import Parameter, When
 from sweep.spaces.evaluation import Unclear
-from sweep.spaces.outline import Around, Entry, Path
-from sweep.yamlfile import Document
+from sweep.spaces.outline import Around, Hyperparameter
+from sweep.yamlfile import Document, KeyPath
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}")
 
@@ -26,7 +26,7 @@ class Hyperparameters:
     parameters: dict[str, list[Parameter]] = field(default_factory=dict)
     """A name has several domains where only one of them can be there at once."""
     computed: dict[str, list[Computed]] = field(default_factory=dict)
-    places: dict[str, Path] = field(default_factory=dict)
+    places: dict[str, KeyPath] = field(default_factory=dict)
     """Where a name was declared, in the order of the file."""
 
     @property
@@ -65,7 +65,7 @@ def read(doc: Document, raw: Mapping[str, Any], fixed: Mapping[str, Any]) -> Hyp
     return parsed
 
 
-def _conditions(doc: Document, entry: Entry, parsed: Hyperparameters) -> tuple[When, tuple[Constraint, ...]]:
+def _conditions(doc: Document, entry: Hyperparameter, parsed: Hyperparameters) -> tuple[When, tuple[Constraint, ...]]:
     """(the pairs, the expressions) that must all hold for an entry to be there."""
     pairs, only = list(entry.around.pairs), []
     for condition in entry.around.conditions:
@@ -80,11 +80,11 @@ def _conditions(doc: Document, entry: Entry, parsed: Hyperparameters) -> tuple[W
     return tuple(pairs), tuple(replace(each, where=_refusal(doc, entry)) for each in only)
 
 
-def _refusal(doc: Document, entry: Entry) -> Callable[[str], Exception]:
+def _refusal(doc: Document, entry: Hyperparameter) -> Callable[[str], Exception]:
     return lambda problem: doc.bad((*entry.path, "when"), problem)
 
 
-def _check_alone(doc: Document, entry: Entry, parsed: Hyperparameters, when: When) -> None:
+def _check_alone(doc: Document, entry: Hyperparameter, parsed: Hyperparameters, when: When) -> None:
     """Raise BadInput for a name that two entries may set at once."""
     for other in (*parsed.parameters.get(entry.name, ()), *parsed.computed.get(entry.name, ())):
         if not any(_apart(*mine, *theirs) for mine in when for theirs in other.when):
@@ -96,7 +96,7 @@ def _apart(name: str, values: tuple[Any, ...], other: str, others: tuple[Any, ..
     return name == other and not {yamlfile.flow(value) for value in values} & {yamlfile.flow(value) for value in others}
 
 
-def _computed(doc: Document, entry: Entry, parsed: Hyperparameters, fixed: Mapping[str, Any]) -> Computed:
+def _computed(doc: Document, entry: Hyperparameter, parsed: Hyperparameters, fixed: Mapping[str, Any]) -> Computed:
     names = [
         *fixed,
         *parsed.parameters,
@@ -120,7 +120,7 @@ def _computed(doc: Document, entry: Entry, parsed: Hyperparameters, fixed: Mappi
     return Computed(entry.name, value, read.names)
 
 
-def _constant(doc: Document, entry: Entry, names: set[str]) -> Computed:
+def _constant(doc: Document, entry: Hyperparameter, names: set[str]) -> Computed:
     """`value: …`, as it stands there; text that would be taken for an expression is refused."""
     assert isinstance(entry.raw, dict)
     for key in entry.raw:

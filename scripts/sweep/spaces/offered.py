@@ -27,7 +27,7 @@ RATES = re.compile(r"(^|[._-])(lr|learning[._-]?rate)$")
 
 
 @dataclass(frozen=True)
-class Option:
+class ProgramOption:
     """A setting of a program."""
 
     name: str
@@ -40,7 +40,7 @@ class Option:
     """Whether the program was seen to have it."""
 
 
-def of_help(text: str) -> list[Option]:
+def of_help(text: str) -> list[ProgramOption]:
     """The options that a --help lists, in the layout of argparse, click and their like."""
     options = []
     for entry in re.split(r"\n(?=\s{1,8}-)", f"\n{text}")[1:]:
@@ -53,11 +53,13 @@ def of_help(text: str) -> list[Option]:
         choices = tuple(map(value_of, listed[1].split(","))) if listed else ()
         switch = not re.search(r"[ =][A-Z{<\[]", flags)
         default = value_of(match[1]) if match else False if switch else None
-        options.append(Option(named[0].replace("-", "_"), default, choices, re.sub(r"\s*[(\[]default.*", "", about)))
+        options.append(
+            ProgramOption(named[0].replace("-", "_"), default, choices, re.sub(r"\s*[(\[]default.*", "", about))
+        )
     return options
 
 
-def of_source(text: str) -> list[Option]:
+def of_source(text: str) -> list[ProgramOption]:
     """The options that a Python source adds to a parser of argparse, as far as they are literals."""
     try:
         tree = ast.parse(text)
@@ -68,7 +70,7 @@ def of_source(text: str) -> list[Option]:
     return [option for call in added if (option := _added(call))]
 
 
-def _added(call: ast.Call) -> Option | None:
+def _added(call: ast.Call) -> ProgramOption | None:
     """The option of a call of add_argument; None for a positional argument."""
     flags = [word.value for word in call.args if isinstance(word, ast.Constant) and isinstance(word.value, str)]
     named = [flag.removeprefix("--").replace("-", "_") for flag in flags if flag.startswith("--")]
@@ -77,7 +79,7 @@ def _added(call: ast.Call) -> Option | None:
     given = {word.arg: _literal(word.value) for word in call.keywords if word.arg}
     choices = given.get("choices")
     listed = tuple(choices) if isinstance(choices, list | tuple) else ()
-    return Option(named[0], _default(call, given), listed, str(given.get("help") or ""))
+    return ProgramOption(named[0], _default(call, given), listed, str(given.get("help") or ""))
 
 
 def _default(call: ast.Call, given: Mapping[str, Any]) -> Any:
@@ -98,7 +100,7 @@ def _literal(node: ast.expr) -> Any:
         return None
 
 
-def of_config(data: Mapping[str, Any], above: str = "") -> list[Option]:
+def of_config(data: Mapping[str, Any], above: str = "") -> list[ProgramOption]:
     """The scalars of a configuration file, nested keys with dots."""
     options = []
     for key, value in data.items():
@@ -106,7 +108,7 @@ def of_config(data: Mapping[str, Any], above: str = "") -> list[Option]:
         if isinstance(value, Mapping):
             options += of_config(value, f"{name}.")
         elif isinstance(value, bool | int | float | str) and re.fullmatch(r"[A-Za-z_][\w.-]{0,62}", name):
-            options.append(Option(name, value))
+            options.append(ProgramOption(name, value))
     return options
 
 
@@ -124,9 +126,9 @@ def value_of(text: str) -> Any:
     return text
 
 
-def merged(*sources: Iterable[Option]) -> list[Option]:
+def merged(*sources: Iterable[ProgramOption]) -> list[ProgramOption]:
     """Options by name, in the order they were first seen in; what one source does not know a later one tells."""
-    options: dict[str, Option] = {}
+    options: dict[str, ProgramOption] = {}
     for option in (item for source in sources for item in source):
         before = options.get(option.name)
         options[option.name] = option if before is None else replace(
@@ -163,7 +165,7 @@ def asking_help(command: Sequence[str]) -> list[str]:
 # ---- a first search space ----
 
 
-def domain(option: Option) -> str:
+def domain(option: ProgramOption) -> str:
     """A range around the default, as space.yaml spells it."""
     value = option.default
     if isinstance(value, bool):
@@ -188,7 +190,9 @@ def _round(value: float) -> str:
     return yamlfile.flow(float(f"{value:.5g}"))
 
 
-def space_text(name: str, command: Sequence[str], options: Sequence[Option], objective: Mapping[str, str]) -> str:
+def space_text(
+    name: str, command: Sequence[str], options: Sequence[ProgramOption], objective: Mapping[str, str]
+) -> str:
     """A space.yaml that is ready to run: the command's placeholders; what else the program offers is commented out."""
     in_file = any(f"{{{ALL}}}" in word for word in command)
     wanted, others = _shared_out(placeholders(command), options, in_file=in_file)
@@ -213,8 +217,8 @@ def space_text(name: str, command: Sequence[str], options: Sequence[Option], obj
 
 
 def _shared_out(
-    asked: Mapping[str, str], options: Sequence[Option], *, in_file: bool
-) -> tuple[list[Option], list[Option]]:
+    asked: Mapping[str, str], options: Sequence[ProgramOption], *, in_file: bool
+) -> tuple[list[ProgramOption], list[ProgramOption]]:
     """(what is searched, what else there is): what the command has a place for, or else the most likely one."""
     by_name = {option.name: option for option in options}
     wanted = [replace(_of(flag, key, by_name), name=key) for key, flag in asked.items()]
@@ -226,15 +230,15 @@ def _shared_out(
     return wanted + likely, [option for option in others if option not in likely]
 
 
-def _of(flag: str, key: str, by_name: Mapping[str, Option]) -> Option:
-    return by_name.get(flag) or by_name.get(key) or Option(key, known=False)
+def _of(flag: str, key: str, by_name: Mapping[str, ProgramOption]) -> ProgramOption:
+    return by_name.get(flag) or by_name.get(key) or ProgramOption(key, known=False)
 
 
-def _number(option: Option) -> bool:
+def _number(option: ProgramOption) -> bool:
     return isinstance(option.default, int | float) and not isinstance(option.default, bool)
 
 
-def _entry(option: Option) -> str:
+def _entry(option: ProgramOption) -> str:
     """A line of the space, with what is known of the option behind it."""
     if not option.known:
         about = "no default is known: set the range"

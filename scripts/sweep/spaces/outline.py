@@ -16,7 +16,7 @@ from typing import Any
 
 from sweep import yamlfile
 from sweep.spaces.domain import OUTSIDE, Parameter, When
-from sweep.yamlfile import Document, Key
+from sweep.yamlfile import Document, KeyPath
 
 SPAN = re.compile(r"(-?[0-9]{1,16})\.\.(-?[0-9]{1,16})")
 PLACE = re.compile(r"\{i(?: *\+ *([0-9]{1,3}))?\}")
@@ -24,14 +24,13 @@ MOST = 1_000
 """Repetitions of a group."""
 KEYS = {"type", "choices", "low", "high", "value", "space", "repeat", "when"}
 """Of a map that is no copy of a hyperparameter, though a value is missing."""
-Path = tuple[Key, ...]
 
 
 @dataclass(frozen=True)
 class Condition:
     """A `when`, as it stands there, and the groups around it."""
 
-    path: Path
+    path: KeyPath
     when: dict[str, Any] | str
     groups: tuple[str, ...]
 
@@ -40,7 +39,7 @@ class Condition:
 class Around:
     """What holds for an entry by where it stands."""
 
-    path: Path
+    path: KeyPath
     groups: tuple[str, ...] = ()
     """The beginnings of names in each group around it, `a.` and `a.b.`, which an expression in it may leave out."""
     conditions: tuple[Condition, ...] = ()
@@ -53,7 +52,7 @@ class Around:
 
 
 @dataclass(frozen=True)
-class Entry:
+class Hyperparameter:
     """One hyperparameter."""
 
     name: str
@@ -62,13 +61,13 @@ class Entry:
     around: Around
 
     @property
-    def path(self) -> Path:
+    def path(self) -> KeyPath:
         return self.around.path
 
 
 def entries(
     doc: Document, raw: Mapping[str, Any], above: Mapping[str, Sequence[Parameter]], around: Around
-) -> Iterator[Entry]:
+) -> Iterator[Hyperparameter]:
     """Those of a map of hyperparameters, in its order; `above` has the domains of what came before. Raises BadInput."""
     for key, given in raw.items():
         here = replace(around, path=(*around.path, key))
@@ -82,9 +81,9 @@ def entries(
             here = replace(here, conditions=(*here.conditions, condition))
         choices = value.get("choices") if isinstance(value, dict) else None
         if not isinstance(value, dict) or not isinstance(choices, dict):
-            yield Entry(name, value, here)
+            yield Hyperparameter(name, value, here)
             continue
-        yield Entry(name, {**value, "choices": list(choices)}, here)
+        yield Hyperparameter(name, {**value, "choices": list(choices)}, here)
         for choice, inner in choices.items():
             place = replace(here, path=(*here.path, "choices", choice), pairs=(*here.pairs, (name, (choice,))))
             yield from entries(doc, inner or {}, above, place)
@@ -118,7 +117,7 @@ def _with_copies(given: Any) -> Any:
 
 def _group(
     doc: Document, key: str, raw: Mapping[str, Any], above: Mapping[str, Sequence[Parameter]], around: Around
-) -> Iterator[Entry]:
+) -> Iterator[Hyperparameter]:
     """The entries of a group, once or as often as it is repeated."""
     for other in raw:
         if other not in ("space", "repeat", "when"):

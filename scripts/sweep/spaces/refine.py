@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 from sweep.errors import BadInput
 from sweep.ranking import stats
@@ -14,11 +13,10 @@ from sweep.records import same
 from sweep.records.results import Objective, Row
 from sweep.spaces.history import own
 from sweep.spaces.samplers import sobol
-from sweep.spaces.space import Space, is_active
+from sweep.spaces.space import Line, Space, is_active
 
 STEP = 2
 """Replicates that a step of a race adds to every contender."""
-Trial = dict[str, Any]
 
 
 def choose(space: Space, rows: Sequence[Row], engine: str) -> stats.Choice:
@@ -30,7 +28,7 @@ def choose(space: Space, rows: Sequence[Row], engine: str) -> stats.Choice:
     return choice
 
 
-def around(space: Space, rows: Sequence[Row], engine: str, which: str, shrink: float, n: int) -> list[Trial]:
+def around(space: Space, rows: Sequence[Row], engine: str, which: str, shrink: float, n: int) -> list[Line]:
     """n new points of the space shrunk around the best one, or around the trial with the id `which`.
 
     A sobol sequence over a share `shrink` of every range; what is neither a number nor ordered keeps its value.
@@ -43,7 +41,7 @@ def around(space: Space, rows: Sequence[Row], engine: str, which: str, shrink: f
     if space.fit(point) is None:
         raise BadInput(f"--around {which}: trial {row.id} is no point of space.yaml; write an id of one that is")
     near, listed = _shrunk(space, point, shrink), _listed(rows)
-    trials: Iterator[Trial] = ({**near.line(new), **extra, **near.asked(near.line(new))} for new in sobol.ask(near))
+    trials: Iterator[Line] = ({**near.line(new), **extra, **near.asked(near.line(new))} for new in sobol.ask(near))
     fresh = (trial for trial in trials if same.of_line(space.hyperparameters, trial) not in listed)
     return list(itertools.islice(fresh, n))
 
@@ -58,7 +56,7 @@ def _row(space: Space, rows: Sequence[Row], engine: str, which: str) -> Row:
     raise BadInput(f"--around {which}: no such trial in results.csv; write `best` or an id that is there")
 
 
-def _shrunk(space: Space, point: Trial, shrink: float) -> Space:
+def _shrunk(space: Space, point: Line, shrink: float) -> Space:
     """The space around a point, over a share `shrink` of every range."""
     there = [parameter for parameter in space.parameters if parameter.name in point and is_active(parameter, point)]
     around = (parameter.around(point[parameter.name], shrink) for parameter in there)
@@ -68,15 +66,15 @@ def _shrunk(space: Space, point: Trial, shrink: float) -> Space:
     return replace(space, parameters=free, points=())
 
 
-def top(space: Space, rows: Sequence[Row], engine: str, count: int, replicates: int) -> list[Trial]:
+def top(space: Space, rows: Sequence[Row], engine: str, count: int, replicates: int) -> list[Line]:
     """The seeds 0 … replicates-1 of the best `count` points (of the longest budget), as far as they are not there."""
     best = choose(space, rows, engine).competitors[:count]
     return [trial for point in best for trial in _seeds(space, rows, point, replicates)]
 
 
 def race(
-    space: Space, rows: Sequence[Row], engine: str, step: int, count: int, most: int, steps: Sequence[Sequence[Trial]]
-) -> list[Trial]:
+    space: Space, rows: Sequence[Row], engine: str, step: int, count: int, most: int, steps: Sequence[Sequence[Line]]
+) -> list[Line]:
     """Replicates of those still in the race, at least up to 1 + 2 step seeds each; [] once it is over.
 
     `steps` are the trials of the steps before. Where all have as many seeds already: the next that somebody lacks. It
@@ -93,8 +91,8 @@ def race(
 
 
 def contest(
-    space: Space, rows: Sequence[Row], engine: str, count: int, steps: Sequence[Sequence[Trial]]
-) -> tuple[list[stats.Point], list[stats.Point]]:
+    space: Space, rows: Sequence[Row], engine: str, count: int, steps: Sequence[Sequence[Line]]
+) -> tuple[list[stats.MeasuredPoint], list[stats.MeasuredPoint]]:
     """(still in, out) of a race of the best `count` points after `steps`, which are the trials that each step added.
 
     Run again from its start, on the results less those of the later steps: so it is known who is in, whoever had seeds.
@@ -114,7 +112,9 @@ def contest(
     return left, out
 
 
-def judge(choice: stats.Choice, racing: Sequence[stats.Point]) -> tuple[list[stats.Point], list[stats.Point]]:
+def judge(
+    choice: stats.Choice, racing: Sequence[stats.MeasuredPoint]
+) -> tuple[list[stats.MeasuredPoint], list[stats.MeasuredPoint]]:
     """(still in, out) of `racing`, best first. Out is who diverged, or lags behind the first.
 
     That is: beyond the 95 % interval of their difference at the seeds that both have, by the noise between seeds; every
@@ -124,15 +124,15 @@ def judge(choice: stats.Choice, racing: Sequence[stats.Point]) -> tuple[list[sta
     if not noise or not racing:
         return list(racing), []
     leader = min(racing, key=lambda point: point.diverged > 0)
-    left: list[stats.Point] = []
-    out: list[stats.Point] = []
+    left: list[stats.MeasuredPoint] = []
+    out: list[stats.MeasuredPoint] = []
     for point in racing:
         worse = not leader.diverged and (point.diverged > 0 or _lags(choice.objective.sign, leader, point, noise))
         (out if worse and point is not leader else left).append(point)
     return left, out
 
 
-def _lags(sign: int, leader: stats.Point, point: stats.Point, noise: Noise) -> bool:
+def _lags(sign: int, leader: stats.MeasuredPoint, point: stats.MeasuredPoint, noise: Noise) -> bool:
     """Whether `point` is worse than the leader at the seeds that both have, beyond what noise explains."""
     common = [seed for seed in leader.values if seed in point.values]
     if not common:
@@ -141,7 +141,7 @@ def _lags(sign: int, leader: stats.Point, point: stats.Point, noise: Noise) -> b
     return lead > noise.half_width(len(common) / 2)
 
 
-def _seeds(space: Space, rows: Sequence[Row], point: stats.Point, count: int) -> Iterator[Trial]:
+def _seeds(space: Space, rows: Sequence[Row], point: stats.MeasuredPoint, count: int) -> Iterator[Line]:
     """The point with those of the seeds 0 … count-1 that are not listed yet."""
     seen = _listed(rows)
     for seed in range(count):

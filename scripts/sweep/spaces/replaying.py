@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sweep import git, yamlfile
 from sweep.errors import BadInput
 from sweep.layout import Kit, SweepFiles
-from sweep.spaces import search, source, spacefile, valuesfile, warmstart
+from sweep.spaces import basis, search, spacefile, valuesfile, warmstart
 from sweep.spaces.space import Space
 
 
@@ -42,7 +42,7 @@ def replay(files: SweepFiles) -> list[Again]:
     sections = values.block.sections
     replayed = []
     for index, section in enumerate(sections):
-        rows = source.at(files, section.blob, section.engine).rows if section.blob else ()
+        rows = basis.at(files, section.blob, section.engine).rows if section.blob else ()
         trials = search.derive(space, section.what, sections[:index], rows, section.engine, search.rules(section))
         kept = search.without(space, trials, [later for later in sections[1:] if not index])
         given, again = ([f"- {yamlfile.flow(trial)}" for trial in part] for part in (section.trials, kept))

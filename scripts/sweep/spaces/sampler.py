@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any, Protocol
 
-from sweep.spaces.history import Told
+from sweep.spaces.history import Observation
 from sweep.spaces.space import Point, Space
 
 
@@ -36,7 +36,7 @@ class Option:
 
 class Ask(Protocol):
     def __call__(
-        self, space: Space, observations: Sequence[Told] = (), number: int = 1, listed: Sequence[Point] = (), /
+        self, space: Space, observations: Sequence[Observation] = (), number: int = 1, listed: Sequence[Point] = (), /
     ) -> Iterable[Point]:
         """Distinct, allowed points of `space`, without an end where it has none.
 
@@ -48,7 +48,7 @@ class Ask(Protocol):
 
 class Evidence(Protocol):
     def __call__(
-        self, space: Space, observations: Sequence[Told], number: int, listed: Sequence[Point], /
+        self, space: Space, observations: Sequence[Observation], number: int, listed: Sequence[Point], /
     ) -> list[str]:
         """What round `number` was made from, in lines for people: who went on, what was learnt from."""
 

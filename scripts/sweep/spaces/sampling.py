@@ -6,16 +6,14 @@ import hashlib
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 from sweep.spaces.domain import BITS
-from sweep.spaces.space import Point, Space
+from sweep.spaces.space import Line, Point, Space
 
-Trial = dict[str, Any]
 MISSES = 10_000  # draws in a row that brought nothing new, after which the rest is no longer left to luck
 
 
-def replicated(space: Space, points: Iterable[Point]) -> list[Trial]:
+def replicated(space: Space, points: Iterable[Point]) -> list[Line]:
     """The trials of each point, with the same seeds, so that comparisons are paired."""
     lines = ({**line, **space.asked(line)} for line in map(space.line, points))
     return [{**line, "seed": seed} if seed else line for line in lines for seed in range(space.replicates)]

@@ -17,11 +17,11 @@ from sweep.errors import BadInput, TrialsFailed
 from sweep.records import same
 from sweep.records.results import Row
 from sweep.spaces import domain, history, sampling
+from sweep.spaces.basis import Basis
 from sweep.spaces.block import ROUND, Block, Section
 from sweep.spaces.sampler import Sampler
 from sweep.spaces.samplers import SAMPLERS, sobol
-from sweep.spaces.source import Source
-from sweep.spaces.space import MAX_TRIALS, Space, too_many
+from sweep.spaces.space import MAX_TRIALS, Line, Space, too_many
 from sweep.yamlfile import flow
 
 AROUND = re.compile(r"around (\w+), shrink ([0-9.e-]+), n ([0-9]+)")
@@ -61,7 +61,7 @@ def first(space: Space) -> Section:
     return Section(by.name if by.libraries else "", tuple(expand(space)), versions=by.versions)
 
 
-def expand(space: Space) -> list[dict[str, Any]]:
+def expand(space: Space) -> list[Line]:
     """All trials: each point with the seeds 0 … replicates-1 (0 is not written); BadInput if too few points exist."""
     n = space.options.get("n")
     most = MAX_TRIALS // space.replicates + 1 if n is None else n
@@ -103,11 +103,11 @@ def added(block: Block | None) -> list[Section]:
     return [section for section in block.sections if is_added(section)]
 
 
-def make(space: Space, what: str, before: Sequence[Section], source: Source) -> Section | None:
-    """The section `what`, made from `source`; None where a race is over. Raises TrialsFailed if nothing is left."""
-    trials = derive(space, what, before, source.rows, source.engine)
+def make(space: Space, what: str, before: Sequence[Section], basis: Basis) -> Section | None:
+    """The section `what`, made from `basis`; None where a race is over. Raises TrialsFailed if nothing is left."""
+    trials = derive(space, what, before, basis.rows, basis.engine)
     if trials:
-        return Section(what, trials, source.blob, source.engine, versions(space, what))
+        return Section(what, trials, basis.blob, basis.engine, versions(space, what))
     if RACE.fullmatch(what):
         return None
     raise TrialsFailed(f"{what}: the space has no further point; widen it, or be content")
@@ -127,7 +127,7 @@ def rules(section: Section) -> int:
     return int(match[1]) if match else 1
 
 
-def without(space: Space, trials: Sequence[dict[str, Any]], others: Sequence[Section]) -> tuple[dict[str, Any], ...]:
+def without(space: Space, trials: Sequence[Line], others: Sequence[Section]) -> tuple[Line, ...]:
     """`trials` less those that stand in one of the sections `others`."""
     seen = {_identity(space, trial) for other in others for trial in other.trials}
     return tuple(trial for trial in trials if not seen or _identity(space, trial) not in seen)
@@ -139,7 +139,7 @@ def _identity(space: Space, trial: Mapping[str, Any]) -> str:
 
 def derive(
     space: Space, what: str, before: Sequence[Section], rows: Sequence[Row], engine: str, rules: int = RULES
-) -> tuple[dict[str, Any], ...]:
+) -> tuple[Line, ...]:
     """The trials of the section `what`, from the sections `before` it and the rows of results.csv.
 
     A round is made by the `rules` of its time. What a person asked for beside rounds is ranked as it is today.
@@ -164,11 +164,11 @@ def derive(
     raise BadInput(f"`# {what}`: not a title that expand writes; restore it from git")
 
 
-def _listed(sections: Sequence[Section]) -> list[dict[str, Any]]:
+def _listed(sections: Sequence[Section]) -> list[Line]:
     return [trial for section in sections for trial in section.trials]
 
 
-def _steps(before: Sequence[Section], step: int) -> list[tuple[dict[str, Any], ...]]:
+def _steps(before: Sequence[Section], step: int) -> list[tuple[Line, ...]]:
     """The trials of each step of a race before its step `step`."""
     return [section.trials for section in before[max(0, len(before) + 1 - step) :] if RACE.fullmatch(section.what)]
 
@@ -184,7 +184,7 @@ def waiting(
     space: Space,
     trials: Sequence[Mapping[str, Any]],
     latest: Sequence[Mapping[str, Any]],
-    source: Source | None,
+    basis: Basis | None,
     quorum: float,
 ) -> str:
     """Why the next section cannot be made yet, "" if it can.
@@ -193,8 +193,8 @@ def waiting(
     """
     rows = {
         same.trial(row.hyperparameters, row.seed): row
-        for row in (source.rows if source else ())
-        if source and row.engine == source.engine
+        for row in (basis.rows if basis else ())
+        if basis and row.engine == basis.engine
     }
     lost = sum(_identity(space, trial) not in rows for trial in trials)
     if lost:
@@ -221,10 +221,10 @@ def quorum_of(sections: Sequence[Section], fixed: Mapping[str, Any], quorum: flo
 # ---- the evidence, for the commit message ----
 
 
-def evidence(space: Space, what: str, before: Sequence[Section], source: Source) -> list[str]:
+def evidence(space: Space, what: str, before: Sequence[Section], basis: Basis) -> list[str]:
     """What a section was made from, in lines for people: who was eliminated, who went on, what the sampler was told."""
-    observations = history.read(space, source.rows, source.engine)
-    lines = [f"{what}: from results.csv {source.blob[:12]} on {source.engine}"]
+    observations = history.read(space, basis.rows, basis.engine)
+    lines = [f"{what}: from results.csv {basis.blob[:12]} on {basis.engine}"]
     number = ROUND.fullmatch(what)
     explain = sampler(space).evidence
     if number and explain:
@@ -233,16 +233,16 @@ def evidence(space: Space, what: str, before: Sequence[Section], source: Source)
         from sweep.spaces import refine
 
         step, count, _ = _numbers(what)
-        _, out = refine.contest(space, source.rows, source.engine, count, _steps(before, step))
+        _, out = refine.contest(space, basis.rows, basis.engine, count, _steps(before, step))
         return [*lines, *(f"out: {point.mean:.6g} {flow(point.hyperparameters)}" for point in out)]
     return lines
 
 
-def outcome(space: Space, what: str, before: Sequence[Section], source: Source) -> str:
+def outcome(space: Space, what: str, before: Sequence[Section], basis: Basis) -> str:
     """How a race ended whose next step would be `what`: who was not dropped."""
     from sweep.spaces import refine
 
     step, count, _ = _numbers(what)
-    left, _out = refine.contest(space, source.rows, source.engine, count, _steps(before, step))
+    left, _out = refine.contest(space, basis.rows, basis.engine, count, _steps(before, step))
     names = "; ".join(flow(history.own(space, point.trial)) for point in left)
     return f"{len(left)} of {count} left, {names}"

@@ -21,6 +21,8 @@ from sweep.yamlfile import Document
 
 Point = dict[str, Any]
 """What a trial sets of a space: the hyperparameters that are active in it (`when`), in the file's order."""
+Line = dict[str, Any]
+"""A trial as `trials:` lists it: a point with what is computed from it, its seed, and what it asks of the cluster."""
 MAX_TRIALS = 100_000
 VISITS = 2_000_000  # points and beginnings of points, about ten seconds' worth
 TRIED = 10_000  # points that are looked at to say why there are too few
@@ -85,7 +87,7 @@ class Space:
                 point[parameter.name] = value(parameter)
         return point
 
-    def line(self, point: Point) -> dict[str, Any]:
+    def line(self, point: Point) -> Line:
         """What a trial of this point sets: with what is computed from it, in the file's order."""
         if not self.computed:
             return point

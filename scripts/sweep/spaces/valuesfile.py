@@ -15,7 +15,7 @@ from sweep.schema import check as schema_check
 from sweep.schema import expected
 from sweep.spaces import block as blocks
 from sweep.spaces.block import ADVICE, Block, Section
-from sweep.spaces.space import Space
+from sweep.spaces.space import Line, Space
 from sweep.yamlfile import Document
 
 
@@ -28,7 +28,7 @@ class ValuesFile:
     block: Block | None
     head: Document
 
-    def trials(self) -> list[tuple[int, dict[str, Any]]]:
+    def trials(self) -> list[tuple[int, Line]]:
         """All trials with their 1-based lines, expanded and hand-written. Raises BadInput where they are no maps."""
         written = self.block.trials if self.block and not self.block.edited else []
         own = self.head.value("trials") or []

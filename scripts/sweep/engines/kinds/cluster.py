@@ -14,7 +14,7 @@ from typing import ClassVar, final
 from sweep import yamlfile
 from sweep.engines import dataset_job, installing, kueue, once, reader, release, serving, states, watching
 from sweep.engines.cluster import Cluster, Refused
-from sweep.engines.engine import Engine, Options, Person, Say, Sweep, Target
+from sweep.engines.engine import Engine, Options, Person, Sweep, Target
 from sweep.engines.patience import Patience
 from sweep.errors import BadInput, Unreachable
 from sweep.jobs import JobState
@@ -23,7 +23,7 @@ from sweep.records import store
 from sweep.records.artifacts import Here, Place
 from sweep.render import Object, Release, Rendered, Trial, read_manifest
 from sweep.settings import Settings
-from sweep.words import counted
+from sweep.words import Say, counted
 
 NIGHT_SECONDS = 12 * 3600
 """Patience with a cluster that does not answer: a laptop that was closed over night goes on in the morning."""

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, final
 
 from sweep import failfast
 from sweep.engines import environments, holding, jobfiles, pod
-from sweep.engines.engine import Engine, Options, Person, Say, Sweep, Target
+from sweep.engines.engine import Engine, Options, Person, Sweep, Target
 from sweep.engines.local import LocalRun, slots_for
 from sweep.errors import BadInput, TrialsFailed
 from sweep.files import open_handle
@@ -25,7 +25,7 @@ from sweep.layout import Clone, SweepFiles, cache_dir
 from sweep.records import outputs, store
 from sweep.render import Object, Rendered, Trial
 from sweep.settings import Settings
-from sweep.words import counted
+from sweep.words import Say, counted
 
 LOOK_SECONDS = 1.0
 """Between two looks at what another process runs."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from sweep.errors import TrialsFailed
 from sweep.records.same import settings
-from sweep.spaces.history import Told
+from sweep.spaces.history import Observation
 from sweep.spaces.sampler import SEED, N, Option, Sampler
 from sweep.spaces.samplers import sobol
 from sweep.spaces.space import Point, Space
@@ -38,7 +38,9 @@ def sizes(space: Space) -> list[int]:
     return [max(1, first // eta**rung) for rung in range(len(budgets(space)))]
 
 
-def ask(space: Space, observations: Sequence[Told] = (), number: int = 1, listed: Sequence[Point] = ()) -> list[Point]:
+def ask(
+    space: Space, observations: Sequence[Observation] = (), number: int = 1, listed: Sequence[Point] = ()
+) -> list[Point]:
     """The points of round `number` (from 1), budget and all. Raises TrialsFailed if nobody survived.
 
     `listed` are the trials so far, in the order of values.yaml, which decides between equals.
@@ -56,7 +58,9 @@ def ask(space: Space, observations: Sequence[Told] = (), number: int = 1, listed
     return [{**point, space.budget: budgets(space)[number - 1]} for point in points]
 
 
-def ranking(space: Space, observations: Sequence[Told], number: int, listed: Sequence[Point] = ()) -> list[Told]:
+def ranking(
+    space: Space, observations: Sequence[Observation], number: int, listed: Sequence[Point] = ()
+) -> list[Observation]:
     """Who may go on from round `number`, the best first; what failed, diverged or has not ended may not.
 
     Of equals who stands above in `listed`; who does not stand there comes last, smaller hyperparameters first.
@@ -68,19 +72,19 @@ def ranking(space: Space, observations: Sequence[Told], number: int, listed: Seq
         place.setdefault(settings({name: trial[name] for name in names if name in trial}), len(place))
     good = [observation for observation in rung(space, observations, number) if observation.state == "succeeded"]
 
-    def merit(observation: Told) -> tuple[Any, ...]:
+    def merit(observation: Observation) -> tuple[Any, ...]:
         above = place.get(settings(observation.point), len(place))
         return sign * observation.values[0], above, [(name, *size(value)) for name, value in observation.point.items()]
 
     return sorted(good, key=merit)
 
 
-def rung(space: Space, observations: Sequence[Told], number: int) -> list[Told]:
+def rung(space: Space, observations: Sequence[Observation], number: int) -> list[Observation]:
     """All points with the budget of round `number`."""
     return [observation for observation in observations if observation.budget == budgets(space)[number - 1]]
 
 
-def evidence(space: Space, observations: Sequence[Told], number: int, listed: Sequence[Point]) -> list[str]:
+def evidence(space: Space, observations: Sequence[Observation], number: int, listed: Sequence[Point]) -> list[str]:
     """Who goes on to round `number` and who does not, with the values that say so."""
     entered = rung(space, observations, number - 1)
     ranked = ranking(space, observations, number - 1, listed)

@@ -11,8 +11,8 @@ import warnings
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from sweep.spaces.domain import Choice, Parameter, Range
-from sweep.spaces.history import Told
+from sweep.spaces.domain import Choices, Parameter, Range
+from sweep.spaces.history import Observation
 from sweep.spaces.sampler import SEED, Option, Sampler
 from sweep.spaces.samplers import random, sobol
 from sweep.spaces.sampling import key
@@ -28,7 +28,9 @@ TRIES = 50
 """Suggestions that are thrown away, because they are forbidden or known, before a point is drawn at random."""
 
 
-def ask(space: Space, observations: Sequence[Told] = (), number: int = 1, _listed: Sequence[Point] = ()) -> list[Point]:
+def ask(
+    space: Space, observations: Sequence[Observation] = (), number: int = 1, _listed: Sequence[Point] = ()
+) -> list[Point]:
     """The points of round `number` (from 1), fewer than `per_round` if the space has no more."""
     due = space.options["per_round"]
     seen = {key(observation.point) for observation in observations}
@@ -51,7 +53,7 @@ def _new(points: Iterator[Point], seen: set[str]) -> Iterator[Point]:
 
 
 def _suggest(
-    space: Space, observations: Sequence[Told], asked: Sequence[Point], seen: set[str], number: int
+    space: Space, observations: Sequence[Observation], asked: Sequence[Point], seen: set[str], number: int
 ) -> Iterator[Point]:
     """Optuna's suggestions; those just `asked` and those before count as running (constant liar)."""
     import optuna
@@ -101,14 +103,14 @@ def _sampler(space: Space, number: int) -> optuna.samplers.TPESampler:
     )
 
 
-def worst(space: Space, observations: Sequence[Told]) -> tuple[float, ...]:
+def worst(space: Space, observations: Sequence[Observation]) -> tuple[float, ...]:
     """The worst value of each objective so far, which stands for a divergence: finite, and so no outlier to TPE."""
     known = [observation.values for observation in observations if observation.state == "succeeded"]
     sides = [max if objective["direction"] == "minimize" else min for objective in space.objectives]
     return tuple(side(column) for side, column in zip(sides, zip(*known, strict=True), strict=True)) if known else ()
 
 
-def _trial(space: Space, observation: Told, worst: tuple[float, ...]) -> optuna.trial.FrozenTrial:
+def _trial(space: Space, observation: Observation, worst: tuple[float, ...]) -> optuna.trial.FrozenTrial:
     """What Optuna is told: failed as FAIL, diverged as complete with the worst value, pruned as PRUNED."""
     from optuna.trial import TrialState, create_trial
 
@@ -152,7 +154,7 @@ def _is_continuous(parameter: Parameter) -> TypeGuard[Range]:
 def _distribution(parameter: Parameter) -> Any:
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-    if isinstance(parameter, Choice):
+    if isinstance(parameter, Choices):
         size = parameter.size
         return IntDistribution(0, size - 1) if parameter.ordered else CategoricalDistribution(list(range(size)))
     if not _is_continuous(parameter):
@@ -175,9 +177,9 @@ def _bounds(parameter: Range) -> list[float]:
 def _decoded(parameter: Parameter, trial: optuna.trial.Trial) -> Any:
     """The value that Optuna suggests, as the domain spells it."""
     name, size = parameter.key, parameter.size or 1
-    if isinstance(parameter, Choice) and not parameter.ordered:
+    if isinstance(parameter, Choices) and not parameter.ordered:
         return parameter.value(trial.suggest_categorical(name, list(range(size))))
-    if isinstance(parameter, Choice) or not _is_continuous(parameter):
+    if isinstance(parameter, Choices) or not _is_continuous(parameter):
         return parameter.value(trial.suggest_int(name, 0, size - 1))
     if _is_whole(parameter):
         return trial.suggest_int(name, int(parameter.low), int(parameter.high), log=parameter.log)
@@ -190,7 +192,7 @@ def sizes(space: Space) -> list[int]:
     return [rounds[0] + len(space.points), *rounds[1:]]
 
 
-def evidence(space: Space, observations: Sequence[Told], _number: int, _listed: Sequence[Point]) -> list[str]:
+def evidence(space: Space, observations: Sequence[Observation], _number: int, _listed: Sequence[Point]) -> list[str]:
     """How many points TPE was told, how they went, and the best so far."""
     states = [observation.state for observation in observations]
     counted = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
@@ -199,7 +201,7 @@ def evidence(space: Space, observations: Sequence[Told], _number: int, _listed: 
     return [f"TPE was told {len(observations)} points: {counted}{note}", *_best(space, observations)]
 
 
-def _best(space: Space, observations: Sequence[Told]) -> list[str]:
+def _best(space: Space, observations: Sequence[Observation]) -> list[str]:
     sign = -1 if space.objectives[0]["direction"] == "maximize" else 1
     good = [observation for observation in observations if observation.state == "succeeded"]
     best = min(good, key=lambda observation: sign * observation.values[0], default=None)

@@ -12,7 +12,7 @@ from sweep.records.results import Row
 
 
 @dataclass(frozen=True)
-class Source:
+class Basis:
     """A committed results.csv: its hash in Git, and the engine whose rows in it count."""
 
     blob: str
@@ -20,7 +20,7 @@ class Source:
     rows: tuple[Row, ...]
 
 
-def committed(files: SweepFiles, engine: str) -> Source | None:
+def committed(files: SweepFiles, engine: str) -> Basis | None:
     """The results.csv of HEAD; None if there is none yet. Raises BadInput where the file differs from it."""
     repo, shown = files.clone.root, files.clone.relative(files.results)
     blob = git.tree(repo, shown)
@@ -31,11 +31,11 @@ def committed(files: SweepFiles, engine: str) -> Source | None:
     return at(files, blob, engine) if blob else None
 
 
-def at(files: SweepFiles, blob: str, engine: str) -> Source:
+def at(files: SweepFiles, blob: str, engine: str) -> Basis:
     """The results.csv with this hash. Raises BadInput where this clone does not have it."""
     data = git.blob(files.clone.root, blob)
     if data is None:
         raise BadInput(
             f"results.csv {blob[:12]}: not in this clone; fetch all of its history (`git fetch --unshallow`)"
         )
-    return Source(blob, engine, tuple(results.from_csv(data, files.clone.relative(files.results))))
+    return Basis(blob, engine, tuple(results.from_csv(data, files.clone.relative(files.results))))
