@@ -160,7 +160,9 @@ class Display:
             with contextlib.suppress(ValueError):
                 result: dict[str, Any] = json.loads(state.message)
                 return result
-        return store.read(self.store, [trial]).trials[trial.id].result
+        with contextlib.suppress(OSError):  # talk
+            return store.read(self.store, [trial]).trials[trial.id].result
+        return None
 
     def _table(self, running: list[JobState]) -> Table:
         table = Table(box=None, pad_edge=False, show_header=False)

@@ -64,9 +64,12 @@ def main() -> int:
     session = cli.open_sweep(args)
     trial = wanted(session, args.trial)
     session.engine.fetch(session, cli.say)
-    result = store.read(session.engine.store_folder, [trial]).trials[trial.id].result
+    snapshot = store.read(session.engine.store_folder, [trial])
+    result = snapshot.trials[trial.id].result
     if not result:
-        raise BadInput(f"TRIAL={trial.id}: has no result yet; `make status SWEEP={session.name}` shows where it stands")
+        aside = "".join(f"; set aside: {problem.path}: {problem.what}" for problem in snapshot.problems[:1])
+        cure = f"`make status SWEEP={session.name}` shows where it stands"
+        raise BadInput(f"TRIAL={trial.id}: has no result yet{aside}; {cure}")
     outputs = artifacts.named(trial.id, result)
     if not outputs:
         raise BadInput(f"TRIAL={trial.id}: left no outputs: {artifacts.why_none(result)}")

@@ -42,6 +42,14 @@ STALE_RETRIES = 5
 KINDS = {stat.S_IFDIR: "folder", stat.S_IFLNK: "link", stat.S_IFIFO: "FIFO", stat.S_IFSOCK: "socket"}
 
 
+NO_FILE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG)
+
+
+def says_none(error: OSError) -> bool:
+    """Whether an error says that there is no such file, but nothing or something else. Any other is no answer."""
+    return error.errno in NO_FILE
+
+
 def kind(mode: int) -> str:
     """What there is in the place of a file, in a word."""
     return KINDS.get(stat.S_IFMT(mode), "device")
@@ -244,11 +252,13 @@ class Tree:
             above = self._open[-1][1] if self._open else self._top
             try:
                 self._open.append((part, os.open(part, FOLDER, dir_fd=above)))
-            except NotADirectoryError as error:
-                status = os.stat(part, dir_fd=above, follow_symlinks=False)
+            except OSError as error:
                 error.filename = f"{self.root}/{path}"
-                if stat.S_ISLNK(status.st_mode):
-                    raise OSError(errno.ELOOP, "is a link, and links are not followed here", error.filename) from None
+                if error.errno == errno.ENOTDIR:
+                    status = os.stat(part, dir_fd=above, follow_symlinks=False)
+                    if stat.S_ISLNK(status.st_mode):
+                        what = "is a link, and links are not followed here"
+                        raise OSError(errno.ELOOP, what, error.filename) from None
                 raise
         return self._open[-1][1] if self._open else self._top
 

@@ -131,6 +131,35 @@ def test_odd_files_are_set_aside_too(tmp_path: Path) -> None:
     assert snapshot.trials[third.id] == store.Stored()
 
 
+@pytest.mark.parametrize("code", [errno.EIO, errno.EACCES, errno.EMFILE, errno.ENOMEM, errno.ETIMEDOUT])
+@pytest.mark.parametrize("name", ["attempts", "result.json", "attempt.json", "output.log", "history.jsonl"])
+def test_what_the_machine_refuses_to_read_is_not_as_if_there_were_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, code: int
+) -> None:
+    """Else a table would be committed without a result that is there, and another trial picked."""
+    sample = trial()
+    put_result(tmp_path, sample, attempt="a")
+    put_attempt(tmp_path, sample, "a", log="line", history='{"epoch": 1}')
+    open_path = os.open
+
+    def refused(path: Any, *words: Any, **more: Any) -> int:
+        if str(path).endswith(name):
+            raise OSError(code, os.strerror(code))
+        return open_path(path, *words, **more)
+
+    def look() -> None:
+        store.read(tmp_path, [sample])
+        store.newest_attempt(tmp_path, sample.id)
+        outputs.log_tail(tmp_path, sample.id, "a")
+        outputs.history(tmp_path, sample.id, "a")
+
+    look()
+    monkeypatch.setattr(os, "open", refused)
+    with pytest.raises(OSError, match=os.strerror(code)) as refusal:
+        look()
+    assert str(refusal.value.filename).startswith(str(folder(tmp_path, sample)))
+
+
 def test_a_second_look_opens_only_what_changed(tmp_path: Path) -> None:
     trials = [trial({"lr": lr}) for lr in range(5)]
     cache = tmp_path / "out" / "cache.json"

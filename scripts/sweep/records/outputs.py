@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sweep.files import Tree
+from sweep.errors import naming
+from sweep.files import Tree, says_none
 from sweep.records.store import path_of
 from sweep.records.strict import LONGEST_NAME, MOST_FIELDS, whole_number
 
@@ -22,11 +23,20 @@ LOG_BYTES, LOG_LINE = 256 << 20, 1 << 20
 
 
 def open_log(store: Path, trial: str, attempt: str) -> int | None:
-    """A handle of an attempt's output.log; None where there is none that can be read."""
+    """A handle of an attempt's output.log; None where there is none. Raises OSError where the machine does not say."""
+    return _open(store, f"{path_of(trial)}/attempts/{attempt}/output.log")
+
+
+def _open(store: Path, path: str) -> int | None:
+    """A handle of a file of the store, None where there is none."""
     try:
-        with Tree(store) as tree:
-            return tree.open(f"{path_of(trial)}/attempts/{attempt}/output.log")
-    except (OSError, ValueError):
+        with naming(store / path), Tree(store) as tree:
+            return tree.open(path)
+    except ValueError:
+        return None
+    except OSError as error:
+        if not says_none(error):
+            raise
         return None
 
 
@@ -49,12 +59,9 @@ def log_tail(store: Path, trial: str, attempt: str, lines: int = 20) -> list[str
     handle = open_log(store, trial, attempt)
     if handle is None:
         return []
-    try:
-        with os.fdopen(handle, "rb") as log:
-            log.seek(max(0, log.seek(0, os.SEEK_END) - 65_536))
-            return log.read(65_536).decode(errors="replace").splitlines()[-lines:]
-    except OSError:
-        return []
+    with naming(store / path_of(trial)), os.fdopen(handle, "rb") as log:
+        log.seek(max(0, log.seek(0, os.SEEK_END) - 65_536))
+        return log.read(65_536).decode(errors="replace").splitlines()[-lines:]
 
 
 def history(store: Path, trial: str, attempt: str) -> list[dict[str, Any]]:
@@ -62,14 +69,11 @@ def history(store: Path, trial: str, attempt: str) -> list[dict[str, Any]]:
 
     Of a long one evenly spaced lines, and the last. A value may be NaN or infinite, as a diverging trial writes it.
     """
-    try:
-        with (
-            Tree(store) as tree,
-            os.fdopen(tree.open(f"{path_of(trial)}/attempts/{attempt}/history.jsonl"), "rb") as file,
-        ):
-            lines = _thinned_lines(_lines(file, os.fstat(file.fileno()).st_size))
-    except (OSError, ValueError):
+    handle = _open(store, f"{path_of(trial)}/attempts/{attempt}/history.jsonl")
+    if handle is None:
         return []
+    with naming(store / path_of(trial)), os.fdopen(handle, "rb") as file:
+        lines = _thinned_lines(_lines(file, os.fstat(handle).st_size))
     rows = []
     for line in lines:
         with contextlib.suppress(ValueError, RecursionError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -49,9 +50,10 @@ def usual_seconds(stored: Iterable[Stored]) -> float | None:
 
 def of(folder: Path, trial: str, metric: str, seconds: float | None, usual: float | None) -> Progress:
     """Of a trial in the store `folder` that has been running for `seconds`; a trial `usual`ly takes so long."""
-    newest = store.newest_attempt(folder, trial)
     last: dict[str, Any] = {}
-    for line in outputs.history(folder, trial, newest) if newest else ():
-        last |= {name: line[name] for name in ("epoch", metric) if name in line}
+    with suppress(OSError):  # talk
+        newest = store.newest_attempt(folder, trial)
+        for line in outputs.history(folder, trial, newest) if newest else ():
+            last |= {name: line[name] for name in ("epoch", metric) if name in line}
     left = usual - seconds if usual is not None and seconds is not None else None
     return Progress(seconds, last.get("epoch"), last.get(metric), left if left and left > 0 else None)

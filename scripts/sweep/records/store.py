@@ -4,7 +4,9 @@
                                  stopped-<group>.json     where a rule stopped it: see verdicts.py
                                  attempts/<number>-<UTC start>-<pod>/{attempt.json,output.log,history.jsonl}
 
-Nothing here is fatal: a file that cannot be believed is set aside with its path and the reason.
+No content is fatal: a file that cannot be believed is set aside with its path and the reason. What this machine refuses
+to read (EIO, EACCES, EMFILE) is another matter: no answer is not `there is none`, and a table without that trial would
+be a wrong one.
 """
 
 from __future__ import annotations
@@ -118,11 +120,13 @@ def attempt_names(tree: Tree, trial: str) -> list[str]:
 
 
 def newest_attempt(store: Path, trial: str) -> str | None:
-    """Name of a trial's newest attempt; None if there is none that can be seen."""
+    """Name of a trial's newest attempt; None if there is none. Raises OSError where the machine does not say."""
     try:
         with Tree(store) as tree:
             return max(attempt_names(tree, trial), default=None)
-    except OSError:
+    except OSError as error:
+        if not files.says_none(error):
+            raise
         return None
 
 
@@ -294,5 +298,9 @@ class _Reader:
         return {"durations": {}, "environment": {}} | slim({**result, **verdict}, RESULT) | {"metrics": metrics}
 
     def _aside(self, key: str, error: Exception) -> None:
+        """Set a file aside. Raises what this machine says instead of an answer: the file may be a good one."""
+        if isinstance(error, OSError) and not files.says_none(error):
+            error.filename = f"{self.tree.root}/{key}"
+            raise error
         what = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
         self.problems.append(Problem(key, what))
