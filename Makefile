@@ -193,6 +193,12 @@ bench-search: .venv/.dev ## regret of every sampler on known functions, against 
 bench-odds: .venv/.dev ## does the stated probability of being the best come true, in made-up sweeps
 	@.venv/bin/python bench/bench_odds.py $(ARGS)
 
+.PHONY: bench-stopping
+bench-stopping: .venv/.dev ## what stop rules save and cost, beside Optuna's and Ray Tune's, over real learning curves
+	@.venv/bin/python -m uv run --quiet --no-project --isolated $(STOPPING_PEERS) python bench/bench_stopping.py $(ARGS)
+
+STOPPING_PEERS := --with scikit-learn==1.9.1 --with optuna==5.0.0 --with "ray[tune]==2.60.0"
+
 .PHONY: bench-expand
 bench-expand: .venv/.dev ## time and memory of expanding 10,000 and 100,000 trials
 	@.venv/bin/python bench/bench_expand.py

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench import bench_stopping
 from sweep.records import verdicts
 
 rules = verdicts.rules()
@@ -192,3 +193,26 @@ def test_the_verdicts_of_nan_and_of_time_follow_from_theirs() -> None:
         assert rules.flaw({"group": GROUP, **verdict, **broken}, OWN, GROUP, by)
     assert rules.by_wall(by, 119) is None
     assert rules.by_wall(rule(), 1e9) is None
+
+
+def made_up(order: list[int]) -> bench_stopping.Curves:
+    """Curves that never cross: the later in the order, the better."""
+    rank = {trial: place for place, trial in enumerate(order)}
+    curves = [[rank[trial] + epoch / 100 for epoch in range(bench_stopping.EPOCHS)] for trial in range(81)]
+    return bench_stopping.Curves(curves, [1.0 + trial % 3 for trial in range(81)])
+
+
+@given(st.permutations(range(81)), st.permutations(range(81)))
+@settings(max_examples=20)
+def test_the_bench_plays_rules_as_their_definitions_have_it(merit: list[int], order: list[int]) -> None:
+    """The small form of `make bench-stopping`, whose table is in docs/search.md."""
+    curves = made_up(merit)
+    whole = bench_stopping.play(curves, bench_stopping.Whole(), order)
+    rounds = bench_stopping.halving(curves, order)
+    assert set(whole.reached) == {27}
+    assert sorted(rounds.reached) == [1] * 54 + [3] * 18 + [9] * 6 + [27] * 3
+    for peers in (0, 9, 80):
+        played = bench_stopping.play(curves, bench_stopping.Ours("asha", peers), order)
+        assert bench_stopping.regret(curves, played) == 0, "the best is never stopped where no curves cross"
+        if peers == 80:
+            assert all(ours >= theirs for ours, theirs in zip(played.reached, rounds.reached, strict=True))
