@@ -83,7 +83,7 @@ def run(
     """Write the best of an opened sweep; `began`: where HEAD was before that was opened."""
     if top < 1:
         raise BadInput(f"--top {top}: ask for at least 1")
-    from sweep.reports import best  # with numpy and scipy, which take a second to import
+    from sweep.reports import best  # with numpy, which takes long to import
 
     rows, choice = collection.choose(session)
     chosen = [point.trial for point in best.winners(choice, top, max_cost)]

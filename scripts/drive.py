@@ -55,7 +55,7 @@ def run_round(session: Session, args: argparse.Namespace, began: git.Position) -
         dataset.run(session)
     provenance = submission.record(session, args.allow_dirty)
     plan.run(session)
-    options = Options(args.slots, args.takeover)
+    options = Options(args.slots, args.takeover, report.prepare)
     failed = step(lambda: submit.run(session, provenance, options, push=args.push, yes=args.yes))
     if engine.RUNS_ON:
         quorum = args.quorum if goes_on(files) else 1.0  # the last round is for all to end

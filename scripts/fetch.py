@@ -54,7 +54,7 @@ def wanted(session: Session, beginning: str) -> Trial:
     """The trial that is asked for; `best` is the one that `make best` names. Raises SweepError."""
     if beginning != BEST:
         return session.trial(beginning)
-    from sweep.reports import best  # with numpy and scipy, which take a second to import
+    from sweep.reports import best  # with numpy, which takes long to import
 
     return session.trial(best.winners(collection.choose(session)[1])[0].trial.id)
 

@@ -9,6 +9,7 @@ import guard
 
 import dataclasses
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,11 +63,17 @@ def material(session: Session) -> Material:
     )
 
 
+def prepare() -> None:
+    """Import what `run` will need, ahead of it. Where that fails, `run` says why."""
+    with suppress(Exception):
+        from sweep.reports import leaderboard, report  # noqa: F401
+
+
 def run(
     session: Session, *, top: int = 10, plot_folder: Path | None = None, dry_run: bool = False, json: bool = False
 ) -> int:
     """Report on an opened sweep, from its table and store."""
-    from sweep.reports import leaderboard, report, verdict  # with numpy and scipy, which take a second to import
+    from sweep.reports import leaderboard, report, verdict  # with numpy, which takes long to import
 
     clone, path = session.files.clone, session.files.report
     whole = material(session)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def choose(session: Session) -> tuple[list[results.Row], Choice]:
     """(the rows of the trials that are listed, their ranking). Raises BadInput where none is."""
-    from sweep.ranking import stats  # with numpy and scipy, which take a second to import
+    from sweep.ranking import stats  # with numpy, which takes long to import
 
     trials = session.rendered.trials
     listed = {trial.id for trial in trials}

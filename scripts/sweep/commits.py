@@ -284,21 +284,21 @@ def commit(repo: Path, paths: Sequence[str], message: str, say: Say) -> Commit |
 
 def check_unmoved(repo: Path, since: git.Position) -> None:
     """Raise BadInput where another branch is checked out than then, or its history was rewritten."""
-    check_branch(repo, since)
-    now = git.position(repo)
-    if since.commit and not git.is_ancestor(repo, since.commit, now.commit or "HEAD"):
+    now = check_branch(repo, since)
+    if since.commit and since.commit != now.commit and not git.is_ancestor(repo, since.commit, now.commit or "HEAD"):
         raise BadInput(f"git: {since.commit[:12]} is not in {now.name} any more; run the same again")
 
 
-def check_branch(repo: Path, since: git.Position) -> None:
-    """Raise BadInput where another branch is checked out than then."""
+def check_branch(repo: Path, since: git.Position) -> git.Position:
+    """What is checked out now. Raises BadInput where that is another branch than then."""
     now = git.position(repo)
-    if now.branch != since.branch:
-        back = f"`git switch {since.name}` and run" if since.branch else "run"
-        raise BadInput(
-            f"git: {now.name} is checked out now, and it was {since.name} when this began; {back} the same again: "
-            "nothing is lost"
-        )
+    if now.branch == since.branch:
+        return now
+    back = f"`git switch {since.name}` and run" if since.branch else "run"
+    raise BadInput(
+        f"git: {now.name} is checked out now, and it was {since.name} when this began; {back} the same again: "
+        "nothing is lost"
+    )
 
 
 def _check_merged(repo: Path, paths: Iterable[str]) -> None:

@@ -139,8 +139,10 @@ def check_folders(top: Path, *paths: Path) -> None:
                 )
 
 
-def write_atomic(path: Path, content: str | bytes, root: Path | None = None) -> None:
+def write_atomic(path: Path, content: str | bytes, root: Path | None = None, *, lasting: bool = True) -> None:
     """Replace the content of `path`: a temporary file beside it, fsync, rename.
+
+    Not `lasting`: without the fsync, for what may be empty or as it was after a power failure.
 
     Text is written as UTF-8, newlines as they are. Makes missing folders; keeps the mode of a file that exists, and a
     link that stays below `root` (default: the file's folder). The temporary file is gone afterwards, whatever happens.
@@ -151,7 +153,7 @@ def write_atomic(path: Path, content: str | bytes, root: Path | None = None) -> 
         path.parent.mkdir(parents=True, exist_ok=True)
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            _replace(folder, path.name, content.encode() if isinstance(content, str) else content)
+            _replace(folder, path.name, content.encode() if isinstance(content, str) else content, lasting)
         finally:
             os.close(folder)
 
@@ -177,7 +179,7 @@ def check_room(folder: Path) -> None:
         os.posix_fallocate(file.fileno(), 0, ROOM_BYTES)
 
 
-def _replace(folder: int, name: str, data: bytes) -> None:
+def _replace(folder: int, name: str, data: bytes, lasting: bool) -> None:
     temporary = f".{name}.{os.urandom(4).hex()}{LEFT}"
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | CAREFULLY, 0o666, dir_fd=folder)
     try:
@@ -187,13 +189,15 @@ def _replace(folder: int, name: str, data: bytes) -> None:
                 os.fchmod(handle, stat.S_IMODE(old.st_mode))
             file.write(data)
             file.flush()
-            os.fsync(handle)
+            if lasting:
+                os.fsync(handle)
         os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary, dir_fd=folder)
         raise
-    sync_folder(folder)
+    if lasting:
+        sync_folder(folder)
 
 
 def sync_folder(folder: int) -> None:

@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from sweep.errors import BadInput, MachineFault, SweepError, of_program
@@ -145,11 +146,16 @@ def output(folder: Path, *words: str, stdin: bytes = b"", index: Path | None = N
     return done.stdout.decode(errors="surrogateescape")
 
 
+@cache
 def root(folder: Path) -> Path:
-    """Top folder of the repository that `folder` lies in; raises BadInput where there is none."""
+    """Top folder of the repository that `folder` lies in; raises BadInput where there is none.
+
+    It is asked once, as `folders` and `prefix` are: where a work tree lies does not change while a verb runs.
+    """
     return Path(output(folder, "rev-parse", "--show-toplevel").removesuffix("\n"))
 
 
+@cache
 def folders(repo: Path) -> tuple[Path, Path]:
     """(the folder of git for this work tree, the one that all work trees of the repository share)."""
     own, shared = (
@@ -160,6 +166,10 @@ def folders(repo: Path) -> tuple[Path, Path]:
 
 def position(repo: Path) -> Position:
     """What is checked out now."""
+    both = run(repo, "rev-parse", "--quiet", "HEAD^{commit}", "--symbolic-full-name", "HEAD")
+    commit, _, branch = both.stdout.decode(errors="surrogateescape").strip().partition("\n")
+    if both.returncode == 0 and branch.startswith("refs/heads/"):
+        return Position(branch, commit)
     return Position(_answer(repo, "symbolic-ref", "--quiet", "HEAD"), head(repo))
 
 
@@ -189,6 +199,7 @@ def tree(repo: Path, folder: str, commit: str = "HEAD") -> str | None:
     return _named(repo, f"{commit}:./{folder}")
 
 
+@cache
 def prefix(repo: Path) -> str:
     """How paths begin that git spells from the top: `sub/folder/`; "" at the top."""
     return output(repo, "rev-parse", "--show-prefix").removesuffix("\n")

@@ -43,3 +43,11 @@ def test_help_imports_nothing_heavy(word: str) -> None:
     assert sorted(names - ours - site - sys.stdlib_module_names) == []
     assert sorted(names & HEAVY) == []
     assert len(modules) <= MOST
+
+
+def test_a_report_of_trials_without_replicates_needs_no_scipy() -> None:
+    """Half of the time of a small report would be that import."""
+    script = "import sys; from sweep.reports import best, leaderboard, report; print('scipy' in sys.modules)"
+    call, folder = [sys.executable, "-c", script], ROOT / "scripts"
+    done = subprocess.run(call, capture_output=True, text=True, check=True, cwd=folder)
+    assert done.stdout == "False\n"

@@ -7,10 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import stdev
 
-from scipy.special import stdtrit
-
 from sweep.ranking import noise
-from sweep.ranking.noise import CONFIDENCE
 
 EQUAL, WITHIN, OUTSIDE = "equal", "within the seed spread", "outside the seed spread"
 UNKNOWN = "differs, and no other seed tells how much that is"
@@ -48,7 +45,7 @@ def spread(values: Sequence[float]) -> float | None:
         return None
     power = noise.exponent(values)
     sd = noise.scaled(stdev(noise.scaled(value, -power) for value in values), power)
-    return noise.bounded(float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * sd * math.sqrt(2))
+    return noise.bounded(noise.t_quantile(n - 1) * sd * math.sqrt(2))
 
 
 def compare(then: Metrics, now: Metrics, replicates: Sequence[Metrics]) -> list[Compared]:

@@ -50,6 +50,8 @@ class Options:
     """How many trials at once."""
     takeover: bool = False
     """Submit over what comes from a commit that HEAD does not contain."""
+    meanwhile: Callable[[], None] = lambda: None
+    """What may be done once, while trials run and this process waits: what comes after them is sooner done then."""
 
 
 class Watcher(Protocol):

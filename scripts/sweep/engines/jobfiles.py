@@ -26,7 +26,9 @@ FIELDS = {
 
 
 def write(folder: Path, state: JobState) -> None:
-    write_atomic(folder / f"{state.name}.json", json.dumps({name: getattr(state, name) for name in FIELDS}) + "\n")
+    """Keep a state. What a power failure takes of it is as none: then that trial is looked at once more."""
+    text = json.dumps({name: getattr(state, name) for name in FIELDS}) + "\n"
+    write_atomic(folder / f"{state.name}.json", text, lasting=False)
 
 
 def parse(data: bytes) -> JobState:

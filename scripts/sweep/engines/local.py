@@ -18,13 +18,11 @@ from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from sweep import failfast
-from sweep.engines import holding, jobfiles, pod, processes
+from sweep.engines import ending, holding, jobfiles, pod, processes
 from sweep.engines.attempt import LocalPod, grace_of
 from sweep.errors import BadInput, of_machine
-from sweep.files import open_handle
 from sweep.jobs import JobState
 from sweep.render import Object, Rendered
 from sweep.words import counted
@@ -71,6 +69,7 @@ class LocalRun:
     would. `slots` from slots_for; `path` is put before the PATH of every trial; `on_tick(states)` is called on every
     change and about once a second. `store` is the result store, whose trials are held while they run; None where
     nobody else can run them. `fail_fast`: how many first trials that fail alike hold back the rest; 0: none.
+    `meanwhile` is called once, when the first trials have been started.
     """
 
     def __init__(
@@ -85,6 +84,7 @@ class LocalRun:
         say: Callable[[str], None] = lambda _: None,
         store: Path | None = None,
         fail_fast: int = 0,
+        meanwhile: Callable[[], None] = lambda: None,
     ) -> None:
         self.rendered = rendered
         self.folder = folder
@@ -93,6 +93,7 @@ class LocalRun:
         self.say = say
         self.store = store
         self.fail_fast = fail_fast
+        self.meanwhile = meanwhile
         self.host = pod.host_environment(path)
         self.gpus = {trial.job: trial.gpus for trial in rendered.trials}
         self.began = time.monotonic()
@@ -136,6 +137,9 @@ class LocalRun:
         ):
             self.selector.register(interrupts.handle, selectors.EVENT_READ)
             try:
+                self._start_what_can()
+                self.on_tick(self.states)
+                self.meanwhile()
                 while (self.running or (self.waiting and not (self.refusal or self.held))) and not interrupts.count:
                     self._start_what_can()
                     self.on_tick(self.states)
@@ -238,7 +242,7 @@ class LocalRun:
         ended.release()
         code = ended.child.returncode
         code = 128 - code if code < 0 else code
-        state = _after(self.states[ended.name], ended, code)
+        state = ending.after(self.states[ended.name], ended, code)
         try:
             self._note(state)
         except OSError as error:  # then the next launcher looks at this trial once more
@@ -283,41 +287,3 @@ class LocalRun:
             self._pending(attempt)
             if attempt.pidfd not in self.running:  # else not even SIGKILL has ended it
                 attempt.release()
-
-
-def _after(state: JobState, ended: LocalPod, code: int) -> JobState:
-    """The state of a Job whose attempt has ended with an exit code."""
-    if code == 0:
-        return replace(state, condition="Complete")
-    spec = ended.job["spec"]
-    action = _policy(spec, code)
-    if action == "Ignore":
-        return replace(state, condition="Pending")
-    # The runner's last line says why, in its own words; anything else ended before it could.
-    line, own = _last_line(ended.log), f"trial.py: {state.trial}: failed: "
-    reason = line.removeprefix(own) if line.startswith(own) else f"exit {code}: {line}"
-    failed = state.failed + (action == "Count")
-    state = replace(state, failed=failed, failure=reason, failed_s=time.monotonic() - ended.began)
-    if action != "FailJob" and failed <= spec["backoffLimit"]:
-        return replace(state, condition="Pending", cause="retrying", reason=f"retrying: after {reason}")
-    return replace(state, condition="Failed", reason=reason)
-
-
-def _policy(spec: Mapping[str, Any], code: int) -> str:
-    """What podFailurePolicy says of an exit code: Ignore, FailJob or Count. No local Pod is ever disrupted."""
-    for rule in spec.get("podFailurePolicy", {}).get("rules", []):
-        codes = rule.get("onExitCodes")
-        if codes and (code in codes["values"]) == (codes["operator"] == "In"):
-            return str(rule["action"])
-    return "Count"
-
-
-def _last_line(log: Path) -> str:
-    """The last words of a log, at most 200 characters."""
-    try:
-        with os.fdopen(open_handle(log), "rb") as opened:
-            opened.seek(max(0, opened.seek(0, os.SEEK_END) - 4096))
-            lines = opened.read().decode(errors="replace").strip().splitlines()
-    except OSError as error:
-        return f"{log}: {error.strerror}"
-    return lines[-1].strip()[:200] if lines else "no output"

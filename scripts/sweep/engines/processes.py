@@ -151,7 +151,10 @@ def adopting() -> Iterator[Callable[[Collection[int]], None]]:
 
 def _children() -> set[int]:
     """Numbers of this process's children, the dead ones too that were not waited for."""
-    own = os.getpid()  # not by /proc/self/task/*/children, which some kernels lack
+    own = os.getpid()
+    with contextlib.suppress(OSError):  # which some kernels lack; nobody but us takes a child from the list
+        listed = [(task / "children").read_text() for task in Path("/proc/self/task").iterdir()]
+        return {int(pid) for pids in listed for pid in pids.split()}
     return {process.pid for process in everything(dead=True) if process.parent == own}
 
 

@@ -14,7 +14,6 @@ from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 Floats = NDArray[np.float64]
 Values = Mapping[int, float]
@@ -38,7 +37,7 @@ class Noise:
 
     def half_width(self, n: float) -> float:
         """Half of the t interval of a mean of `n` seeds: t(0.975, df) sd / sqrt(n)."""
-        return bounded(float(stdtrit(self.df, (1 + CONFIDENCE) / 2)) * (self.sd / math.sqrt(n)))
+        return bounded(t_quantile(self.df) * (self.sd / math.sqrt(n)))
 
 
 @dataclass(frozen=True)
@@ -74,6 +73,13 @@ class Layout:
     def adjusted(self, values: Values) -> float:
         """The mean of `values` less what their seeds do to all points alike; the mean itself where nothing is known."""
         return difference(mean(values.values()), mean(self.effects.get(seed, 0.0) for seed in values))
+
+
+def t_quantile(df: int) -> float:
+    """t(0.975, df): what a standard deviation of a mean is multiplied by for half of its interval."""
+    from scipy.special import stdtrit  # takes half a second to import, and only replicates need it
+
+    return float(stdtrit(df, (1 + CONFIDENCE) / 2))
 
 
 def mean(values: Iterable[float]) -> float:

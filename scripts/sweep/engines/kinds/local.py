@@ -138,6 +138,7 @@ class LocalEngine(Engine):
                 say=lambda text: watcher.say(f"{sweep.name}: {text}"),
                 store=folder,
                 fail_fast=self.settings.failFast,
+                meanwhile=options.meanwhile,
             )
             to_run = sum(not state.finished for state in run.states.values())
             if to_run:
