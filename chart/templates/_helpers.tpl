@@ -5,6 +5,14 @@ read back at the speed of a JSON parser. Whatever comes from a person goes into 
 takes a bare `n` for false and `1e3` for 1000, and `fromYaml` reads by its rules.
 */}}
 
+{{/* The keys of a map, a line each. Of a whole object: the form that scripts read. */}}
+{{- define "helm-sweep.keys" -}}
+{{- if hasKey . "Error" }}{{ fail (get . "Error") }}{{ end -}}
+{{- range $key, $value := . }}
+{{ $key }}: {{ toJson $value }}
+{{- end }}
+{{- end }}
+
 {{/* ---- names: each spelled once ---- */}}
 
 {{- define "helm-sweep.runner.name" -}}
