@@ -48,7 +48,7 @@ class ClusterSweep(TestClone):
         self.env = {"KUBECONFIG": str(user.kubeconfig), "HELM": str(helm)}
 
     def start(self, script: str, *words: str, **env: str) -> subprocess.Popen[str]:
-        target = [] if script in ("expand", "report", "best", "reproduce", "doctor") else ["--engine=cluster"]
+        target = [] if script in ("expand", "report", "best", "reproduce", "doctor", "replay") else ["--engine=cluster"]
         return super().start(script, *words, *target, **(self.env | env))
 
     def edit(self, *trials: dict[str, Any], **head: Any) -> None:

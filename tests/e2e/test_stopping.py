@@ -2,33 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import json
-from typing import Any
 
+from tests.e2e.curves import PROGRAM, RULE, SWEEP, rows_of
 from tests.e2e.support import TestClone
-
-PROGRAM = """
-import sys, time
-
-rate = float(sys.argv[1])
-for epoch in range(1, 28):
-    print(f"epoch={epoch} accuracy={rate}", flush=True)
-    end = time.monotonic() + (8 if rate < 0.5 and epoch == 3 else 0.02)
-    while time.monotonic() < end:  # who is to be stopped is trained until it is
-        time.sleep(0.02)
-"""
-SWEEP: dict[str, Any] = {
-    "command": ["python3", "train.py", "{rate}"],
-    "metrics": [{"from": "output", "format": "name=value"}],
-    "objective": {"metric": "accuracy", "direction": "maximize"},
-}
-RULE = {"rule": "asha", "min": 1, "eta": 3, "max": 27, "min_peers": 0}
-
-
-def rows_of(clone: TestClone) -> dict[float, dict[str, str]]:
-    with (clone.root / "values" / "toy" / "results.csv").open() as opened:
-        return {float(row["hp.rate"]): row for row in csv.DictReader(opened)}
 
 
 def test_the_worse_are_stopped_and_another_rule_trains_them_whole(clone: TestClone) -> None:
@@ -39,12 +16,12 @@ def test_the_worse_are_stopped_and_another_rule_trains_them_whole(clone: TestClo
     clone.edit(*({"rate": rate} for rate in rates), **SWEEP, stop=RULE)
     clone.run("expand", "toy", "--code", "toy")
     clone.run("drive", "toy")
-    rows = rows_of(clone)
+    rows = rows_of(clone.root)
     assert {rate: rows[rate]["status"] for rate in (0.9, 0.1, 0.2)} == {0.9: "succeeded", 0.1: "pruned", 0.2: "pruned"}
     assert "rung" in rows[0.1]["reason"]
     assert (rows[0.1]["objective"], len(rows[0.1]["stop"])) == ("0.1", 12)
     clone.run("drive", "toy")
-    assert rows_of(clone) == rows
+    assert rows_of(clone.root) == rows
 
     assert "judged again: all hold" in clone.run("replay", "toy")
     traced = clone.run("trace", rows[0.1]["id"])
@@ -68,7 +45,7 @@ def test_the_worse_are_stopped_and_another_rule_trains_them_whole(clone: TestClo
         stop={"rule": "threshold", "at": {"3": 0.05}},
     )
     clone.run("drive", "toy")
-    rows = rows_of(clone)
+    rows = rows_of(clone.root)
     assert (rows[0.1]["status"], rows[0.1]["id"], rows[0.1].get("stop", "")) == ("succeeded", whole[0.1], "")
     stopped = list((clone.root / "results" / "trials").glob("*/*/stopped-*.json"))
     assert {json.loads(file.read_text())["verdict"]["cause"] for file in stopped} == {"asha"}
