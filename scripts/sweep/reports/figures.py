@@ -5,8 +5,9 @@ Points go by their place in the ranking; configurations at shorter budgets come 
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sweep.ranking.pareto import Front
@@ -15,6 +16,11 @@ from sweep.records.results import Row
 from sweep.records.same import settings
 from sweep.reports import importance as forest
 from sweep.reports.importance import Share
+
+LEAST_WHOLE = 10
+"""Trials with a curve to their end, below which a threshold would be one trial's."""
+DIGITS = 3
+"""Significant ones of a threshold, rounded to the side that stops fewer."""
 
 
 def percent(share: float) -> str:
@@ -85,3 +91,36 @@ def _lines(points: Sequence[MeasuredPoint], budget: str, steps: Sequence[float])
             line = lines.setdefault(settings(point.hyperparameters, budget), [None] * len(steps))
             line[steps.index(point.hyperparameters[budget])] = place
     return list(lines.values())
+
+
+def thresholds(curves: dict[str, Any], succeeded: Collection[int], metric: str, sign: int) -> dict[str, Any] | None:
+    """{best, at: {rung: value}}: what each of the best tenth had at the rungs 1, 3, 9, … of its curve, at the least.
+
+    `curves` as the report embeds them, the best trial first; `succeeded`: places of the trials that ended whole. None
+    for fewer than LEAST_WHOLE, and for curves that have no rung before their end.
+    """
+    whole = [(x, values[0]) for place, x, *values in curves["trials"] if place in succeeded and values]
+    if metric not in curves["metrics"][:1] or len(whole) < LEAST_WHOLE:
+        return None
+    best = whole[: math.ceil(len(whole) / 10)]
+    at, rung, last = {}, 1, min(max(filter(None, x), default=0) for x, _ in best)
+    while rung < last:
+        values = [_reached(x, curve, rung) for x, curve in best]
+        if any(value is None for value in values):
+            return None
+        at[str(rung)] = _lenient(sign * min(sign * value for value in values if value is not None), sign)
+        rung *= 3
+    return {"best": len(best), "at": at} if at else None
+
+
+def _reached(x: Sequence[float | None], values: Sequence[float | None], rung: int) -> float | None:
+    """The value at the first step that is not before a rung."""
+    return next((value for step, value in zip(x, values, strict=True) if step is not None and step >= rung), None)
+
+
+def _lenient(value: float, sign: int) -> float:
+    """Rounded away from what would be better."""
+    if not value:
+        return 0.0
+    unit = 10.0 ** (math.floor(math.log10(abs(value))) + 1 - DIGITS)
+    return float(f"{sign * math.floor(sign * value / unit + 1e-9) * unit:.{DIGITS}g}")

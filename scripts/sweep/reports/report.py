@@ -186,13 +186,18 @@ def _embedded(material: Material) -> dict[str, Any]:
         "importance": figures.importance(choice, names),
         "front": figures.front(choice, material.front),
         "rungs": figures.rungs(rows, choice, material.engine, material.budget),
-        "curves": _curves(material, index),
+        "curves": (curves := _curves(material, index)),
+        "thresholds": figures.thresholds(curves, _succeeded(rows), choice.objective.metric, choice.objective.sign),
         "attempts": [
             [index[trial], attempt.text("started_at"), round(attempt.seconds, 1), attempt.status, attempt.text("node")]
             for trial, attempt in _attempts(material)
             if trial in index
         ],
     }
+
+
+def _succeeded(rows: Sequence[Row]) -> set[int]:
+    return {place for place, row in enumerate(rows) if row.status == "succeeded"}
 
 
 def _points(choice: Choice, index: dict[str, int]) -> list[dict[str, Any]]:
