@@ -11,7 +11,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -103,7 +103,7 @@ def submit_arguments(arguments: argparse.ArgumentParser) -> None:
     """What a submission can be told, by itself or as a step of `make sweep`."""
     engine_argument(arguments)
     arguments.add_argument(
-        "--slots", type=int, help="local: how many trials at once; default: one a core, or a GPU set"
+        "--slots", type=count, help="local: how many trials at once; default: one a core, or a GPU set"
     )
     for name, meaning in FLAGS.items():
         arguments.add_argument(f"--{name}", action="store_true", help=meaning)
@@ -117,9 +117,18 @@ def quorum_argument(arguments: argparse.ArgumentParser) -> None:
 
 def share(text: str) -> float:
     """Type of an argument: above 0, at most 1."""
-    if not 0 < float(text) <= 1:
-        raise argparse.ArgumentTypeError("write a share above 0, and at most 1, as in 0.9")
-    return float(text)
+    with suppress(ValueError):
+        if 0 < float(text) <= 1:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"expected a share above 0, and at most 1, such as 0.9, got {text!r}")
+
+
+def count(text: str) -> int:
+    """Type of an argument: a whole number, at least 1."""
+    with suppress(ValueError):
+        if int(text) > 0:
+            return int(text)
+    raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
 
 
 def turn(

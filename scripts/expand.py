@@ -55,18 +55,12 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     more = parser.add_argument_group("more trials, made from the committed results.csv")
     kind = more.add_mutually_exclusive_group()
     kind.add_argument("--around", metavar="best|ID", help="new points around the best one, or around a trial")
-    kind.add_argument("--replicate-top", type=_positive, metavar="K", help="more seeds for the best K points")
-    kind.add_argument("--race", type=_positive, metavar="K", help="seeds for the best K points, step by step")
+    kind.add_argument("--replicate-top", type=cli.count, metavar="K", help="more seeds for the best K points")
+    kind.add_argument("--race", type=cli.count, metavar="K", help="seeds for the best K points, step by step")
     more.add_argument("--shrink", type=cli.share, default=0.5, metavar="SHARE", help="--around: of every range (0.5)")
-    more.add_argument("--n", type=_positive, default=8, help="--around: how many points (8)")
-    more.add_argument("--replicates", type=_positive, default=8, metavar="R", help="seeds of a point at most (8)")
+    more.add_argument("--n", type=cli.count, default=8, help="--around: how many points (8)")
+    more.add_argument("--replicates", type=cli.count, default=8, metavar="R", help="seeds of a point at most (8)")
     return parser.parse_args(argv)
-
-
-def _positive(text: str) -> int:
-    if int(text) < 1:
-        raise argparse.ArgumentTypeError("write at least 1")
-    return int(text)
 
 
 def wish(args: argparse.Namespace) -> expansion.Wish:

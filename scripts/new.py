@@ -11,7 +11,9 @@ from __future__ import annotations
 import guard
 
 import argparse
+import difflib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -26,6 +28,8 @@ from sweep.layout import Clone, SweepFiles
 from sweep.spaces import configurations, offered
 from sweep.words import ended
 
+SCRIPT = re.compile(r"(?!-)[\w.-]+(/[\w.-]+)*\.(py|sh|bash|[rR]|jl|pl|rb|js|lua|awk|m)")
+"""A word of a command that names the script which some interpreter is to run; the runner has the same."""
 LARGEST_BYTES = 16 << 20
 PATIENCE_SECONDS = 60
 """For --help, of a program that imports torch first."""
@@ -77,6 +81,18 @@ def asked(call: Sequence[str], folder: Path) -> str:
     return text
 
 
+def check_words(command: list[str], folder: Path) -> None:
+    """Raises BadInput for a command that no shell has taken apart, and for a script that is not there."""
+    if len(command) == 1 and " " in command[0].strip():
+        raise BadInput(f"new: the command is one word, {command[0]!r}; write it without the quotes around it")
+    scripts = [word for word in command[:8] if SCRIPT.fullmatch(word)]
+    if scripts and not (folder / scripts[0]).exists():
+        there = sorted(path.name for path in folder.iterdir() if path.suffix == Path(scripts[0]).suffix)
+        near = difflib.get_close_matches(scripts[0], there, 1)
+        advice = f"did you mean {near[0]}?" if near else "the path is from the folder you are in"
+        raise BadInput(f"new: {scripts[0]}: no such file in {folder}; {advice}")
+
+
 def source_of(command: list[str], folder: Path) -> str:
     """The text of the Python script that the command starts; "" where it starts another program."""
     scripts = [folder / word for word in command[:4] if word.endswith(".py") and (folder / word).is_file()]
@@ -111,6 +127,7 @@ def texts(args: argparse.Namespace, command: list[str], files: SweepFiles) -> di
         raise BadInput(f"new: names no program; write `helm-sweep new {args.sweep} -- python train.py --lr {{lr}}`")
     here = Path.cwd()
     folder = here if here.is_relative_to(clone.root) else clone.root
+    check_words(command, folder)
     names = {*offered.placeholders(command)} | {offered.ALL for word in command if f"{{{offered.ALL}}}" in word}
     if not names:
         raise BadInput(
@@ -147,7 +164,12 @@ def main(argv: list[str] | None = None, clone: Clone | None = None) -> int:
         "--objective", type=objective, default=default, help="NAME:minimize or :maximize; val_loss:minimize"
     )
     parser.epilog = "After -- comes the command, as you would type it."
-    args = parser.parse_args(words[:at])
+    try:
+        args = parser.parse_args(words[:at])
+    except BadInput as error:
+        if "--" in words or "unrecognized arguments: -" in str(error):
+            raise
+        raise BadInput(f"{error}; the command comes after --, as in -- python train.py --lr {{lr}}") from None
     clone = clone or Clone.here()
     files = clone.sweep(args.sweep)
     new = texts(args, words[at + 1 :], files)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 USAGE = 2  # of the command: it was called in a way that it does not take
 NOT_STARTED = {126: "cannot be executed", 127: "not found"}  # what exec, and every shell of a program, ends with
+SCRIPT = re.compile(r"(?!-)[\w.-]+(/[\w.-]+)*\.(py|sh|bash|[rR]|jl|pl|rb|js|lua|awk|m)")
 LIMIT_PATIENCE_SECONDS = 5  # between SIGTERM and SIGKILL at the time limit
 LARGEST_LOG_BYTES, LOG_HEAD_BYTES, LOG_TAIL_BYTES = 128 << 20, 64 << 20, 64 << 10  # of output.log; see Command._log
 SHOWN_LINES, SHOWN_WIDTH = 20, 300  # of the output, where the metrics were not found in it
@@ -65,8 +66,8 @@ class Command:
                 error.filename = f"command {words[0]}"
                 raise
             code = 127 if isinstance(error, FileNotFoundError) else 126
-            where = "" if "/" in words[0] else f" in PATH {env.get('PATH', os.defpath)}"
-            reason = f"command {words[0]}: {error.strerror}{where}; mend `command` or the image"
+            where = "" if "/" in words[0] else f" (PATH is {env.get('PATH', os.defpath)})"
+            reason = f"command {words[0]}: {error.strerror}; mend `command` or the image{where}"
             raise Stop(BAD_INPUT, reason, ended=code) from None
         except ValueError as error:
             raise Stop(BAD_INPUT, f"command: {error}; mend `command`") from None
@@ -222,8 +223,15 @@ def judge_ending(ending: str, shown: int, trial: dict[str, Any]) -> None:
         raise Stop(TIME_LIMIT, "limit", message, ended=shown)
 
 
-def judge(command: Command, code: int, options: Options, trial: dict[str, Any]) -> None:
-    """Raises Stop unless the command ended by itself and well. Negative codes are signals."""
+def absent_script(words: list[str], folder: str) -> str:
+    """The script that the words have some program run, where it is not in the folder that it runs in; "" if it is."""
+    named = [word for word in words[:8] if SCRIPT.fullmatch(word)]
+    return "" if not named or os.path.exists(os.path.join(folder, named[0])) else named[0]
+
+
+def judge(command: Command, code: int, options: Options, trial: dict[str, Any], absent: str = "") -> None:
+    """Raises Stop unless the command ended by itself and well. Negative codes are signals; `absent` is a script that
+    is not there."""
     shown = 128 - code if code < 0 else code
     judge_ending(command.ending, shown, trial)
     if code == GPU_MEMORY:
@@ -238,6 +246,9 @@ def judge(command: Command, code: int, options: Options, trial: dict[str, Any]) 
             if re.search(rf"{dashed}(?![\w-])".encode(), command.tail):
                 cure = f"it has {dashed}: set `passing: {{dashes: true}}`"
         raise Stop(BAD_INPUT, f"usage: {last_words}; {cure}", ended=code)
+    if code > 0 and absent:  # each interpreter has a code and words of its own for it
+        reason = f"command {absent}: not in the code; mend `command`, or `code: {{path: …}}`: {command.last_line()}"
+        raise Stop(BAD_INPUT, reason, ended=code)
     if code in NOT_STARTED:  # by a shell or a wrapper of the command: there is no such program the next time either
         reason = f"exit {code} ({NOT_STARTED[code]}): {command.last_line()}; mend `command`, the code or the image"
         raise Stop(BAD_INPUT, reason, ended=code)

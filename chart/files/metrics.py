@@ -68,7 +68,7 @@ def read_all(
     attempt.keep_history(reading.history())
     for line in reading.summary():
         say(f"{trial['id']}: {masked(line)}")
-    return reading.metrics(), masked("".join(f"{flaw}; " for flaw in reading.lacks()))
+    return reading.metrics(), masked("".join(f"; {flaw}" for flaw in reading.lacks()))
 
 
 def metrics_of(path: str, trial: dict[str, Any], attempt: Attempt, read: dict[str, Any] | None) -> dict[str, Any]:

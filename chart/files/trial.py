@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from arguments import parse_arguments
 from attempts import Attempt, utc
-from command import Command, judge
+from command import Command, absent_script, judge
 from ending import BAD_INPUT, TIME_LIMIT, TRY_AGAIN, Stop, in_words, last_words, say, stop_of
 from environment import prepare, secret_values, words_of
 from folders import Folder, create
@@ -120,7 +120,7 @@ def train(options: Options, trial: dict[str, Any], attempt: Attempt, signals: in
     if watch and watch.stands and command.ending == "stopped":
         attempt.folder.remove("outputs")
         return watch.stands
-    judge(command, code, options, trial)
+    judge(command, code, options, trial, absent_script(words, here))
     # The same command would write the same again: what is no result now is none at the next start either.
     read, lacks = None, ""
     if reading:
@@ -139,7 +139,7 @@ def train(options: Options, trial: dict[str, Any], attempt: Attempt, signals: in
     if flaw:
         for line in command.last_lines() if reading else ():
             say(f"  | {line}")
-        stop = Stop(BAD_INPUT, f"{'metrics' if reading else 'METRICS_FILE'}: {lacks}{flaw}", ended=0)
+        stop = Stop(BAD_INPUT, f"{'metrics' if reading else 'METRICS_FILE'}: {flaw}{lacks}", ended=0)
         stop.kept = result
         raise stop
     return {**result, "status": status_of(result, trial)}

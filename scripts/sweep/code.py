@@ -147,7 +147,12 @@ def _entry(path: Path, shown: str) -> Any:
     try:
         shown.encode()
         if path.is_symlink() or not path.is_file():
-            raise BadInput(f"{shown}: a link or a submodule, which cannot be frozen; copy the files in")
+            if (path / ".git").exists():
+                raise BadInput(
+                    f"{shown}: a submodule, a repository of its own, which is not frozen with this one; "
+                    f"`helm-sweep init` in {shown} makes it a project, or name another folder: `code: {{path: …}}`"
+                )
+            raise BadInput(f"{shown}: a link or a special file, which cannot be frozen; copy the files in")
         with naming(path):
             data, executable = path.read_bytes(), bool(path.stat().st_mode & 0o100)
     except UnicodeEncodeError as error:

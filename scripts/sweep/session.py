@@ -116,8 +116,8 @@ class Session:
         """The one whose id begins so. Raises BadInput."""
         matches = [trial for trial in self.rendered.trials if trial.id.startswith(beginning)]
         if len(matches) != 1:
-            what = "no trial" if not matches else f"{len(matches)} trials"
-            raise BadInput(f"TRIAL={beginning}: {what} of {self.name} begin with this; `make status` lists the ids")
+            what = f"{len(matches)} trials of {self.name} begin" if matches else f"no trial of {self.name} begins"
+            raise BadInput(f"TRIAL={beginning}: {what} with this; `make status` lists the ids")
         return matches[0]
 
     def look(self, jobs: Mapping[str, JobState] | None = None) -> tuple[list[results.Row], store.Snapshot]:

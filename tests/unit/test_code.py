@@ -240,7 +240,7 @@ def test_huge_files_are_refused_without_being_read(repo: Path, monkeypatch: pyte
 
 def test_links_are_refused(repo: Path) -> None:
     (repo / "trainer" / "link.py").symlink_to("train.py")
-    with pytest.raises(BadInput, match=r"^trainer/link.py: a link or a submodule, which cannot be frozen; copy"):
+    with pytest.raises(BadInput, match=r"^trainer/link.py: a link or a special file, which cannot be frozen; copy"):
         code.freeze(repo, repo / "trainer")
 
 

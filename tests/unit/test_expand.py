@@ -201,7 +201,7 @@ def test_code_that_cannot_be_frozen_is_not_committed(clone: Clone) -> None:
     run(clone)
     (clone.trainer / "link").symlink_to("/etc/passwd")
     before = state(clone)
-    with pytest.raises(BadInput, match="a link or a submodule, which cannot be frozen"):
+    with pytest.raises(BadInput, match="a link or a special file, which cannot be frozen"):
         run(clone, "--repin")
     assert state(clone) == before
 

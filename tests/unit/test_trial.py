@@ -11,6 +11,7 @@ import re
 import resource
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -772,11 +773,23 @@ def test_a_command_that_is_not_there_is_said(bench: Bench, tmp_path: Path) -> No
     trial = make_trial(["no-such-program"])
     ended = bench.run(trial)
     assert (ended.code, bench.attempt(trial)["exit_code"]) == (64, 127)
-    assert "command no-such-program: No such file or directory in PATH " in ended.line
+    assert "command no-such-program: No such file or directory; mend `command` or the image (PATH is /" in ended.line
     assert bench.run(make_trial(["a\0b"])).code == 64
     (tmp_path / "text").write_text("no program")
     assert bench.run(make_trial([str(tmp_path / "text")])).code == 64
     check_files(bench, trial)
+
+
+@pytest.mark.parametrize(
+    "words", [[sys.executable], ["sh"], ["awk", "-f"], ["perl"]], ids=lambda words: Path(words[0]).name
+)
+def test_a_script_that_is_not_in_the_code_is_said_whatever_the_interpreter_says(bench: Bench, words: list[str]) -> None:
+    trial = make_trial([*words, "src/trian.py", "--lr", "0.1"])
+    ended = bench.run(trial)
+    assert ended.code == 64
+    assert bench.attempt(trial)["reason"].startswith(
+        "command src/trian.py: not in the code; mend `command`, or `code: "
+    )
 
 
 # ---- the end of a command --------------------------------------------------------------------------------------------
