@@ -189,6 +189,10 @@ bench-grid: .venv/.dev ## the 16-trial grid against the published one
 bench-search: .venv/.dev ## regret of every sampler on known functions, against Optuna
 	@.venv/bin/python bench/bench_search.py $(ARGS)
 
+.PHONY: gp
+gp: .venv/.launcher ## what the sampler gp needs (torch, 5 GB) into .venv
+	@.venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes -r requirements/gp.lock
+
 .PHONY: bench-odds
 bench-odds: .venv/.dev ## does the stated probability of being the best come true, in made-up sweeps
 	@.venv/bin/python bench/bench_odds.py $(ARGS)
@@ -240,7 +244,7 @@ lock: .venv/.dev ## make the lock files again from pyproject.toml and requiremen
 	@lock() { .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 	    --generate-hashes --no-annotate --no-header --no-emit-index-url "$${@:2}" -o requirements/$$1.lock; }; \
 	  lock launcher pyproject.toml; lock dev pyproject.toml requirements/dev.in; \
-	  for name in trainer trainer-test sklearn programs; do lock $$name requirements/$$name.in; done
+	  for name in trainer trainer-test sklearn programs gp; do lock $$name requirements/$$name.in; done
 
 .PHONY: help
 help: ## this list

@@ -120,7 +120,7 @@ def test_points_of_a_round_keep_apart() -> None:
 
 def told_to_optuna(state: str, values: tuple[float, ...] = ()) -> optuna.trial.FrozenTrial:
     space = space_of(parameters="{x: {type: float, low: 0, high: 1}}")
-    return tpe._trial(space, Observation({"x": 0.5}, state, values), (9.0,))
+    return tpe.trial_of(space, Observation({"x": 0.5}, state, values), (9.0,))
 
 
 def test_optuna_is_told_what_happened() -> None:

@@ -219,6 +219,12 @@ def adjusted(points: Sequence[Values]) -> list[float]:
     return [fitted.adjusted(values) for values in points]
 
 
+def without_seeds(points: Sequence[Values]) -> list[list[float]]:
+    """The values of each point, less what their seeds do to all points alike."""
+    effects = layout(points).effects
+    return [[difference(value, effects.get(seed, 0.0)) for seed, value in values.items()] for values in points]
+
+
 def unequal(points: Sequence[Values]) -> bool:
     """Whether some points have other seeds than others."""
     return any(values.keys() != points[0].keys() for values in points)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import Any
 
@@ -25,6 +25,8 @@ class Observation:
     values: tuple[float, ...] = ()
     budget: int | None = None
     """Of a sweep whose sampler sets it."""
+    each: tuple[tuple[float, ...], ...] = field(default=(), compare=False)
+    """The same by seed, less what a seed does to all points alike; () of bare means."""
 
 
 def own(space: Space, row: Row) -> dict[str, Any]:
@@ -54,8 +56,13 @@ def read(space: Space, rows: Iterable[Row], engine: str, compared: bool = True) 
         observations.append(Observation(point, state, budget=budget))
         values_of.setdefault((state, budget), []).append(good)
     columns = {key: iter(_values(space, groups, compared)) for key, groups in values_of.items()}
+    by_seed = {key: iter(_by_seed(space, groups)) for key, groups in values_of.items() if compared}
     return [
-        replace(observation, values=next(columns[observation.state, observation.budget]))
+        replace(
+            observation,
+            values=next(columns[observation.state, observation.budget]),
+            each=next(by_seed[observation.state, observation.budget]) if compared else (),
+        )
         for observation in observations
     ]
 
@@ -86,3 +93,16 @@ def _values(space: Space, groups: Sequence[Sequence[Row]], compared: bool) -> It
             columns.append([fmean(row.metrics[metric] for row in rows) for rows in known])
     lines = zip(*columns, strict=True)
     return (next(lines) if rows else () for rows in groups)
+
+
+def _by_seed(space: Space, groups: Sequence[Sequence[Row]]) -> Iterator[tuple[tuple[float, ...], ...]]:
+    """For each group of rows its values of every objective, seed by seed."""
+    from sweep.ranking import noise
+
+    known = [rows for rows in groups if rows]
+    columns = [
+        noise.without_seeds([{row.seed: row.metrics[objective["metric"]] for row in rows} for rows in known])
+        for objective in space.objectives
+    ]
+    lines = zip(*columns, strict=True)
+    return (tuple(zip(*next(lines), strict=True)) if rows else () for rows in groups)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Protocol
 
+from sweep.errors import BadInput
 from sweep.spaces.history import Observation
 from sweep.spaces.space import Point, Space
 
@@ -86,8 +87,12 @@ class Sampler:
 
     @property
     def versions(self) -> str:
-        """`numpy 2.4.6, scipy 1.17.1`: its libraries, as they are installed here."""
-        return ", ".join(f"{name} {version(name)}" for name in self.libraries)
+        """`numpy 2.4.6, scipy 1.17.1`: its libraries, as they are installed here; BadInput without one."""
+        try:
+            return ", ".join(f"{name} {version(name)}" for name in self.libraries)
+        except PackageNotFoundError as error:
+            way = f"`pip install 'helm-sweep[{self.name}]'`, in a clone `make {self.name}`"
+            raise BadInput(f"sampler {self.name}: {error.name} is not installed; {way}") from None
 
     def describe(self, options: Mapping[str, Any], replicates: int) -> str:
         """`random, n=8, seed=0`, as a commit message says it."""

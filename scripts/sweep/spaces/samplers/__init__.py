@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sweep.spaces.sampler import Sampler
-from sweep.spaces.samplers import explicit, grid, halving, lhs, random, sobol, tpe
+from sweep.spaces.samplers import explicit, gp, grid, halving, lhs, random, sobol, tpe
 
 SAMPLERS: dict[str, Sampler] = {
     each.SAMPLER.name: each.SAMPLER
@@ -14,6 +14,7 @@ SAMPLERS: dict[str, Sampler] = {
         lhs,
         explicit,
         tpe,
+        gp,
         halving,
     )
 }

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from sweep.spaces.domain import Choices, Parameter, Range
@@ -22,16 +24,38 @@ from sweep.yamlfile import flow
 if TYPE_CHECKING:
     import optuna
 
+Maker = Callable[[Space, int], "optuna.samplers.BaseSampler"]
+"""The sampler of a round."""
+Teller = Callable[[Space, Observation, tuple[float, ...]], "list[optuna.trial.FrozenTrial]"]
+"""What Optuna is told of a point, if the worst values so far are these."""
 STARTUP = 10
 """Points of a Sobol sequence before TPE takes over, as many as Optuna draws at random."""
-TRIES = 50
-"""Suggestions that are thrown away, because they are forbidden or known, before a point is drawn at random."""
+BISECTIONS = 20
+"""Of the way from a forbidden suggestion to a known point, to find the first that is allowed."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one of Optuna's samplers is asked and told."""
+
+    sampler: Maker
+    trials: Teller
+    tries: int = 50
+    """Suggestions that are thrown away, because they are forbidden or known, before a point is drawn at random."""
+    nearest: bool = False
+    """Whether a forbidden suggestion is drawn to the nearest known point until it is allowed, and what is thrown away
+    counts as running, so that the next suggestion is elsewhere."""
 
 
 def ask(
     space: Space, observations: Sequence[Observation] = (), number: int = 1, _listed: Sequence[Point] = ()
 ) -> list[Point]:
     """The points of round `number` (from 1), fewer than `per_round` if the space has no more."""
+    return asked(space, observations, number, Recipe(_sampler, _trials))
+
+
+def asked(space: Space, observations: Sequence[Observation], number: int, recipe: Recipe) -> list[Point]:
+    """The points of round `number` by one of Optuna's samplers, once a Sobol sequence has given it a start."""
     due = space.options["per_round"]
     seen = {key(observation.point) for observation in observations}
     fresh = list(space.points) if number == 1 else []
@@ -40,7 +64,11 @@ def ask(
     first = min(due, max(0, STARTUP - len(observations))) if known else due
     fresh += itertools.islice(_new(sobol.ask(space), seen), first)
     if first < due:
-        fresh += itertools.islice(_suggest(space, observations, fresh, seen, number), due - first)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # `group` is called experimental
+            study = _study(space, observations, fresh, recipe.sampler(space, number), recipe.trials)
+        known_points = [*(observation.point for observation in observations), *fresh]
+        fresh += itertools.islice(_suggest(space, study, seen, known_points, recipe), due - first)
     return fresh
 
 
@@ -52,35 +80,50 @@ def _new(points: Iterator[Point], seen: set[str]) -> Iterator[Point]:
             yield point
 
 
-def _suggest(
-    space: Space, observations: Sequence[Observation], asked: Sequence[Point], seen: set[str], number: int
-) -> Iterator[Point]:
-    """Optuna's suggestions; those just `asked` and those before count as running (constant liar)."""
+def _study(
+    space: Space,
+    observations: Sequence[Observation],
+    asked: Sequence[Point],
+    sampler: optuna.samplers.BaseSampler,
+    trials: Teller,
+) -> optuna.Study:
+    """All that is known; those just `asked` and those before count as running (constant liar, where it is TPE)."""
     import optuna
     from optuna.study import StudyDirection
-    from optuna.trial import TrialState
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # `group` is called experimental
-        study = optuna.create_study(
-            directions=[StudyDirection[objective["direction"].upper()] for objective in space.objectives],
-            sampler=_sampler(space, number),
-        )
-        study.add_trials([_trial(space, observation, worst(space, observations)) for observation in observations])
-        study.add_trials([_running(space, point) for point in asked])
+    study = optuna.create_study(
+        directions=[StudyDirection[objective["direction"].upper()] for objective in space.objectives],
+        sampler=sampler,
+    )
+    lowest = worst(space, observations)
+    study.add_trials([trial for observation in observations for trial in trials(space, observation, lowest)])
+    study.add_trials([_running(space, point) for point in asked])
+    return study
+
+
+def _suggest(
+    space: Space, study: optuna.Study, seen: set[str], known: Sequence[Point], recipe: Recipe
+) -> Iterator[Point]:
+    """Optuna's suggestions that are allowed and new."""
+    from optuna.trial import TrialState
+
     spare = _new(random.ask(space), seen)
     while True:
-        for _ in range(TRIES):
+        for _ in range(recipe.tries):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 trial = study.ask()
                 point = space.build(lambda parameter: _decoded(parameter, trial))  # noqa: B023
+            if recipe.nearest and space.objection(point):
+                point = _allowed(space, point, known)
+                study.add_trial(_running(space, point))
             if key(point) not in seen and not space.objection(point):
                 seen.add(key(point))
                 yield point
                 break
-            study.tell(trial, state=TrialState.FAIL)
+            if not recipe.nearest:
+                study.tell(trial, state=TrialState.FAIL)
         else:
             point = next(spare, {})
             if not point:
@@ -89,13 +132,63 @@ def _suggest(
             yield point
 
 
+def _allowed(space: Space, point: Point, known: Sequence[Point]) -> Point:
+    """The first allowed point on the way from a forbidden one to the nearest of the points `known`, all allowed."""
+    start, distributions = _encoded(space, point)
+    goals = [_encoded(space, goal)[0] for goal in known]
+    goal = min(goals, key=lambda params: sum(_apart(distributions[name], start[name], params[name]) for name in start))
+    allowed, low, high = point, 0.0, 1.0
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        params = {name: _between(distributions[name], start[name], goal[name], middle) for name in start}
+        tried = _at(space, params)
+        if space.objection(tried):
+            low = middle
+        else:
+            allowed, high = tried, middle
+    return _at(space, goal) if space.objection(allowed) else allowed
+
+
+def _apart(distribution: Any, first: Any, second: Any) -> float:
+    """Squared distance on the scale of the distribution, 0 to 1."""
+    if not hasattr(distribution, "low"):
+        return float(first != second)
+    scale = math.log if distribution.log else float
+    wide = scale(distribution.high) - scale(distribution.low)
+    return float(((scale(first) - scale(second)) / wide) ** 2) if wide else 0.0
+
+
+def _between(distribution: Any, first: Any, second: Any, share: float) -> Any:
+    """`share` of the way from the first value to the second, on the scale of the distribution."""
+    if not hasattr(distribution, "low"):
+        return first if share < 0.5 else second
+    if distribution.log:
+        value = math.exp(math.log(first) + share * (math.log(second) - math.log(first)))
+    else:
+        value = first + share * (second - first)
+    value = min(max(value, distribution.low), distribution.high)
+    return round(value) if isinstance(distribution.low, int) else value
+
+
+def _at(space: Space, params: dict[str, Any]) -> Point:
+    """The point with these encoded values."""
+    from optuna.trial import FixedTrial
+
+    return space.build(lambda parameter: _decoded(parameter, FixedTrial(params)))
+
+
+def seed_of(space: Space, number: int) -> int:
+    """Of the sampler in round `number`."""
+    digest = hashlib.sha256(f"{space.options['seed']}/{space.sampler}/{number}".encode()).digest()
+    return int.from_bytes(digest[:4], "big")
+
+
 def _sampler(space: Space, number: int) -> optuna.samplers.TPESampler:
     from optuna.samplers import TPESampler
 
-    digest = hashlib.sha256(f"{space.options['seed']}/tpe/{number}".encode()).digest()
     conditional = any(parameter.when or parameter.only for parameter in space.parameters)
     return TPESampler(
-        seed=int.from_bytes(digest[:4], "big"),
+        seed=seed_of(space, number),
         n_startup_trials=1,
         constant_liar=True,
         group=conditional,  # needed where a point lacks some hyperparameters
@@ -110,14 +203,18 @@ def worst(space: Space, observations: Sequence[Observation]) -> tuple[float, ...
     return tuple(side(column) for side, column in zip(sides, zip(*known, strict=True), strict=True)) if known else ()
 
 
-def _trial(space: Space, observation: Observation, worst: tuple[float, ...]) -> optuna.trial.FrozenTrial:
+def _trials(space: Space, observation: Observation, lowest: tuple[float, ...]) -> list[optuna.trial.FrozenTrial]:
+    return [trial_of(space, observation, lowest)]
+
+
+def trial_of(space: Space, observation: Observation, lowest: tuple[float, ...]) -> optuna.trial.FrozenTrial:
     """What Optuna is told: failed as FAIL, diverged as complete with the worst value, pruned as PRUNED."""
     from optuna.trial import TrialState, create_trial
 
     params, distributions = _encoded(space, observation.point)
     if observation.state == "running":
         return _running(space, observation.point)
-    values = {"succeeded": observation.values, "diverged": worst}.get(observation.state, ())
+    values = {"succeeded": observation.values, "diverged": lowest}.get(observation.state, ())
     if values:
         return create_trial(values=list(values), params=params, distributions=distributions)
     if observation.state == "pruned" and len(observation.values) == 1:
@@ -174,7 +271,7 @@ def _bounds(parameter: Range) -> list[float]:
     return sorted(parameter.learnt(float(bound)) for bound in (parameter.low, parameter.high))
 
 
-def _decoded(parameter: Parameter, trial: optuna.trial.Trial) -> Any:
+def _decoded(parameter: Parameter, trial: optuna.trial.BaseTrial) -> Any:
     """The value that Optuna suggests, as the domain spells it."""
     name, size = parameter.key, parameter.size or 1
     if isinstance(parameter, Choices) and not parameter.ordered:
@@ -198,7 +295,10 @@ def evidence(space: Space, observations: Sequence[Observation], _number: int, _l
     counted = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
     lowest = worst(space, observations)
     note = f" (told as the worst value so far, {flow(list(lowest))})" if "diverged" in states and lowest else ""
-    return [f"TPE was told {len(observations)} points: {counted}{note}", *_best(space, observations)]
+    return [
+        f"{space.sampler.upper()} was told {len(observations)} points: {counted}{note}",
+        *_best(space, observations),
+    ]
 
 
 def _best(space: Space, observations: Sequence[Observation]) -> list[str]:
