@@ -48,6 +48,13 @@ def goes_on(files: SweepFiles) -> bool:
     return block is not None and search.following(spacefile.load(files), block.titles) != ""
 
 
+def further_round_is_late(files: SweepFiles, args: argparse.Namespace) -> str:
+    """Which limit of the sweep is reached, of a search that has begun and goes on by rounds; "" where it may."""
+    if not files.clone.has(files.results) or not files.clone.has(files.values) or not goes_on(files):
+        return ""
+    return cli.open_sweep(args).reached()
+
+
 def run_round(session: Session, args: argparse.Namespace, began: git.Position) -> int:
     """Plan, run and collect what an opened sweep lists: it is rendered once for all of that."""
     files, engine = session.files, session.engine
@@ -72,7 +79,11 @@ def sweep(files: SweepFiles, args: argparse.Namespace) -> int:
     if args.quorum < 1 and files.clone.has(files.results):
         collect.run(cli.open_sweep(args), git.position(root))
     before, failed, began = "", 0, git.position(root)
+    session: Session | None = None
     while True:
+        if reached := further_round_is_late(files, args):
+            cli.say(f"{files.name}: {reached}; no further round")
+            break
         stuck = step(partial(expand.run, files, how))
         how = replace(how, repin=False)  # the rounds of a search have one code
         now = valuesfile.load(files).text
@@ -84,6 +95,7 @@ def sweep(files: SweepFiles, args: argparse.Namespace) -> int:
         failed = run_round(session, args, began)
         if not goes_on(files):
             break
+    session = session or cli.open_sweep(args)
     report.run(session)
     best.run(session, git.position(root))
     return failed

@@ -71,6 +71,18 @@ def show(session: Session, planned: plan.Plan) -> None:
     cli.say(f"  as {parts} about {planned.release_bytes:,} bytes, {share:.0%} of what a Secret holds")
     for note in session.engine.notes() if planned.to_run else ():
         cli.say(f"  {note}")
+    for line in limits_of(session):
+        cli.say(f"  {line}")
+
+
+def limits_of(session: Session) -> list[str]:
+    """What ends the sweep before its trials have, and whether it does already."""
+    tally = session.tally()
+    reached = tally({}, session.engine.now()) if tally.limits else ""
+    if reached:
+        return [f"{reached}: nothing is started"]
+    lost = tally.limits.gpu_hours and not any(trial.gpus for trial in session.rendered.trials)
+    return [*tally.limits.lines, *(["spend.gpu_hours: no trial uses a GPU; write `trial_hours`"] if lost else [])]
 
 
 def run(session: Session, *, read_store: bool = False, trial: str | None = None, json: bool = False) -> int:

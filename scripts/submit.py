@@ -55,6 +55,10 @@ def run(
         what = f"the {session.engine.NAME} engine would take it"
         cli.say(f"{session.name}: {what}; `make plan SWEEP={session.name}` says what would run")
         return 0
+    reached = session.engine.RUNS_ON and session.reached()  # else the engine looks itself, before each start
+    if reached:
+        cli.say(f"{session.name}: {reached}; nothing is submitted")
+        return 0
     check_failed(session, session.engine.submit(session, options, cli.person(session, yes=yes)))
     return 0
 

@@ -7,7 +7,7 @@ import guard
 from collections.abc import Callable, Mapping
 
 import cli
-from sweep import failfast
+from sweep import failfast, limits
 from sweep.engines import watching
 from sweep.errors import TrialsFailed
 from sweep.jobs import JobState
@@ -34,35 +34,40 @@ def run(session: Session, *, quorum: float = 1.0, give_up: float = watching.GIVE
     looks = session.engine.looks(jobs, watcher.say)
     impatience = watching.Impatience(give_up)
     is_enough = enough(session, quorum)
-    suspend = session.engine.suspend
+    alike = watching.Alike(session.settings.failFast)
+    tally = session.tally()
     hold = watching.Hold(
-        session.settings.failFast if session.engine.RUNS_ON else 0,  # else whoever submits holds back by itself
-        lambda stop, names: suspend(stop, False, names),
+        lambda stop, names, note: session.engine.suspend(stop, False, names, note),
         lambda text: watcher.say(f"{session.name}: {text}"),
     )
-    held = False
+    reached, held = "", False
     known: Mapping[str, JobState] = {}
     with watcher:
         for known in looks:
             watcher(known)
-            held = hold(known)
+            if session.engine.RUNS_ON:  # else whoever submits holds back by itself
+                failure, reached = alike(known), tally(known, session.engine.now())
+                held = hold(known, reached or failure, reached)
             if held or impatience(known) or is_enough(known):
                 break
-    if held:
+    if held and not reached:
         cure = f"`make resume SWEEP={session.name}` and `make sweep SWEEP={session.name}` go on"
-        raise TrialsFailed(failfast.message(session.name, known, hold.ended, hold.reason, cure))
+        raise TrialsFailed(failfast.message(session.name, known, alike.ended, alike.reason, cure))
     if is_enough(known):
         return 0  # the next round begins, and the stragglers run on beside it
-    check_ended(session, known)
+    if held:
+        waiting = sum(not state.finished for state in known.values())
+        cli.say(f"{session.name}: {limits.held(reached, waiting, len(jobs))}")
+    check_ended(session, known, held=held or bool(reached))
     return 0
 
 
-def check_ended(session: Session, known: Mapping[str, JobState]) -> None:
-    """Raise TrialsFailed where a trial did not end well."""
+def check_ended(session: Session, known: Mapping[str, JobState], *, held: bool) -> None:
+    """Raise TrialsFailed where a trial did not end well; `held`: those that have not ended are not to."""
     jobs = session.rendered.trials
-    missing = len(jobs) - len(known)
+    missing = 0 if held else len(jobs) - len(known)
     failed = [state for state in known.values() if state.condition == "Failed"]
-    left = [state for state in known.values() if not state.finished]
+    left = [state for state in known.values() if not (state.finished or held)]
     say = f"`make status SWEEP={session.name}` lists them, `make retry SWEEP={session.name}` gives them new Jobs"
     if left:
         raise TrialsFailed(

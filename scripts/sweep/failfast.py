@@ -60,11 +60,6 @@ def alike(failed: int, reason: str) -> str:
     return f"{counted(failed, 'trial')} failed alike at once: {reason}"
 
 
-def notice(failed: int, running: int, reason: str) -> str:
-    """What is said when the rest begins to be held back, while some still run."""
-    return f"{alike(failed, reason)}; {running} may end first, none is started"
-
-
 def message(sweep: str, known: Mapping[str, JobState], ended: Collection[JobState], reason: str, cure: str) -> str:
     """The one line that a held sweep ends with; `cure`: the commands by which it goes on."""
     failed = {state.name for state in ended}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 CONDITIONS = ("Pending", "Running", "Suspended", "Complete", "Failed")
+HELD_BACK = "held back"
+"""The cause of a wait that ends by itself once a limit of the sweep is raised: see limits.py."""
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,7 @@ class JobState:
     """One of CONDITIONS."""
     cause: str = ""
     """One or two words: queued, image, config, mount, unschedulable, quota, refused, stuck, starting, retrying, ending,
-    suspended; when it has failed OOM, limit, evicted, bad input, bad data, exit 1 …"""
+    suspended, held back; when it has failed OOM, limit, evicted, bad input, bad data, exit 1 …"""
     reason: str = ""
     """For people, one line: the cause and what Kubernetes or the runner said of it."""
     since: float = 0.0
@@ -32,6 +34,8 @@ class JobState:
     """Why the newest attempt failed of those that count against it, as `reason` says it of a Job that has failed."""
     failed_s: float | None = None
     """Seconds that this attempt ran."""
+    ran_s: float = 0.0
+    """Seconds that its Pods ran, of those that have ended and are still there."""
     pods: tuple[str, ...] = ()
     """Names of its Pods that are still there, oldest first."""
     message: str = ""

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sweep import helm, render, settings, yamlfile
+from sweep import helm, limits, render, settings, yamlfile
 from sweep.engines import kubeconfig, release
 from sweep.engines.engine import Engine
 from sweep.engines.engine import Target as Target
 from sweep.engines.kinds import NAMES, named
 from sweep.errors import BadInput
-from sweep.jobs import JobState
+from sweep.jobs import HELD_BACK, JobState
 from sweep.layout import Clone, SweepFiles
 from sweep.records import results, store
 from sweep.render import Release, Rendered, Trial
 from sweep.settings import Settings
 from sweep.spaces import spacefile, strangers, valuesfile
+from sweep.tally import Tally
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,22 @@ class Session:
         jobs = self.engine.states() if jobs is None else jobs
         states = {trial.id: jobs[trial.job] for trial in trials if trial.job in jobs}
         snapshot = store.read(self.engine.store_folder, trials, self.files.store_cache)
-        return results.merge(results.read(self.files.results), trials, snapshot, states, self.engine.NAME), snapshot
+        rows = results.merge(results.read(self.files.results), trials, snapshot, states, self.engine.NAME)
+        tally = Tally(self.settings, trials, rows, snapshot, self.engine.store_folder)
+        reached = tally(jobs, self.engine.now()) if tally.limits else ""
+        return results.with_reason(rows, f"{HELD_BACK}: {reached}") if reached else rows, snapshot
+
+    def tally(self) -> Tally:
+        """What the trials have come to and taken, by the store and results.csv as they are now."""
+        if not limits.of(self.settings, {}):
+            return Tally(self.settings, [], [], store.Snapshot({}, [], found=False), self.engine.store_folder)
+        trials, folder = self.rendered.trials, self.engine.store_folder
+        snapshot = store.read(folder, trials, self.files.store_cache)
+        return Tally(self.settings, trials, results.read(self.files.results), snapshot, folder)
+
+    def reached(self) -> str:
+        """Which limit of the sweep is reached by what the store and results.csv tell, without asking the engine."""
+        return self.tally()({}, time.time())
 
     def manifest(self, template: str, wanted: Mapping[str, Any]) -> str:
         """What an engine needs and no release holds: the object of a template, by the chart's value of its name."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sweep import reading
+from sweep import limits, reading
 from sweep import schema as schemas
 from sweep.yamlfile import Document, Key
 
@@ -78,6 +78,12 @@ class Local:
 
 
 @dataclass(frozen=True)
+class Spend:
+    gpu_hours: float | None = None
+    trial_hours: float | None = None
+
+
+@dataclass(frozen=True)
 class Settings:
     """Named and nested as in the chart's values, where each is described. What is null there is empty here.
 
@@ -93,6 +99,9 @@ class Settings:
     shards: int = 1
     budget: str = ""
     budget_gpu_hours: float | None = None
+    goal: Mapping[str, float] = field(default_factory=dict)
+    spend: Spend = Spend()
+    until: str = ""
     failFast: int = 3  # noqa: N815 - as the values have it
     queue: str = ""
     priority: str = ""
@@ -117,6 +126,7 @@ def read(chart: Path, *documents: Document) -> Settings:
     if not schemas.fits(values, schema, schema):
         check(values, schema, documents)
     _check_patterns(values, documents)
+    _check_limits(values, documents)
     return of(values)
 
 
@@ -147,6 +157,7 @@ _PARTS: dict[str, type[Any]] = {
     "results": Results,
     "outputs": Outputs,
     "gpu": Gpu,
+    "spend": Spend,
     "cluster": ClusterPlace,
     "local": Local,
 }
@@ -216,6 +227,15 @@ def _check_patterns(values: Mapping[str, Any], documents: Sequence[Document]) ->
         if flaw:
             document, _ = _place(path, documents)
             raise document.bad(path, flaw)
+
+
+def _check_limits(values: Mapping[str, Any], documents: Sequence[Document]) -> None:
+    """Raise BadInput about the first limit of the sweep that is none."""
+    given = values.get("objective") or []
+    objectives = [str(objective.get("metric")) for objective in (given if isinstance(given, list) else [given])]
+    for path, problem in limits.flaws(values.get("goal") or {}, objectives, values.get("until") or ""):
+        document, known = _place(path, documents)
+        raise document.bad(known, problem)
 
 
 def locate(message: str, documents: Sequence[Document]) -> str:

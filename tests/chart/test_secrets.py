@@ -65,7 +65,8 @@ PLACES: dict[str, Callable[[str], dict[str, Any]]] = {
     "dataset.words": lambda text: {"dataset": {"upload": False, "words": [text]}},
 }
 NO_PLACE = {"code.files", "reader.known", "global", "sweep", "sharedMemory", "retries", "code.commit", "code.tree"}
-"""Not a person's free text: the frozen code and what must be a hash, what scripts set, Helm's own."""
+NO_PLACE |= {"until"}
+"""Not a person's free text: the frozen code, what must be a hash or a time, what scripts set, Helm's own."""
 
 _SECRET_NAMES = """
 TOKEN HF_TOKEN hf_token GITHUB_TOKEN githubToken GITHUBTOKEN WANDB_API_KEY api_key apiKey API-KEY apikey

@@ -15,7 +15,7 @@ from tests.unit.test_structure import ROOT
 PAGE = (ROOT / "CONTRIBUTING.md").read_text()
 SCHEMA: dict[str, Any] = json.loads((ROOT / "chart/values.schema.json").read_text())
 TEMPLATES = {path.name: path.read_text() for path in sorted((ROOT / "chart/templates").iterdir()) if path.is_file()}
-OF_THE_SCRIPTS = {"shards", "budget_gpu_hours", "failFast", "cluster", "local"}
+OF_THE_SCRIPTS = {"shards", "budget_gpu_hours", "goal", "spend", "until", "failFast", "cluster", "local"}
 OF_HELM = {"global"}
 """Values that no template reads; `global` is for charts above this one."""
 

@@ -355,16 +355,19 @@ class Held(Lists):
         super().__init__()
         self.messages = list[str]()
         self.refuses: Exception | None = None
-        self.hold = watching.Hold(needed, self.suspend, self.messages.append)
+        self.alike = watching.Alike(needed)
+        self.hold = watching.Hold(self.suspend, self.messages.append)
+        self.reached = ""
         for name in "abcde":
             item = named_job(name, active=1)
             self.put(name, item, pod("Pending", None, unschedulable("Insufficient gpu"), job=item, name=f"{name}-p"))
 
-    def suspend(self, stop: bool, names: Collection[str]) -> None:
+    def suspend(self, stop: bool, names: Collection[str], note: str) -> None:
         if self.refuses:
             raise self.refuses
         for name in names:
             self.jobs[name]["spec"]["suspend"] = stop
+            self.jobs[name]["metadata"]["annotations"] = {states.HELD: note} if stop and note else {}
 
     @property
     def suspended(self) -> str:
@@ -385,7 +388,7 @@ class Held(Lists):
         """What the hold answers to each look, up to the first yes."""
         answers = list[bool]()
         for known in watch(self, *steps, jobs="abcde"):
-            answers.append(self.hold(known))
+            answers.append(self.hold(known, self.reached or self.alike(known), self.reached))
             if answers[-1]:
                 break
         return answers
@@ -395,8 +398,8 @@ def test_first_trials_that_fail_alike_have_the_others_suspended() -> None:
     cluster = Held()
     assert cluster.watch(cluster.fail) == [False, True]
     assert cluster.suspended == "abcde"
-    assert cluster.hold.reason == "exit 1: no module 'x'"
-    assert [state.name for state in cluster.hold.ended] == ["a", "b", "c"]
+    assert cluster.alike.reason == "exit 1: no module 'x'"
+    assert [state.name for state in cluster.alike.ended] == ["a", "b", "c"]
 
 
 def test_what_failed_before_the_first_look_does_not_hold_at_once_again() -> None:
@@ -423,7 +426,7 @@ def test_what_runs_is_left_alone_and_frees_the_rest_by_its_success() -> None:
     assert cluster.watch(all_but_d_fail, see_who_waits, see_that_nobody_waits) == [False] * 4
     assert cluster.messages == [
         "3 trials failed alike at once: exit 1: no module 'x'; 1 may end first, none is started",
-        "not all fail alike: what was held back goes on",
+        "what was held back goes on",
     ]
 
 
@@ -457,3 +460,46 @@ def test_a_cluster_that_is_away_just_then_is_asked_again_at_the_next_look() -> N
     cluster.refuses = Unreachable("cluster: refused")
     assert cluster.watch(cluster.fail, lambda: setattr(cluster, "refuses", None)) == [False, False, True]
     assert cluster.suspended == "abcde"
+
+
+# ---- a limit of the whole sweep ----
+
+GOAL = "goal: score >= 1 is reached by trial abc (score=2)"
+
+
+def test_at_a_limit_of_the_sweep_what_waits_is_suspended_and_what_runs_ends_by_itself() -> None:
+    cluster = Held()
+
+    def goal_while_a_runs() -> None:
+        runs(cluster, "a")
+        cluster.reached = GOAL
+
+    def see_who_waits() -> None:
+        assert cluster.suspended == "bcde"
+        completes(cluster, "a")
+
+    assert cluster.watch(goal_while_a_runs, see_who_waits) == [False, False, True]
+    assert cluster.messages == [f"{GOAL}; 1 may end first, none is started"]
+
+
+def test_a_later_launcher_lets_go_what_an_earlier_one_held_back_once_the_limit_is_raised() -> None:
+    cluster = Held()
+    cluster.reached = GOAL
+    assert cluster.watch() == [True]
+    assert cluster.suspended == "abcde"
+    (shown,) = {state.reason for state in states.read(cluster.jobs.values(), [], [], 0).values()}
+    assert shown == f"held back: {GOAL}"
+    cluster.hold, cluster.reached = watching.Hold(cluster.suspend, cluster.messages.append), ""
+    assert cluster.watch(cluster.complete) == [False, False]
+    assert cluster.messages == ["what was held back goes on"]
+
+
+def test_a_later_launcher_leaves_alone_what_a_person_stopped() -> None:
+    cluster = Held()
+    cluster.suspend(True, "abcde", "")
+
+    def see_who_waits() -> None:
+        assert cluster.suspended == "abcde"
+        cluster.complete()
+
+    assert cluster.watch(see_who_waits) == [False, False]

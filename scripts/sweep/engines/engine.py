@@ -167,8 +167,11 @@ class Engine(Protocol):
         """Whether what is listed and has no state yet waits for its turn, in a submission that is under way."""
         return False
 
-    def suspend(self, stop: bool, dry_run: bool, jobs: Collection[str] | None = None) -> int:
-        """Let Jobs (by name; None: all) wait, or go on without `stop`; how many were, or would be, changed."""
+    def suspend(self, stop: bool, dry_run: bool, jobs: Collection[str] | None = None, why: str = "") -> int:
+        """Let Jobs (by name; None: all) wait, or go on without `stop`; how many were, or would be, changed.
+
+        `why`: the limit of the sweep for which they wait, "" for another reason.
+        """
         raise self.cannot("stop")
 
     def installed(self, say: Say) -> list[str]:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from sweep import failfast
+from sweep import failfast, limits
 from sweep.engines import ending, holding, jobfiles, pod, processes
 from sweep.engines.attempt import LocalPod, grace_of
 from sweep.errors import BadInput, of_machine
@@ -68,8 +68,9 @@ class LocalRun:
     `done` are the trials with a valid result: a completed Job whose result is gone starts over, as a deleted one
     would. `slots` from slots_for; `path` is put before the PATH of every trial; `on_tick(states)` is called on every
     change and about once a second. `store` is the result store, whose trials are held while they run; None where
-    nobody else can run them. `fail_fast`: how many first trials that fail alike hold back the rest; 0: none.
-    `meanwhile` is called once, when the first trials have been started.
+    nobody else can run them. `fail_fast`: how many first trials that fail alike hold back the rest; 0: none. `enough`
+    of all states says which limit of the sweep is reached, so that nothing is started; "" while none is. `meanwhile` is
+    called once, when the first trials have been started.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class LocalRun:
         store: Path | None = None,
         fail_fast: int = 0,
         meanwhile: Callable[[], None] = lambda: None,
+        enough: Callable[[Mapping[str, JobState]], str] = lambda _: "",
     ) -> None:
         self.rendered = rendered
         self.folder = folder
@@ -94,6 +96,7 @@ class LocalRun:
         self.store = store
         self.fail_fast = fail_fast
         self.meanwhile = meanwhile
+        self.enough = enough
         self.host = pod.host_environment(path)
         self.gpus = {trial.job: trial.gpus for trial in rendered.trials}
         self.began = time.monotonic()
@@ -119,6 +122,8 @@ class LocalRun:
         """Jobs of which an attempt has ended in this run, by name."""
         self.held = ""
         """Why the first trials have all failed: nothing starts while they have, and what runs ends by itself."""
+        self.reached = ""
+        """Which limit of the sweep is: the same."""
 
     def run(self) -> dict[str, JobState]:
         """Run until every Job has finished, or the rest is held back.
@@ -137,10 +142,11 @@ class LocalRun:
         ):
             self.selector.register(interrupts.handle, selectors.EVENT_READ)
             try:
+                self._look()
                 self._start_what_can()
                 self.on_tick(self.states)
                 self.meanwhile()
-                while (self.running or (self.waiting and not (self.refusal or self.held))) and not interrupts.count:
+                while (self.running or (self.waiting and self._may_start)) and not interrupts.count:
                     self._start_what_can()
                     self.on_tick(self.states)
                     for ended in self._wait(HEARTBEAT_SECONDS):
@@ -150,6 +156,7 @@ class LocalRun:
                             self.waiting.append(ended.job)
                     for attempt in self.running.values():
                         attempt.enforce_deadline()
+                    self._look()
             finally:
                 self._stop(interrupts)
                 self.on_tick(self.states)
@@ -159,10 +166,20 @@ class LocalRun:
             raise self.refusal
         return self.states
 
+    @property
+    def _may_start(self) -> bool:
+        return not (self.refusal or self.held or self.reached)
+
+    def _look(self) -> None:
+        """Ask whether the sweep is to end here, while there is something to start."""
+        before, self.reached = self.reached, self.enough(self.states) if self.waiting else ""
+        if self.reached and not before and self.running:
+            self.say(limits.notice(self.reached, len(self.running)))
+
     def _start_what_can(self) -> None:
         """Fill the free slots; a trial that others hold keeps its place."""
         held = []
-        while self.waiting and self.free and not (self.refusal or self.held):
+        while self.waiting and self.free and self._may_start:
             job = self.waiting.popleft()
             try:
                 self._start(job)
@@ -256,7 +273,7 @@ class LocalRun:
         """Hold back what has not started while all that has ended failed alike, until one ends otherwise."""
         before, self.held = self.held, failfast.shared(self.ended.values(), self.fail_fast)
         if self.held and not before and self.running:
-            self.say(failfast.notice(len(self.ended), len(self.running), self.held))
+            self.say(limits.notice(failfast.alike(len(self.ended), self.held), len(self.running)))
 
     def _note(self, state: JobState) -> None:
         """Take in the state of a Job, and keep it."""

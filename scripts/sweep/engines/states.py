@@ -14,12 +14,14 @@ from typing import Any
 from sweep import secrets
 from sweep.engines import kueue
 from sweep.engines.cluster import Cluster, condition
-from sweep.jobs import JobState
+from sweep.jobs import HELD_BACK, JobState
 from sweep.records.exits import EXITS
 from sweep.render import Object
 
 SWEEP_LABEL = "helm-sweep/sweep"
 TRIAL_LABEL = "helm-sweep/trial"
+HELD = "helm-sweep/held"
+"""Annotation of a Job that waits since a limit of the sweep is reached: which, in words."""
 STUCK_SECONDS = 60
 """A Job that could start but has had no Pod for so long has been lost by its controller."""
 
@@ -115,6 +117,7 @@ def _state(
         failed=status.get("failed", 0),
         failure=_said(*_end(failure)) if failure else "",
         failed_s=_lasted(failure) if failure else None,
+        ran_s=sum(filter(None, map(_ran, pods))),
         pods=tuple(pod["metadata"]["name"] for pod in pods),
         message=last_words(pods[-1]) if pods else "",
         node=pods[-1]["spec"].get("nodeName", "") if pods else "",
@@ -157,7 +160,8 @@ def _verdict(
 def _suspended(job: Object, waits: Mapping[str, kueue.Wait]) -> tuple[str, str, str, float]:
     """By a person, or by Kueue, for which it waits."""
     if not kueue.held(job):
-        return "Suspended", "suspended", "", 0.0
+        why = job["metadata"].get("annotations", {}).get(HELD)
+        return "Suspended", *((HELD_BACK, why) if why else ("suspended", "")), 0.0
     wait = waits.get(job["metadata"]["uid"], kueue.Wait("for Kueue"))
     return "Pending", "queued", wait.reason, seconds(wait.since or job["metadata"]["creationTimestamp"])
 
@@ -259,7 +263,15 @@ def _failed(pod: Object) -> bool:
 
 def _lasted(pod: Object) -> float | None:
     """Seconds that the container ran for which its Pod has failed; None where no status tells."""
-    ended = _ended_badly(pod)
+    return _between(_ended_badly(pod))
+
+
+def _ran(pod: Object) -> float | None:
+    """Seconds that a Pod's trial ran which has ended."""
+    return _between(_trial_of(pod).get("state", {}).get("terminated") or {})
+
+
+def _between(ended: Object) -> float | None:
     began, end = seconds(ended.get("startedAt")), seconds(ended.get("finishedAt"))
     return max(0.0, end - began) if began and end else None
 

@@ -10,12 +10,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 
-from sweep import failfast
+from sweep import failfast, limits
 from sweep.engines import states
 from sweep.engines.cluster import Cluster
 from sweep.engines.patience import Patience
 from sweep.errors import BadInput, Unreachable
-from sweep.jobs import JobState
+from sweep.jobs import HELD_BACK, JobState
 
 FIRST_DELAY, LAST_DELAY = 1.0, 15.0
 """Seconds between two looks: short after something has changed."""
@@ -87,60 +87,70 @@ class Impatience:
         return self.clock() - self.since >= self.seconds
 
 
-class Hold:
-    """Lets wait what does not run yet while the trials that have ended since the first look all failed alike.
+class Alike:
+    """Says why the trials fail that have ended since the first look, where all failed alike; `needed` as failfast's."""
 
-    `needed` as failfast.shared has it; `suspend(stop, names)` as of an engine. What runs ends by itself; where one of
-    these ends otherwise, the rest goes on.
-    """
-
-    def __init__(
-        self, needed: int, suspend: Callable[[bool, Collection[str]], object], say: Callable[[str], None]
-    ) -> None:
+    def __init__(self, needed: int) -> None:
         self.needed = needed
-        self.suspend = suspend
-        self.say = say
         self.ended_of = failfast.Ended()
         self.ended: list[JobState] = []
         self.reason = ""
-        """Why they failed, while the rest is to wait."""
+
+    def __call__(self, known: Mapping[str, JobState]) -> str:
+        self.ended = self.ended_of(known)
+        self.reason = failfast.shared(self.ended, self.needed)
+        return failfast.alike(len(self.ended), self.reason) if self.reason else ""
+
+
+class Hold:
+    """Lets wait what does not run yet while there is a reason to: what runs ends by itself.
+
+    Where the reason is gone again the rest goes on, and so does what waits for that of an earlier launcher that had a
+    `note`; `suspend(stop, names, note)` as of an engine.
+    """
+
+    def __init__(self, suspend: Callable[[bool, Collection[str], str], object], say: Callable[[str], None]) -> None:
+        self.suspend = suspend
+        self.say = say
+        self.reason = ""
+        """Why, while the rest is to wait."""
         self.names: set[str] = set()
         """Jobs that wait because of that."""
         self.refused = False
         """Whether they cannot be made to wait."""
 
-    def __call__(self, known: Mapping[str, JobState]) -> bool:
-        """Whether there is nothing left but what waits."""
-        self.ended = self.ended_of(known)
-        before, self.reason = self.reason, "" if self.refused else failfast.shared(self.ended, self.needed)
+    def __call__(self, known: Mapping[str, JobState], reason: str, note: str = "") -> bool:
+        """Whether there is nothing left but what waits. `note`: what is left at the Jobs, for the next launcher."""
+        before, self.reason = self.reason, "" if self.refused else reason
+        self.names.update(state.name for state in known.values() if state.cause == HELD_BACK)
         if not self.reason:
             self._let_go()
             return False
         running = sum(state.condition == "Running" for state in known.values())
         if not before and running:
-            self.say(failfast.notice(len(self.ended), running, self.reason))
-        self._hold(failfast.not_running(known))
+            self.say(limits.notice(reason, running))
+        self._hold(failfast.not_running(known), note)
         left = [state for state in known.values() if not state.finished]
         return bool(left) and all(state.name in self.names or state.condition == "Suspended" for state in left)
 
-    def _hold(self, names: Collection[str]) -> None:
+    def _hold(self, names: Collection[str], note: str) -> None:
         if not self.names.issuperset(names):
             try:
-                self.suspend(True, names)
+                self.suspend(True, names, note)
                 self.names.update(names)
             except Unreachable:
                 pass  # the next look waits for the cluster, and comes here again
             except BadInput as error:
                 self.refused = True
-                self.say(f"{failfast.alike(len(self.ended), self.reason)}; the rest cannot be held back: {error}")
+                self.say(f"{self.reason}; the rest cannot be held back: {error}")
 
     def _let_go(self) -> None:
         if self.names:
             try:
-                self.suspend(False, self.names)
+                self.suspend(False, self.names, "")
             except Unreachable:
                 return
-            self.say("not all fail alike: what was held back goes on")
+            self.say("what was held back goes on")
             self.names.clear()
 
 

@@ -137,6 +137,12 @@ def _row(trial: Trial, stored: Stored, old: Row, job: JobState, engine: str) -> 
     return replace(row, status=status, reason=reason, node=node, commit=_commit(last) if last else "")
 
 
+def with_reason(rows: Iterable[Row], reason: str) -> list[Row]:
+    """The rows, with a reason at the trials that wait without one."""
+    waits = ("pending", "missing")
+    return [replace(row, reason=reason) if row.status in waits and not row.reason else row for row in rows]
+
+
 def counts_for(row: Row, trial: Trial) -> bool:
     """Whether what a row tells is told of this trial: that a rule stopped it counts only where that rule still is."""
     return row.stop in ("", trial.group)

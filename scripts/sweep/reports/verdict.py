@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sweep.jobs import HELD_BACK
 from sweep.ranking.stats import Choice, MeasuredPoint, is_test_metric, test_metrics
 from sweep.ranking.stopped import Stopped
 from sweep.records.results import Row, counts
@@ -228,6 +229,7 @@ def flow_trial(hyperparameters: Mapping[str, Any], seed: int) -> str:
 
 
 def status_line(rows: Sequence[Row]) -> str:
-    """`16 trials: 14 succeeded, 2 failed`."""
+    """`16 trials: 14 succeeded, 2 failed`, and why no other is started, where a limit of the sweep is reached."""
     listed = ", ".join(f"{count} {status}" for status, count in counts(rows).items())
-    return f"{len(rows)} trial{'' if len(rows) == 1 else 's'}: {listed}"
+    held = next((f"; {row.reason}" for row in rows if row.reason.startswith(f"{HELD_BACK}: ")), "")
+    return f"{len(rows)} trial{'' if len(rows) == 1 else 's'}: {listed}{held}"

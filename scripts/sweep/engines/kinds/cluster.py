@@ -122,7 +122,7 @@ class ClusterEngine(Engine):
                 say(f"{self.files.name}: watching {counted(len(jobs), 'trial')} in {self.namespace}")
             yield known
 
-    def suspend(self, stop: bool, dry_run: bool, jobs: Collection[str] | None = None) -> int:
+    def suspend(self, stop: bool, dry_run: bool, jobs: Collection[str] | None = None, why: str = "") -> int:
         """Set `suspend` of every Job that has not ended, or of those named."""
         if self.settings.queue:
             raise BadInput(
@@ -133,7 +133,8 @@ class ClusterEngine(Engine):
             named = jobs is None or name in jobs
             if named and not state.finished and (state.condition == "Suspended") != stop:
                 if not dry_run:
-                    self.cluster.patch("Job", name, {"spec": {"suspend": stop}})
+                    note = {"annotations": {states.HELD: why if stop and why else None}}
+                    self.cluster.patch("Job", name, {"metadata": note, "spec": {"suspend": stop}})
                 changed += 1
         return changed
 

@@ -14,7 +14,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, ClassVar, final
 
-from sweep import failfast
+from sweep import failfast, limits
 from sweep.engines import environments, holding, jobfiles, pod
 from sweep.engines.engine import Engine, Options, Person, Sweep, Target
 from sweep.engines.local import LocalRun, slots_for
@@ -22,9 +22,10 @@ from sweep.errors import BadInput, TrialsFailed
 from sweep.files import open_handle
 from sweep.jobs import JobState
 from sweep.layout import Clone, SweepFiles, cache_dir
-from sweep.records import outputs, store
+from sweep.records import outputs, results, store
 from sweep.render import Object, Rendered, Trial
 from sweep.settings import Settings
+from sweep.tally import Tally
 from sweep.words import Say, counted
 
 LOOK_SECONDS = 1.0
@@ -123,8 +124,9 @@ class LocalEngine(Engine):
         folder.mkdir(parents=True, exist_ok=True)
         with holding.only_one(self.files.jobs, sweep.name, person.say):
             watcher = person.watcher()
-            trials = store.read(folder, rendered.trials, self.files.store_cache).trials
-            done = {trial for trial, stored in trials.items() if stored.result}
+            snapshot = store.read(folder, rendered.trials, self.files.store_cache)
+            done = {trial for trial, stored in snapshot.trials.items() if stored.result}
+            tally = Tally(self.settings, rendered.trials, results.read(self.files.results), snapshot, folder)
             gpus = max((trial.gpus for trial in rendered.trials if trial.id not in done), default=0)
             places = slots_for(gpus, options.slots)
             path = self.path()
@@ -139,9 +141,10 @@ class LocalEngine(Engine):
                 store=folder,
                 fail_fast=self.settings.failFast,
                 meanwhile=options.meanwhile,
+                enough=lambda states: tally(states, self.now()),
             )
             to_run = sum(not state.finished for state in run.states.values())
-            if to_run:
+            if to_run and not tally(run.states, self.now()):
                 kind = "GPU slots" if places[0] else "cores, one thread each"
                 person.say(f"{sweep.name}: running {counted(to_run, 'Job')} as local processes on {len(places)} {kind}")
             with watcher:
@@ -149,6 +152,8 @@ class LocalEngine(Engine):
         if run.held and not all(state.finished for state in states.values()):
             cure = f"`make sweep SWEEP={sweep.name}` goes on"
             raise TrialsFailed(failfast.message(sweep.name, states, run.ended.values(), run.held, cure))
+        if run.reached:
+            person.say(f"{sweep.name}: {limits.held(run.reached, len(run.waiting), len(states))}")
         return states
 
     def has_queue(self) -> bool:
