@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import math
 import subprocess
 import sys
 from dataclasses import replace
@@ -321,6 +322,24 @@ def test_maximin_moves_the_closest_points_apart() -> None:
         return min((first["x"] - other["x"]) ** 2 + (first["y"] - other["y"]) ** 2 for first, other in pairs)
 
     assert closest(", maximin: true") > 2 * closest("")
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_a_hypercube_is_that_of_scipys_generator_at_its_turn(n: int) -> None:
+    """Those that went before were drawn once; now only their numbers are counted."""
+    import numpy as np
+    from scipy.stats import qmc
+
+    maximin = f"{{name: lhs, n: {n}, seed: 7, maximin: true}}"
+    ranges = "{x: {type: float, low: 0, high: 1}, y: {type: float, low: 0, high: 1}}"
+    trials = search.expand(read(ranges, maximin, more="constraints: [x * y < 0.02]\n"))
+    draw = np.random.default_rng(7)
+    points: list[tuple[float, float]] = []
+    while len(points) < n:
+        drawn = [qmc.LatinHypercube(2, rng=draw).random(n) for _ in range(32)]
+        apart = [min((math.dist(a, b) for a, b in itertools.combinations(rows, 2)), default=0.0) for rows in drawn]
+        points += [(x, y) for x, y in drawn[apart.index(max(apart))].tolist() if x * y < 0.02]
+    assert [(trial["x"], trial["y"]) for trial in trials] == [pytest.approx(point, rel=1e-5) for point in points[:n]]
 
 
 @pytest.mark.parametrize(

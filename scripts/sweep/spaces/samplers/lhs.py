@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,15 +24,24 @@ def ask(space: Space, *_: Any) -> Iterator[Point]:
 
     dimensions, n = max(1, len(space.parameters)), space.options["n"]
     candidates = CANDIDATES if space.options["maximin"] else 1
-    draw = np.random.default_rng(space.options["seed"])
+
+    engine = qmc.LatinHypercube(dimensions)
+
+    def cube(number: int) -> Any:
+        """The hypercube with that number, which has a stream of its own: one that nobody looks at is not drawn.
+
+        The stream is that of `LatinHypercube(dimensions, rng=generator)` at its call `number`, which copies it besides.
+        """
+        engine.rng = np.random.default_rng(np.random.SeedSequence(space.options["seed"], spawn_key=(number,)))
+        return engine.random(n)
 
     def closest(rows: Any) -> float:
-        return float(cKDTree(rows).query(rows, k=2)[0][:, 1].min()) if n > 1 else 0.0
+        return float(cKDTree(rows).query(rows, k=2)[0][:, 1].min())
 
     def cubes() -> Iterator[Any]:
-        while True:
-            drawn = [qmc.LatinHypercube(dimensions, rng=draw).random(n) for _ in range(candidates)]
-            yield max(drawn, key=closest) if len(drawn) > 1 else drawn[0]
+        for first in itertools.count(0, candidates):
+            drawn = map(cube, range(first, first + candidates))
+            yield max(drawn, key=closest) if candidates > 1 and n > 1 else next(drawn)  # a point alone has no other
 
     return distinct(space, (at(space, row) for cube in cubes() for row in cube.tolist()))
 
