@@ -9,14 +9,18 @@ import guard
 
 import dataclasses
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cli
+from sweep import standing
 from sweep.errors import BadInput, Unreachable, of_machine
 from sweep.files import write_atomic
 from sweep.records import results, store
+from sweep.render import varying_names
 from sweep.reports import plots, vendor
 from sweep.session import Session
 
@@ -41,19 +45,20 @@ def draw(data: dict[str, Any], library: Path, folder: Path) -> None:
         cli.say(f"report: without plots: {error}")
 
 
-def material(session: Session) -> Material:
+def material(session: Session, now: standing.Situation | None = None) -> Material:
+    """What there is to report on: the table as it was collected, or a sweep as it stands `now`."""
     from sweep.ranking import pareto, stats, stopped
     from sweep.reports import verdict
     from sweep.reports.report import Material
 
     trials = session.rendered.trials
-    rows = results.read(session.files.results)
+    rows = now.rows if now else results.read(session.files.results)
     if not rows:
         raise BadInput(f"{session.files.clone.relative(session.files.results)}: has no rows; run `make collect` first")
     objectives = results.objectives(trials)
     budget = session.settings.budget
     choice = stats.choose(rows, objectives[0], session.engine.NAME, budget)
-    snapshot = store.read(session.engine.store_folder, trials, session.files.store_cache)
+    snapshot = now.snapshot if now else store.read(session.engine.store_folder, trials, session.files.store_cache)
     front = pareto.front(rows, objectives, session.engine.NAME, budget) if len(objectives) > 1 else None
     command = verdict.settle_command(choice, session.name) if session.files.clone.has(session.files.space) else ""
     store_folder = session.engine.store_folder
@@ -102,14 +107,39 @@ def run(
     return 0
 
 
+def live(opened: Callable[[], Session], port: int) -> int:
+    """Serve the report of a sweep as it stands, again and again, until Ctrl-C."""
+    from sweep.reports import live, report
+
+    library = charts()
+    source = library.read_text() if library else ""
+    page, before = live.Page(), None
+    with live.served(page, port) as address:
+        for session, now in standing.looks(opened, cli.say):
+            if now.mark == before:
+                continue
+            trials = session.rendered.trials
+            shown = live.now(now.rows, now.running, results.objectives(trials)[0].metric, varying_names(trials))
+            text = report.html(material(session, now), source, live=shown)
+            page.html, page.stamp = text.encode(errors="backslashreplace"), shown.stamp
+            if before is None:
+                cli.say(f"{session.name}: {address} shows it as it goes on; Ctrl-C ends that")
+            before = now.mark
+    return 0
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = cli.parser(__doc__)
     cli.engine_argument(parser)
     parser.add_argument("--top", type=int, default=10, metavar="K", help="rows of the ranking in the terminal")
     parser.add_argument("--plots", type=Path, metavar="DIR", help="write the charts as SVG there")
+    parser.add_argument("--live", action="store_true", help="serve the report to this machine's browsers as it changes")
+    parser.add_argument("--port", type=int, default=0, metavar="N", help="--live: on this port; default: any free one")
     parser.add_argument("--dry-run", action="store_true", help="only show the ranking")
     parser.add_argument("--json", action="store_true", help="the ranking as JSON on stdout instead of as text")
     args = parser.parse_args(argv)
+    if args.live:
+        return live(partial(cli.open_sweep, args), args.port)
     session = cli.open_sweep(args)
     return run(session, top=args.top, plot_folder=args.plots, dry_run=args.dry_run, json=args.json)
 

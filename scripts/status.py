@@ -10,24 +10,12 @@ import sys
 from collections.abc import Mapping
 
 import cli
-from sweep.jobs import JobState
-from sweep.records import progress, results
+from sweep import standing
+from sweep.records import results
 from sweep.records.progress import Progress
 from sweep.records.results import Row
-from sweep.records.store import Snapshot
 from sweep.render import varying_names
-from sweep.session import Session
 from sweep.words import number, short
-
-
-def under_way(session: Session, jobs: Mapping[str, JobState], snapshot: Snapshot) -> dict[str, Progress]:
-    """Trial id -> how far it is, of those that run."""
-    metric = results.objectives(session.rendered.trials)[0].metric
-    usual = progress.usual_seconds(snapshot.trials.values())
-    folder, now = session.engine.store_folder, session.engine.now()
-    running = [state for state in jobs.values() if state.condition == "Running"]
-    since = {state.trial: max(0.0, now - state.since) if state.since else None for state in running}
-    return {trial: progress.of(folder, trial, metric, seconds, usual) for trial, seconds in since.items()}
 
 
 def line(head: str, point: str, value: str, width: int) -> str:
@@ -36,16 +24,6 @@ def line(head: str, point: str, value: str, width: int) -> str:
     if width and len(point) > room:
         point = f"{point[: room - 1]}…" if room > 1 else ""
     return f"{head}  {point}  {value}"
-
-
-def table(session: Session, jobs: Mapping[str, JobState]) -> tuple[list[Row], dict[str, Progress]]:
-    """(a row of each trial, with the reason why it waits; how far those are that run)."""
-    rows, snapshot = session.look(jobs)
-    why = {state.trial: state.reason for state in jobs.values() if not state.finished}
-    rows = [dataclasses.replace(row, reason=row.reason or why.get(row.id, "")) for row in rows]
-    if session.engine.has_queue():
-        rows = [dataclasses.replace(row, status="pending") if row.status == "missing" else row for row in rows]
-    return rows, under_way(session, jobs, snapshot)
 
 
 def show(rows: list[Row], running: Mapping[str, Progress], metric: str, names: list[str]) -> None:
@@ -65,7 +43,8 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="one JSON list, a row a trial")
     args = parser.parse_args()
     session = cli.open_sweep(args)
-    rows, running = table(session, session.engine.states())
+    now = standing.look(session, session.engine.states())
+    rows, running = now.rows, now.running
     if args.json:
         far = {trial: dataclasses.asdict(state) for trial, state in running.items()}
         cli.put([dataclasses.asdict(row) | {"progress": far.get(row.id)} for row in rows])

@@ -31,6 +31,7 @@ from sweep.records.store import Snapshot, Stored
 from sweep.records.strict import is_number
 from sweep.reports import figures, verdict
 from sweep.reports.importance import LEAST
+from sweep.reports.live import Now
 from sweep.words import number
 from sweep.yamlfile import plain
 
@@ -83,10 +84,10 @@ def _booked(rows: Sequence[Row], snapshot: Snapshot) -> list[Booked]:
     return [entry for id in ids for entry in results.booked(known.get(id), snapshot.trials.get(id, Stored()))]
 
 
-def html(material: Material, charts: str = "", data: dict[str, Any] | None = None) -> str:
+def html(material: Material, charts: str = "", data: dict[str, Any] | None = None, live: Now | None = None) -> str:
     """The report as text. `charts` is the source of ECharts; without it the report has its tables and words only.
 
-    `data` is what `embedded` gave, where that is known already.
+    `data` is what `embedded` gave, where that is known already; `live` what runs now, of a page that is served.
     """
     rows, choice = material.rows, material.choice
     names = verdict.varied(rows)
@@ -109,6 +110,7 @@ def html(material: Material, charts: str = "", data: dict[str, Any] | None = Non
         "percent": figures.percent,
     }
     scripts = [charts, "".join((TEMPLATES / name).read_text() for name in ("charts.js", "report.js"))]
+    scripts += [(TEMPLATES / "live.js").read_text()] if live else []
     style = (TEMPLATES / "report.css").read_text()
     policy = {
         "default-src": "'none'",
@@ -117,9 +119,10 @@ def html(material: Material, charts: str = "", data: dict[str, Any] | None = Non
         "img-src": "data:",
         "base-uri": "'none'",
         "form-action": "'none'",
-    }
+    } | ({"connect-src": "'self'"} if live else {})
     return environment.get_template("report.html.j2").render(
         sweep=material.sweep,
+        live=live,
         engine=material.engine,
         choice=choice,
         count=len(rows),
