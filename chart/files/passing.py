@@ -17,7 +17,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from typing import Any
 
 ALL = "{hyperparameters}"
@@ -189,8 +189,9 @@ def options(values: dict[str, Any], settings: dict[str, Any]) -> list[str]:
         shown = name.replace("_", "-") if settings.get("dashes") else name
         other = seen.setdefault(shown, name)
         need(other == name, f"{other} and {name} would both be passed as {lead}{shown}; rename one")
-        if isinstance(value, bool) and booleans in ("flag", "switch"):
-            words += [f"{lead}{shown}"] if value else [f"{lead}no-{shown}"] * (booleans == "switch")
+        if isinstance(value, bool) and booleans in ("flag", "switch", "inner switch"):
+            above, dot, last = shown.rpartition(".") if booleans == "inner switch" else ("", "", shown)
+            words += [f"{lead}{shown}"] if value else [f"{lead}{above}{dot}no-{last}"] * (booleans != "flag")
         elif isinstance(value, list) and lists == "words":
             words += [f"{lead}{shown}", *(no_option(part, name) for part in parts_of(value, settings))]
         else:
@@ -247,10 +248,15 @@ def nested(values: dict[str, Any]) -> dict[str, Any]:
     return tree
 
 
-def file_text(identity: dict[str, Any], theirs: str | None = None) -> str:
-    """The file of passing.file, merged into the text of theirs where that takes nothing but this. Raises Refused."""
+def file_text(
+    identity: dict[str, Any], theirs: str | None = None, places: Mapping[str, str | None] | None = None
+) -> str:
+    """The file of passing.file, merged into the text of theirs where that takes nothing but this. `places` is as argv
+    has it. Raises Refused."""
     settings = identity["passing"]
     form, values = settings["file"]["format"], given(identity)
+    if form == "text":
+        return "".join(f"{line}\n" for line in filled_lines(identity, values, dict(places or {})))
     if form == "env":
         return dotenv_text(variables(values, settings, ""), theirs or "")
     tree = nested(values)
@@ -261,6 +267,21 @@ def file_text(identity: dict[str, Any], theirs: str | None = None) -> str:
             raise error if isinstance(error, Refused) else Refused(f"is no JSON: {error}") from None
         return json.dumps(tree, indent=2, ensure_ascii=False) + "\n"
     return toml_text(tree) if form == "toml" else yaml_text(tree)
+
+
+def filled_lines(identity: dict[str, Any], values: dict[str, Any], places: dict[str, str | None]) -> Iterator[str]:
+    """The lines of passing.file.text with what their placeholders stand for, as in a word. Raises Refused.
+
+    A line is left out where it has a `{name?}` that has no value.
+    """
+    for line in identity["passing"]["file"]["text"].splitlines():
+        if not is_template(line):
+            yield line
+            continue
+        for name, may_lack in placeholders(line):
+            advice = f"{{{name}?}} leaves the line out where it has none"
+            need(may_lack or name in values or name in places, f"{{{name}}} in {line!r}: the trial has none; {advice}")
+        yield from fill(line, identity, values, places) or ()
 
 
 def merged(theirs: Any, ours: dict[str, Any], above: str = "") -> dict[str, Any]:
@@ -344,10 +365,11 @@ def pass_on(identity: dict[str, Any], trial: str, env: dict[str, str], folder: s
     """The words to start in `folder`; `env` has the variables then, and the file is there. Raises Refused, OSError."""
     path = file_path(identity, folder, scratch)
     places = {name: env.get(name.upper()) for name in DIRECTORIES}
-    words = argv(identity, {**places, "seed": str(identity["seed"]), "trial": trial, "file": path})
+    places.update(seed=str(identity["seed"]), trial=trial)
+    words = argv(identity, {**places, "file": path})
     env.update(environment(identity))
     if path:
-        text = merged_text(identity, folder, env)
+        text = merged_text(identity, folder, env, places)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "w", encoding="utf-8") as opened:
             opened.write(text)
@@ -362,11 +384,11 @@ def file_path(identity: dict[str, Any], folder: str, scratch: str) -> str | None
     return os.path.join(folder, file["path"]) if file.get("path") else f"{scratch}/passing.{file['format']}"
 
 
-def merged_text(identity: dict[str, Any], folder: str, env: dict[str, str]) -> str:
+def merged_text(identity: dict[str, Any], folder: str, env: dict[str, str], places: Mapping[str, str | None]) -> str:
     """The text of the file, merged into that of theirs where the settings name one. Raises Refused, OSError."""
     file = identity["passing"]["file"]
     if not file.get("merge"):
-        return file_text(identity)
+        return file_text(identity, places=places)
     path = os.path.join(folder, file["merge"])
     with open(path, encoding="utf-8") as opened:
         theirs = opened.read()

@@ -25,6 +25,7 @@ READY = {
     form: re.compile(rf"{NAME}\s*{mark}\s*{WRAPPED}({NUMBER})")
     for form, mark in (("name=value", "="), ("name: value", ":"))
 }
+CELL = re.compile(r"[A-Za-z_][\w./@%-]*")  # a name in the first line of a table
 ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 
 
@@ -61,10 +62,33 @@ def line_reader(source: dict[str, Any]) -> Callable[[str], list[Row]]:
         ]
     if source["format"] == "json":
         return lambda line: rows_of(flat(parsed(line[line.find("{") : line.rfind("}") + 1])) if "{" in line else {})
+    if source["format"] == "table":
+        return Table().rows
     ready = READY[source["format"]]
     return lambda line: rows_of(
         {name: value for name, text in ready.findall(line) if (value := number(text)) is not None}
     )
+
+
+class Table:
+    """Rows of a printed table: a line of names, and below it lines of as many cells, of which the numbers count."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.above: list[str] = []
+        """Words of the line above, which may be names: the next line says so."""
+
+    def rows(self, line: str) -> list[Row]:
+        cells = re.split(r"[\s|,;]+", line.strip(" \t|"))
+        values = [number(cell) for cell in cells]
+        if self.above and len(cells) == len(self.above) and 2 * values.count(None) < len(values):
+            self.names = self.above
+        if re.search(r"[^-=+:|\s]", line):  # a rule below the names is none of its lines
+            named = len(cells) > 1 and len({*cells}) == len(cells) and all(map(CELL.fullmatch, cells))
+            self.above = cells if named and values.count(None) == len(values) else []
+        if len(cells) != len(self.names):
+            return []
+        return rows_of({name: value for name, value in zip(self.names, values) if value is not None})
 
 
 class Deadline:

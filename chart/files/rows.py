@@ -23,9 +23,9 @@ DEEPEST = 32  # levels of folders, and of JSON
 MOST_NAMES, LONGEST_NAME, MOST_DIGITS = 1000, 200, 300
 MOST_CURVES, POINTS = 50, 500  # a curve keeps at least so many points, evenly spaced, and at most twice as many
 # A number as programs print it: 3, .5, 1e-3, 1,234.5, nan, -inf. A comma that groups no thousands makes it none, and
-# so does what follows in dates, times and versions.
+# so does what follows in dates, times and versions. Fortran writes 1.5D+02.
 NUMBER = (
-    r"[-+]?(?:[1-9][0-9]{0,2}(?:,[0-9]{3})+(?:\.[0-9]*)?(?![0-9])|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
+    r"[-+]?(?:[1-9][0-9]{0,2}(?:,[0-9]{3})+(?:\.[0-9]*)?(?![0-9])|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[dDeE][-+]?[0-9]+)?"
     r"|(?i:nan|inf(?:inity)?))(?![\w(]|,[0-9]|[.:-][0-9])"
 )
 STEPS = ("epoch", "step")  # names that are one unless the values say another, whatever their case
@@ -37,7 +37,7 @@ def number(text: str) -> Number | None:
     text = text.strip().rstrip("%").rstrip()
     if len(text) > MOST_DIGITS or not re.fullmatch(NUMBER, text):
         return None
-    text = text.replace(",", "")
+    text = re.sub("(?<=[0-9.])[dD]", "e", text.replace(",", ""))
     return int(text) if re.fullmatch("[-+]?[0-9]+", text) else float(text)
 
 

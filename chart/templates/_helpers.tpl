@@ -125,7 +125,7 @@ read (NUL: no process can be given it). Hyperparameters have the schema for it. 
 {{- end }}
 
 {{- define "helm-sweep.metrics.check" -}}
-{{- $formats := dict "output" (list "name=value" "name: value" "json") "file" (list "csv" "jsonl" "json") -}}
+{{- $formats := dict "output" (list "name=value" "name: value" "json" "table") "file" (list "csv" "jsonl" "json") -}}
 {{- $named := dict -}}
 {{- range $place, $source := .Values.metrics -}}
   {{- $key := printf "metrics[%d]" $place -}}

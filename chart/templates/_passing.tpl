@@ -74,8 +74,10 @@ a word without a placeholder. Takes the word. JSON. */}}
     {{- $path := get $file $key -}}
     {{- if or (hasPrefix "/" $path) (has ".." (splitList "/" $path)) }}{{ fail (printf "passing.file.%s: %q leads out of the folder of the code; write a path below it" $key $path) }}{{ end -}}
   {{- end -}}
+  {{- if ne (eq ($file.format | default "") "text") (hasKey $file "text") }}{{ fail "passing.file: `format: text` and `text`, the lines of the file, go together; write both" }}{{ end -}}
+  {{- if and $file.text $file.merge }}{{ fail "passing.file.merge: a text is the whole file; remove one of them" }}{{ end -}}
   {{- if and $file.merge (not $file.path) }}{{ fail "passing.file.path: is missing; say where the merged file is written, it may be `merge` itself" }}{{ end -}}
-  {{- if and (eq ($settings.style | default "") "name=value") (or (has $settings.booleans (list "flag" "switch")) (eq ($settings.lists | default "") "words")) -}}
+  {{- if and (eq ($settings.style | default "") "name=value") (or (has $settings.booleans (list "flag" "switch" "inner switch")) (eq ($settings.lists | default "") "words")) -}}
     {{- fail "passing.style: name=value has a value in every word; set `booleans: value` and lists to json, commas or repeat" -}}
   {{- end -}}
   {{- range $word := .Values.command -}}

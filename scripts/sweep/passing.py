@@ -55,10 +55,10 @@ def passed(trial: Trial) -> Passed:
     module, file = runner_module(), identity["passing"].get("file") or {}
     path = module.file_path(identity, "", "/tmp")
     places = {name: f"${name.upper()}" for name in module.DIRECTORIES}
-    places |= {"seed": str(identity["seed"]), "trial": trial.id, "file": path}
+    places |= {"seed": str(identity["seed"]), "trial": trial.id}
     try:
-        argv, environment = module.argv(identity, places), module.environment(identity)
-        text = module.file_text(identity) if path else ""
+        argv, environment = module.argv(identity, {**places, "file": path}), module.environment(identity)
+        text = module.file_text(identity, places=places) if path else ""
     except module.Refused as error:
         raise BadInput(f"passing: trial {trial.id}: {error}") from None
     return Passed(trial.id, argv, environment, path or "", file.get("merge", ""), text)
@@ -72,19 +72,18 @@ def asked_for(command: Sequence[str]) -> set[str]:
 
 def notes(command: Sequence[str], settings: Mapping[str, Any] | None, names: Collection[str]) -> list[str]:
     """What a person may not have meant, a line each. `settings` is the value `passing`, `names` are hyperparameters."""
-    module = runner_module()
-    named = {name: word for word in command for name, _ in module.placeholders(word)}
+    module, given = runner_module(), settings or {}
+    written = _lines_of_file(given)
+    named = {name: word for word in (*command, *written) for name, _ in module.placeholders(word)}
     if settings is None and module.ALL not in command and not set(named) & set(names):
         return [_as_it_stands(name, word, names) for name, word in named.items()]
-    given = settings or {}
-    if module.ALL in command or given.get("environment") is not None or given.get("file"):
+    if module.ALL in command or given.get("environment") is not None or (given.get("file") and not written):
         return []
     idle = [name for name in names if name not in named]
-    if not idle:
-        return []
     return [
         f"{', '.join(idle)}: the program is not passed it, but by HYPERPARAMETERS_FILE; "
-        f"put {{{idle[0]}}} or {module.ALL} into `command`"
+        f"put {{{name}}} or {module.ALL} into `command`"
+        for name in idle[:1]
     ]
 
 
@@ -95,6 +94,12 @@ def notes_of(trials: Sequence[Trial]) -> list[str]:
     names = dict.fromkeys(name for trial in trials for name in trial.identity["hyperparameters"])
     first = trials[0].identity
     return notes(first["command"], first.get("passing"), names)
+
+
+def _lines_of_file(settings: Mapping[str, Any]) -> list[str]:
+    """Of the text that a file is made from."""
+    file: Mapping[str, Any] = settings.get("file") or {}
+    return str(file.get("text") or "").splitlines()
 
 
 def _as_it_stands(name: str, word: str, names: Collection[str]) -> str:

@@ -117,6 +117,18 @@ NEAREST = (
             {"command": ["{trial}", ALL], "hyperparameters": {"trial": 1}},
             "command: {trial} in `{trial}` is a hyperparameter and has a meaning of its own; rename the hyperparameter",
         ),
+        (
+            {"passing": {"file": {"format": "text"}}},
+            "passing.file: `format: text` and `text`, the lines of the file, go together; write both",
+        ),
+        (
+            {"passing": {"file": {"format": "json", "text": "{lr}"}}},
+            "passing.file: `format: text` and `text`, the lines of the file, go together; write both",
+        ),
+        (
+            {"passing": {"file": {"format": "text", "text": "{lr}", "path": "a", "merge": "b"}}},
+            "passing.file.merge: a text is the whole file; remove one of them",
+        ),
         ({"command": ["{file}", ALL]}, "command: {file} is the file of passing.file, which is not set"),
         (
             {"command": ["{data_dir}", ALL]},

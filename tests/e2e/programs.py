@@ -1,8 +1,8 @@
 """Programs that know nothing of helm-sweep, where they come from, and how each is made small.
 
-Those of tests/programs are real ones of their kind: real Hydra, LightningCLI, MLflow and TensorBoard. svm-train is
-Debian's. PyTorch's MNIST example is fetched from a package that ships it with another optimizer. The real one and
-nanoGPT's train.py lie in no registry; with checkouts of them they run too:
+Those of tests/programs are real ones of their kind, with real Hydra, LightningCLI, MLflow, TensorBoard, click and
+absl, or stand-ins that say so. svm-train is Debian's. PyTorch's MNIST example is fetched from a package that ships it
+with another optimizer. The real one and nanoGPT's train.py lie in no registry; with checkouts of them they run too:
 
     git clone https://github.com/pytorch/examples DIR/examples
     git clone https://github.com/karpathy/nanoGPT DIR/nanoGPT
@@ -188,6 +188,39 @@ PROGRAMS = {
     "awk": Program(awk, ({"rate": 0.01}, {"rate": 5e-05}), {"epochs": 20}, curve="loss"),
     "Configuration file": Program(
         own, ({"training.optimizer.lr": 0.1}, {"training.optimizer.lr": 5e-05}), {"training.epochs": 4}
+    ),
+    "Keras": Program(
+        own,
+        (
+            {"learning_rate": 0.1, "nesterov": True, "units": [1, 1]},
+            {"learning_rate": 5e-05, "nesterov": False, "units": [2]},
+        ),
+        curve="val_accuracy",
+    ),
+    "XGBoost": Program(
+        own, ({"eta": 0.5}, {"eta": 5e-05}), {"num_round": 4}, printed=r"\[3\]\ttest-rmse", curve="rmse"
+    ),
+    "Trainer": Program(
+        own,
+        (
+            {"learning_rate": 0.5, "amp": False, "schedule": "cosine"},
+            {"learning_rate": 5e-05, "amp": True, "schedule": "linear"},
+        ),
+        curve="eval_loss",
+    ),
+    "Namelist": Program(
+        own, ({"relax": 0.5, "restart": True}, {"relax": 5e-05}), {"maxiter": 4}, printed="restarted", curve="residual"
+    ),
+    "DVC": Program(own, ({"train.lr": 0.5}, {"train.lr": 5e-05}), {"train.epochs": 2}),
+    "Surroundings": Program(
+        own, ({"MODEL__rate": 0.5}, {"MODEL__rate": 5e-05}), {"MODEL__workers": 3}, printed="workers 3"
+    ),
+    "tyro": Program(
+        own,
+        ({"model.lr": 0.5, "model.bias": False}, {"model.lr": 5e-05, "model.bias": True}),
+        {"model.widths": [8, 4]},
+        printed=r"'model.widths': \[8, 4\]",
+        curve="valid_loss",
     ),
 }
 

@@ -125,6 +125,8 @@ def test_argparse_reads_the_string(value: str) -> None:
         ({"booleans": "flag"}, False, []),
         ({"booleans": "switch"}, True, ["--a_b"]),
         ({"booleans": "switch", "dashes": True}, False, ["--no-a-b"]),
+        ({"booleans": "inner switch"}, True, ["--a_b"]),
+        ({"booleans": "inner switch"}, False, ["--no-a_b"]),
         ({}, [1, 0.5, "x", True], ['--a_b=[1,0.5,"x",true]']),
         ({"booleans": "True/False"}, [True], ["--a_b=[True]"]),
         ({"lists": "commas"}, [1, 2], ["--a_b=1,2"]),
@@ -490,3 +492,53 @@ def test_what_may_not_be_meant_is_said(command: list[str], settings: dict[str, A
     messages = sweep_passing.notes(command, settings, ["lr", "a.b"])
     assert len(messages) == bool(expected)
     assert "".join(messages).startswith(expected)
+
+
+# ---- a file that is a text ----
+
+
+def filled(text: str, **given: Any) -> str:
+    return passing.file_text(identity(file={"format": "text", "text": text}, **given), places=PLACES)  # type: ignore[no-any-return]
+
+
+def test_a_switch_of_a_group_has_no_before_its_own_name() -> None:
+    points = {"model.bias": False, "model.deep.amp": False, "x": True}
+    assert words(points=points, booleans="inner switch") == ["--model.no-bias", "--model.deep.no-amp", "--x"]
+    assert words(points=points, booleans="switch") == ["--no-model.bias", "--no-model.deep.amp", "--x"]
+
+
+def test_a_text_is_filled_line_by_line_as_words_are() -> None:
+    text = "&run\n  lr = {lr}, n = {n}\n  amp = .{amp?}.\n  seed = {seed} in {checkpoint_dir}\n  { kept } ${HOME}\n/\n"
+    expected = "&run\n  lr = 5.0e-05, n = 3\n  amp = .true.\n  seed = 3 in /ck\n  { kept } ${HOME}\n/\n"
+    assert filled(text, lr=5e-05, n=3, amp=True) == expected
+    assert filled(text, lr=5e-05, n=3, amp=None) == expected.replace("  amp = .true.\n", "")
+    assert filled("f({{{lr}}})", lr=1) == "f({1})\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x = {rate}", r"{rate} in 'x = {rate}': the trial has none; {rate\?} leaves the line out where it has none"),
+        ("f{ {lr} }", "has a single brace; double it"),
+        ("x = {data_dir}", "this sweep has none"),
+    ],
+)
+def test_a_text_that_cannot_be_filled_is_refused(text: str, message: str) -> None:
+    with pytest.raises(passing.Refused, match=message):
+        filled(text, lr=1)
+
+
+@given(st.dictionaries(names, scalars, min_size=1, max_size=4))
+def test_an_ini_file_has_what_was_passed(points: dict[str, Any]) -> None:
+    import configparser
+
+    assume(len({name.lower() for name in points}) == len(points))
+    assume(
+        all(not isinstance(value, str) or (value.isprintable() and value == value.strip()) for value in points.values())
+    )
+    text = "[run]\n" + "".join(f"{name} = {{{name}}}\n" for name in points)
+    ini = configparser.RawConfigParser(comment_prefixes=("//",))
+    ini.read_string(filled(text, points=points))
+    assert {name: ini["run"][name] for name in points} == {
+        name: passing.spelled(value, {}) for name, value in points.items()
+    }

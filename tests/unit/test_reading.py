@@ -124,6 +124,46 @@ def test_a_dictionary_as_python_prints_it_is_read() -> None:
     assert alike(reading.metrics(), expected)
 
 
+TABLE = """\
+2 epochs of training
+epoch     train_loss  valid_loss  accuracy  time
+-----------------------------------------------
+0         1.234       0.567       0.89      00:12
+saved the model
+1         0.934       0.467D+00   nan       00:13
+all well then
+"""
+
+
+def test_a_printed_table_is_read_by_the_names_above_it() -> None:
+    reading = of_output(TABLE, {"format": "table"})
+    assert alike(reading.metrics(), {"epoch": 1, "train_loss": 0.934, "valid_loss": 0.467, "accuracy": math.nan})
+    assert [row["epoch"] for row in map(json.loads, reading.history().splitlines())] == [0, 1]
+    best = of_output(TABLE, {"format": "table", "take": {"max": "accuracy"}})
+    assert best.metrics()["train_loss"] == 1.234
+
+
+@given(
+    st.lists(NAMES, min_size=2, max_size=6, unique_by=str.lower), st.data(), st.sampled_from([" ", "\t", " | ", ", "])
+)
+def test_a_table_of_any_names_and_numbers_is_read_back(header: list[str], data: st.DataObject, mark: str) -> None:
+    rows = data.draw(st.lists(st.lists(NUMBERS, min_size=len(header), max_size=len(header)), min_size=1, max_size=4))
+    lines = [header, *([repr(value) for value in row] for row in rows)]
+    reading = of_output("".join(f"{mark.join(line)}\n" for line in lines), {"format": "table"})
+    assert alike(reading.metrics(), dict(zip(header, rows[-1], strict=True)))
+
+
+def test_prose_is_no_table() -> None:
+    text = "it begins\nwith 2\nwords here\n\nand then some\nat 3 places\n"
+    assert of_output(text, {"format": "table"}).metrics() == {}
+    assert of_output("loss accuracy\n1 2 3\n", {"format": "table"}).metrics() == {}
+
+
+@pytest.mark.parametrize(("text", "value"), [("1.5D+02", 150), ("-2.5d-1", -0.25), ("1D3", 1000), (".5D0", 0.5)])
+def test_numbers_of_fortran_are_read(text: str, value: float) -> None:
+    assert of_output(f"energy = {text}\n", {"format": "name=value"}).metrics() == {"energy": value}
+
+
 def test_flags_of_a_command_are_no_metrics() -> None:
     assert of_output("python train.py --lr=0.1 --epochs 3\n", {"format": "name=value"}).metrics() == {}
 
