@@ -79,12 +79,15 @@ def notes(command: Sequence[str], settings: Mapping[str, Any] | None, names: Col
         return [_as_it_stands(name, word, names) for name, word in named.items()]
     if module.ALL in command or given.get("environment") is not None or (given.get("file") and not written):
         return []
-    idle = [name for name in names if name not in named]
-    return [
-        f"{', '.join(idle)}: the program is not passed it, but by HYPERPARAMETERS_FILE; "
-        f"put {{{name}}} or {module.ALL} into `command`"
-        for name in idle[:1]
-    ]
+    return _idle([name for name in names if name not in named], module.ALL)
+
+
+def _idle(names: Sequence[str], all_of_them: str) -> list[str]:
+    """Of hyperparameters that nothing passes on."""
+    if not names:
+        return []
+    cure = f"put {{{names[0]}}} or {all_of_them} into `command`"
+    return [f"{', '.join(names)}: the program is not passed it, but by HYPERPARAMETERS_FILE; {cure}"]
 
 
 def notes_of(trials: Sequence[Trial]) -> list[str]:
