@@ -10,7 +10,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -19,6 +19,7 @@ from sweep import commits, git, words
 from sweep.engines.engine import Person, Watcher
 from sweep.engines.kinds import NAMES
 from sweep.errors import BadInput
+from sweep.jobs import JobState
 from sweep.layout import Clone, look_from
 from sweep.records import results
 from sweep.render import varying_names
@@ -32,6 +33,10 @@ FLAGS = {
     "yes": "cluster: do not ask before running trials are ended",
 }
 """Of a submission; each is a variable of make too."""
+
+
+Looker = Callable[[Mapping[str, JobState]], None]
+"""What is done whenever the Jobs of a sweep were looked at."""
 
 
 class Project(argparse.Action):
@@ -149,8 +154,8 @@ def confirm(what: str) -> None:
         raise BadInput("left as it was")
 
 
-def person(session: Session, *, yes: bool) -> Person:
-    """Who sits here, for an engine to talk to; `yes`: who agrees to everything."""
+def person(session: Session, *, yes: bool, look: Looker = lambda _: None) -> Person:
+    """Who sits here, for an engine to talk to; `yes`: who agrees to everything. `look` sees the states of Jobs too."""
 
     def watcher() -> Watcher:
         import display  # with rich, which takes a tenth of a second to import
@@ -158,7 +163,7 @@ def person(session: Session, *, yes: bool) -> Person:
         trials = session.rendered.trials
         objective = results.objectives(trials)[0]
         return display.Display(
-            session.engine.store_folder, trials, varying_names(trials), objective, session.engine.now
+            session.engine.store_folder, trials, varying_names(trials), objective, session.engine.now, look
         )
 
     return Person(say, (lambda _: None) if yes else confirm, watcher)

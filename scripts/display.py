@@ -58,13 +58,20 @@ class Display:
     """Shows Job states (by Job name) as they change: a context manager to be called with all of them."""
 
     def __init__(
-        self, where: Path, trials: list[Trial], varying: list[str], objective: Objective, now: Callable[[], float]
+        self,
+        where: Path,
+        trials: list[Trial],
+        varying: list[str],
+        objective: Objective,
+        now: Callable[[], float],
+        look: Callable[[Mapping[str, JobState]], None] = lambda _: None,
     ) -> None:
         self.store = where
         self.trials = {trial.id: trial for trial in trials}
         self.varying = varying
         self.objective = objective
         self.now = now
+        self.look = look
         self.console = Console(stderr=True)
         self.took: list[float] = []
         """Seconds of the trials whose end was shown."""
@@ -97,6 +104,7 @@ class Display:
 
     def __call__(self, known: Mapping[str, JobState]) -> None:
         self._tell_ends(known)
+        self.look(known)
         waits = watching.waits(known)
         if self.live:
             self.live.update(self._picture(known, waits))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import guard
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -22,11 +22,12 @@ import plan
 import report
 import submit
 import watch
-from sweep import commits, git, notify, submission
+from sweep import commits, failfast, git, notify, submission
 from sweep.engines.engine import Options
 from sweep.errors import BadInput, TrialsFailed
+from sweep.jobs import JobState
 from sweep.layout import Clone, SweepFiles
-from sweep.notify import Ending
+from sweep.notify import Ending, Notifier
 from sweep.records import results
 from sweep.session import Session
 from sweep.spaces import search, spacefile, valuesfile
@@ -55,7 +56,26 @@ def further_round_is_late(files: SweepFiles, args: argparse.Namespace) -> str:
     return cli.open_sweep(args).reached()
 
 
-def run_round(session: Session, args: argparse.Namespace, began: git.Position) -> int:
+class Alarm:
+    """Tells a notifier of the first attempt that fails while this command runs, and sees to that notifier."""
+
+    def __init__(self, notifier: Notifier, files: SweepFiles) -> None:
+        self.notifier = notifier
+        self.files = files
+        self.is_due = True
+        self.ended = failfast.Ended()
+
+    def __call__(self, known: Mapping[str, JobState]) -> None:
+        self.notifier.look()
+        failed = failfast.failures(self.ended(known)) if self.is_due else []
+        if failed:
+            self.is_due = False
+            state = failed[0]
+            message = guard.masked(f"trial {state.trial}: {state.failure or state.reason}")
+            self.notifier.start(Ending(self.files.name, "failing", None, message))
+
+
+def run_round(session: Session, args: argparse.Namespace, began: git.Position, look: cli.Looker) -> int:
     """Plan, run and collect what an opened sweep lists: it is rendered once for all of that."""
     files, engine = session.files, session.engine
     if engine.FILLS_DATA and session.settings.data.volume:
@@ -63,16 +83,16 @@ def run_round(session: Session, args: argparse.Namespace, began: git.Position) -
     provenance = submission.record(session, args.allow_dirty)
     plan.run(session)
     options = Options(args.slots, args.takeover, report.prepare)
-    failed = step(lambda: submit.run(session, provenance, options, push=args.push, yes=args.yes))
+    failed = step(lambda: submit.run(session, provenance, options, push=args.push, yes=args.yes, look=look))
     if engine.RUNS_ON:
         quorum = args.quorum if goes_on(files) else 1.0  # the last round is for all to end
-        failed = step(lambda: watch.run(session, quorum=quorum))
+        failed = step(lambda: watch.run(session, quorum=quorum, look=look))
     commits.check_branch(files.clone.root, began)
     collect.run(session, git.position(files.clone.root))
     return failed
 
 
-def sweep(files: SweepFiles, args: argparse.Namespace) -> int:
+def sweep(files: SweepFiles, args: argparse.Namespace, look: cli.Looker = lambda _: None) -> int:
     """All rounds of a sweep, and its winner; returns 0, or 1 where trials failed."""
     root = files.clone.root
     how = expand.ExpandOptions(Wish(quorum=args.quorum), args.engine, allow_dirty=args.allow_dirty, repin=args.repin)
@@ -92,7 +112,7 @@ def sweep(files: SweepFiles, args: argparse.Namespace) -> int:
             break
         before = now
         session = cli.open_sweep(args)
-        failed = run_round(session, args, began)
+        failed = run_round(session, args, began, look)
         if not goes_on(files):
             break
     session = session or cli.open_sweep(args)
@@ -101,13 +121,14 @@ def sweep(files: SweepFiles, args: argparse.Namespace) -> int:
     return failed
 
 
-def tell(argv: Sequence[str], files: SweepFiles, outcome: str, code: int, message: str) -> None:
+def tell(notifier: Notifier, files: SweepFiles, outcome: str, code: int, message: str) -> None:
     """Tell the notifier how it has ended; an unreadable table is no reason not to."""
     counts: dict[str, int] = {}
     with suppress(BadInput, OSError):
         counts = results.counts(results.read(files.results))
     report_there = str(files.report) if files.report.is_file() else ""
-    notify.send(argv, Ending(files.name, outcome, code, message, counts, report_there), cli.say)
+    notifier.start(Ending(files.name, outcome, code, message, counts, report_there))
+    notifier.finish()
 
 
 def main() -> int:
@@ -115,21 +136,24 @@ def main() -> int:
     cli.submit_arguments(parser)
     cli.quorum_argument(parser)
     parser.add_argument("--repin", action="store_true", help="run the code as it is now: frozen anew, and committed")
-    parser.add_argument("--notify", metavar="CMD", help="a program to start at the end, whatever that is; docs/faq.md")
+    parser.add_argument(
+        "--notify", metavar="CMD", help="a program to start at the first failure and the end; docs/faq.md"
+    )
     args = parser.parse_args()
     argv = notify.parsed(args.notify) if args.notify is not None else None
     files = Clone.here().sweep(args.sweep)
     if argv is None:
         return sweep(files, args)
+    notifier = Notifier(argv, cli.say)
     try:
-        code = sweep(files, args)
+        code = sweep(files, args, Alarm(notifier, files))
     except BaseException as error:
         message, code = guard.in_words(error)
         interrupted = isinstance(error, KeyboardInterrupt)
         outcome = "interrupted" if interrupted else "failed" if isinstance(error, TrialsFailed) else "error"
-        tell(argv, files, outcome, code, guard.masked(message))
+        tell(notifier, files, outcome, code, guard.masked(message))
         raise
-    tell(argv, files, "failed" if code else "done", code, "some trials failed" if code else "")
+    tell(notifier, files, "failed" if code else "done", code, "some trials failed" if code else "")
     return code
 
 

@@ -41,6 +41,7 @@ def run(
     push: bool = False,
     yes: bool = False,
     dry_run: bool = False,
+    look: cli.Looker = lambda _: None,
 ) -> int:
     """Submit an opened sweep, with the `provenance` that was recorded before it was rendered.
 
@@ -59,7 +60,7 @@ def run(
     if reached:
         cli.say(f"{session.name}: {reached}; nothing is submitted")
         return 0
-    check_failed(session, session.engine.submit(session, options, cli.person(session, yes=yes)))
+    check_failed(session, session.engine.submit(session, options, cli.person(session, yes=yes, look=look)))
     return 0
 
 

@@ -27,10 +27,16 @@ def enough(session: Session, quorum: float) -> Callable[[Mapping[str, JobState]]
     return lambda known: sum(name in jobs and state.finished for name, state in known.items()) >= needed
 
 
-def run(session: Session, *, quorum: float = 1.0, give_up: float = watching.GIVE_UP_SECONDS) -> int:
+def run(
+    session: Session,
+    *,
+    quorum: float = 1.0,
+    give_up: float = watching.GIVE_UP_SECONDS,
+    look: cli.Looker = lambda _: None,
+) -> int:
     """Watch an opened sweep. Raises TrialsFailed, BadInput where there is nothing to watch, Unreachable."""
     jobs = [trial.job for trial in session.rendered.trials]
-    watcher = cli.person(session, yes=False).watcher()
+    watcher = cli.person(session, yes=False, look=look).watcher()
     looks = session.engine.looks(jobs, watcher.say)
     impatience = watching.Impatience(give_up)
     is_enough = enough(session, quorum)

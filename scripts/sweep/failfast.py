@@ -45,6 +45,11 @@ class Ended:
         return [state for name, state in known.items() if _ended_since(first.get(name), state)]
 
 
+def failures(ended: Collection[JobState]) -> list[JobState]:
+    """Those of them that failed, for good or to be tried again."""
+    return [state for state in ended if state.condition != "Complete"]
+
+
 def _ended_since(before: JobState | None, now: JobState) -> bool:
     before = before or JobState(now.name, now.trial)
     return (now.finished and not before.finished) or now.failed > before.failed

@@ -369,9 +369,33 @@ def test_a_notifier_is_told_of_success_failure_and_error_and_cannot_spoil_them(c
     clone.run("drive", "toy", "--notify", words, code=1)
     (clone.root / "values/toy/values.yaml").write_text("sweep: [")
     clone.run("drive", "toy", "--notify", words, code=2)
-    first, second, third = (json.loads(line) for line in log.read_text().splitlines())
+    first, failing, second, third = (json.loads(line) for line in log.read_text().splitlines())
+    assert (failing["outcome"], failing["exit_code"]) == ("failing", None)
+    assert "x: must not be negative" in failing["message"]
     assert (first["outcome"], first["exit_code"], first["trials"]) == ("done", 0, {"succeeded": 1})
     assert Path(first["report"]).is_file()
     assert (second["outcome"], second["exit_code"], second["trials"]) == ("failed", 1, {"succeeded": 1, "failed": 1})
     assert (third["outcome"], third["exit_code"]) == ("error", 2)
     assert "values/toy/values.yaml:1" in third["message"]
+
+
+def test_a_notifier_of_the_first_failure_is_no_leaving_of_a_trial_and_holds_up_nothing(clone: TestClone) -> None:
+    """It runs on while other trials end, which is when all is ended that trials left behind."""
+    log, done = clone.root.parent / "notified", clone.root.parent / "let-go"
+    notifier = clone.root.parent / "notifier.sh"
+    notifier.write_text(
+        f"echo begin $HELM_SWEEP_OUTCOME >> {log}\n"
+        f"while [ $HELM_SWEEP_OUTCOME = failing ] && [ ! -e {done} ]; do sleep 0.05; done\n"
+        f"echo end $HELM_SWEEP_OUTCOME >> {log}\n"
+    )
+    prepared(clone, {"x": -1}, {"x": 1}, {"x": 2}, backoffLimit=0)
+    launcher = clone.start("drive", "toy", "--slots", "3", "--notify", f"sh {notifier}")
+    until(lambda: log.exists() and "begin failing" in log.read_text(), "it is told of the failure")
+    clone.open_gate()
+    until(lambda: sorted(clone.events("end")) == ["1", "2"], "the others run to their end meanwhile")
+    assert log.read_text() == "begin failing\n"
+    done.touch()
+    output = launcher.communicate(timeout=60)[1]
+    assert launcher.returncode == 1
+    assert log.read_text().splitlines() == ["begin failing", "end failing", "begin failed", "end failed"]
+    assert "--notify" not in output

@@ -12,6 +12,7 @@ import pytest
 from sweep import notify
 from sweep.errors import BadInput
 from sweep.notify import Ending
+from tests.waiting import until
 
 ENDING = Ending("demo", "failed", 1, "2 of 3 trials failed; $(touch x) 'y'", {"succeeded": 1, "failed": 2}, "/r.html")
 
@@ -65,9 +66,9 @@ def test_one_that_hangs_is_ended_with_all_that_it_started(tmp_path: Path) -> Non
     argv = notify.parsed(f"sh -c 'trap : TERM; sleep 1000 & echo $$ $! > {pids}; wait; sleep 1000'")
     (line,) = sent(argv, 2)
     assert line.endswith("did not end within 2 s, and was ended")
-    for pid in pids.read_text().split():
-        state = Path(f"/proc/{pid}/stat")
-        assert not state.exists() or state.read_text().split()[2] == "Z"
+    states = [Path(f"/proc/{pid}/stat") for pid in pids.read_text().split()]
+    # What it started is init's child, so nobody here can wait for its end.
+    until(lambda: all(not path.exists() or path.read_text().split()[2] == "Z" for path in states), "all have ended")
 
 
 def test_one_that_cannot_be_started_is_mentioned(tmp_path: Path) -> None:

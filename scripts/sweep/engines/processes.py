@@ -20,6 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Self
 
+from sweep import notify
 from sweep.errors import BadInput
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
@@ -128,14 +129,15 @@ def die_with(parent: int) -> Callable[[], None]:
 def adopting() -> Iterator[Callable[[Collection[int]], None]]:
     """Become the parent of what dead children leave behind, and yield a function that ends all of that.
 
-    It is given the children that live and are no orphans. A child that was there before is none of ours either.
+    It is given the children that live and are no orphans. A child that was there before is none of ours either, nor is
+    a notifier.
     """
     before = _children()
     _libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
 
     def end(but: Collection[int]) -> None:
         # Whoever dies hands its own children on to us, so that is done when there are none.
-        while orphans := _children() - before - set(but):
+        while orphans := _children() - before - set(but) - notify.STARTED:
             for pid in orphans:
                 try:
                     os.kill(pid, signal.SIGKILL)
