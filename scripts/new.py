@@ -19,13 +19,14 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cli
 from sweep import yamlfile
 from sweep.errors import BadInput
 from sweep.files import holds, read, remove_left, write_atomic
 from sweep.layout import Clone, SweepFiles
-from sweep.spaces import configurations, offered
+from sweep.spaces import configurations, helptexts, offered
 from sweep.words import ended
 
 SCRIPT = re.compile(r"(?!-)[\w.-]+(/[\w.-]+)*\.(py|sh|bash|[rR]|jl|pl|rb|js|lua|awk|m)")
@@ -73,12 +74,12 @@ def asked(call: Sequence[str], folder: Path) -> str:
         process.communicate()
         cli.say(f"{' '.join(call)}: took more than {PATIENCE_SECONDS} s, and was ended")
         return ""
-    if process.returncode:
+    listed: str = (out or err).decode(errors="replace")
+    if process.returncode and not helptexts.of_help(listed):  # absl ends with 1, Go's flag with 2
         last = (err or out).decode(errors="replace").strip().splitlines() or [ended(process.returncode)]
         cli.say(f"{' '.join(call)}: {last[-1]}; its options are not known")
         return ""
-    text: str = out.decode(errors="replace")
-    return text
+    return listed
 
 
 def check_words(command: list[str], folder: Path) -> None:
@@ -99,15 +100,27 @@ def source_of(command: list[str], folder: Path) -> str:
     return read(scripts[0], LARGEST_BYTES).decode(errors="replace") if scripts else ""
 
 
-def options(command: list[str], folder: Path, source: str, config: Path | None) -> list[offered.ProgramOption]:
-    """What the program offers, from all that may be read."""
+def options(
+    command: list[str], folder: Path, source: str, config: Path | None
+) -> tuple[list[offered.ProgramOption], dict[str, Any]]:
+    """(what the program offers, how it wants its words), from all that may be read."""
     files = [config] if config else list(configurations.named_in(command, folder))
     named = [option for path in files for option in offered.of_config(yamlfile.load(folder / path, str(path)).data)]
     if source and not offered.PARSERS.search(source):
-        return offered.merged(named)  # asked for help it might begin to train
+        return offered.merged(named), {}  # asked for help it might begin to train
     text = asked(offered.asking_help(command), folder)
-    listed = configurations.of_hydra(text) if "== Config ==" in text else offered.of_help(text)
-    return offered.merged(named, listed, offered.of_source(source))
+    if "== Config ==" in text:
+        return offered.merged(named, configurations.of_hydra(text)), {"style": "name=value"}
+    return offered.merged(named, helptexts.of_help(text), offered.of_source(source)), helptexts.passing(text)
+
+
+def passing(command: list[str], ways: dict[str, Any]) -> str:
+    """The value of that name: of a command for all hyperparameters, as its own other words are, or as its help says."""
+    if f"{{{offered.ALL}}}" not in command:
+        return ""
+    as_words = any("=" in word.split("{")[0] and word[0] != "-" for word in command if "{" in word)
+    settings = {"style": "name=value"} if as_words else ways
+    return yamlfile.plain(settings) if settings else ""
 
 
 def objective(text: str) -> dict[str, str]:
@@ -134,16 +147,15 @@ def texts(args: argparse.Namespace, command: list[str], files: SweepFiles) -> di
             "new: the command has no hyperparameter; put {name} where the program takes one, as in --lr {lr}"
         )
     source = source_of(command, folder)
-    hyperparameters = options(command, folder, source, args.config)
+    hyperparameters, ways = options(command, folder, source, args.config)
     if names == {offered.ALL} and not hyperparameters:
         raise BadInput("new: nothing is known of the program's options; name some as {name}, or a file by --config")
-    hydra = offered.ALL in names and any("=" in word.split("{")[0] for word in command if "{" in word)
     values = offered.values_text(
         args.sweep,
         command,
         str(folder.relative_to(clone.root)),
         args.objective,
-        passing="{style: name=value}" if hydra else "",
+        passing=passing(command, ways),
         metrics=offered.reading(source),
     )
     return {files.space: offered.space_text(args.sweep, command, hyperparameters, args.objective), files.values: values}

@@ -14,7 +14,7 @@ import new
 from sweep import layout, yamlfile
 from sweep.errors import BadInput
 from sweep.layout import Clone, Kit
-from sweep.spaces import configurations, offered, spacefile
+from sweep.spaces import configurations, helptexts, offered, spacefile
 from sweep.spaces.offered import ProgramOption
 from tests.unit.test_init import git
 
@@ -77,6 +77,19 @@ def test_a_program_is_asked_and_its_options_have_ranges_around_their_defaults(pr
         assert line in text.splitlines()
 
 
+def test_all_hyperparameters_are_passed_as_the_program_wants_its_words(project: Path) -> None:
+    _, values, _ = start(project, "python3", "train.py", "{hyperparameters}")
+    assert values["passing"] == {"dashes": True, "booleans": "flag"}
+
+
+def test_a_program_that_ends_with_an_error_after_its_options_is_read(project: Path) -> None:
+    (project / "src" / "train.py").write_text(
+        "import absl\nprint('flags:\\n  --lr: a rate\\n    (default: 0.2)')\nexit(1)"
+    )
+    (project / "src" / "absl.py").touch()
+    assert start(project, "python3", "train.py", "--lr={lr}")[0]["space"]["lr"]["high"] == 2.0
+
+
 def test_a_program_that_cannot_start_is_read(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (project / "src" / "train.py").write_text(PROGRAM.format(module="nowhere_to_be_found"))
     space, _, text = start(project, "python3", "train.py", "{hyperparameters}", options=("--objective", "f1:maximize"))
@@ -135,7 +148,7 @@ def test_a_sweep_that_is_there_stays(project: Path) -> None:
 
 
 def test_help_as_argparse_and_click_print_it() -> None:
-    options = {option.name: option for option in offered.of_help(
+    options = {option.name: option for option in helptexts.of_help(
         "usage: x [-h]\n\noptions:\n  -h, --help            show this help message and exit\n"
         "  -b N, --batch-size N  images at\n                        once (default: 32)\n"
         "  --kind {a,b}          which (default: a)\n  --amp, --no-amp\n"

@@ -40,25 +40,6 @@ class ProgramOption:
     """Whether the program was seen to have it."""
 
 
-def of_help(text: str) -> list[ProgramOption]:
-    """The options that a --help lists, in the layout of argparse, click and their like."""
-    options = []
-    for entry in re.split(r"\n(?=\s{1,8}-)", f"\n{text}")[1:]:
-        flags, about = (" ".join(part.split()) for part in [*re.split(r"\s{2,}|\n", entry.strip(), maxsplit=1), ""][:2])
-        named = re.findall(r"--(?!no-)([A-Za-z][\w.-]*)", flags)
-        if not named or named[0] in ("help", "version"):
-            continue
-        match = re.search(r"[(\[]default:? ([^)\]]*)[)\]]", about)
-        listed = re.search(r"\{([^}]*)\}", flags)
-        choices = tuple(map(value_of, listed[1].split(","))) if listed else ()
-        switch = not re.search(r"[ =][A-Z{<\[]", flags)
-        default = value_of(match[1]) if match else False if switch else None
-        options.append(
-            ProgramOption(named[0].replace("-", "_"), default, choices, re.sub(r"\s*[(\[]default.*", "", about))
-        )
-    return options
-
-
 def of_source(text: str) -> list[ProgramOption]:
     """The options that a Python source adds to a parser of argparse, as far as they are literals."""
     try:
