@@ -215,10 +215,10 @@ def open_file(path: str, folder: int | None = None) -> int:
     except OSError as error:
         if error.errno not in (errno.ELOOP, errno.ENXIO):
             raise
-        raise ValueError("is no file but a " + ("link" if error.errno == errno.ELOOP else "socket")) from None
+        raise ValueError("is not a file but a " + ("link" if error.errno == errno.ELOOP else "socket")) from None
     try:
         status = os.fstat(handle)
-        need(stat.S_ISREG(status.st_mode), f"is no file but a {stat.filemode(status.st_mode)}")
+        need(stat.S_ISREG(status.st_mode), f"is not a file but a {stat.filemode(status.st_mode)}")
         return handle
     except ValueError:
         os.close(handle)

@@ -286,7 +286,7 @@ def filled_lines(identity: dict[str, Any], values: dict[str, Any], places: dict[
 
 def merged(theirs: Any, ours: dict[str, Any], above: str = "") -> dict[str, Any]:
     """Ours over theirs, map by map. Raises Refused where a map would take the place of a value, or a value of a map."""
-    need(theirs is None or isinstance(theirs, dict), f"{above or 'the file'} is no map there, and has keys here")
+    need(theirs is None or isinstance(theirs, dict), f"{above or 'the file'} is not a map there, but has keys here")
     both: dict[str, Any] = dict(theirs or {})
     for key, value in ours.items():
         path = f"{above}.{key}".lstrip(".")
@@ -444,7 +444,7 @@ def laid(theirs: Any, ours: Any, above: str = "") -> Any:
     """`merged` for the nodes of PyYAML and ruamel.yaml: maps are made anew, for an alias may share them."""
     if theirs is None or theirs.tag == "tag:yaml.org,2002:null":
         return ours
-    need(theirs.id == "mapping", f"{above or 'the file'} is no map there, and has keys here")
+    need(theirs.id == "mapping", f"{above or 'the file'} is not a map there, but has keys here")
     pairs = list(theirs.value)
     inherits = any(key.value == "<<" for key, _ in pairs)
     for key, value in ours.value:

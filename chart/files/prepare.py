@@ -42,7 +42,7 @@ def receive(stream: BinaryIO, folder: str) -> int:
                 archive.members = []  # type: ignore[attr-defined]  # else it keeps every one in memory
                 parts = member.name.rstrip("/").split("/")
                 if {"", ".."} & set(parts) or not (member.isreg() or member.isdir()):
-                    raise Stop(BAD_DATA, f"upload: {member.name!r}: leads elsewhere or is no file; send plain files")
+                    raise Stop(BAD_DATA, f"upload: {member.name!r}: leads elsewhere or is not a file; send plain files")
                 path = os.path.join(folder, *parts)
                 os.makedirs(path if member.isdir() else os.path.dirname(path), exist_ok=True)
                 content = archive.extractfile(member)
@@ -52,7 +52,7 @@ def receive(stream: BinaryIO, folder: str) -> int:
                     count += 1
     except (tarfile.ReadError, EOFError) as error:
         cut = count or "unexpected end" in str(error)
-        reason = "was cut off" if cut else "is no tar"
+        reason = "was cut off" if cut else "is not a tar archive"
         raise Stop(TRY_AGAIN if cut else BAD_DATA, f"upload: {reason} ({error}); send it again") from None
     if not count:
         raise Stop(BAD_DATA, "upload: holds no file; send the folder of the data set")

@@ -55,7 +55,7 @@ def line_reader(source: dict[str, Any]) -> Callable[[str], list[Row]]:
         try:
             pattern = re.compile(source["pattern"])
         except (re.error, RecursionError, OverflowError) as error:
-            raise ValueError(f"pattern: is no regular expression of Python's: {error}") from None
+            raise ValueError(f"pattern: is not a regular expression of Python's: {error}") from None
         return lambda line: [
             {name: value for name, text in match.groupdict().items() if text and (value := number(text)) is not None}
             for match in pattern.finditer(line)

@@ -136,7 +136,7 @@ def verdicts(trial: int | None) -> list[str]:
 def plain(status: os.stat_result) -> os.stat_result:
     """The stat of a plain file. Raises OSError for that of anything else."""
     if not stat.S_ISREG(status.st_mode):
-        raise OSError(errno.EINVAL, f"is no file but a {stat.filemode(status.st_mode)}; remove it")
+        raise OSError(errno.EINVAL, f"is not a file but a {stat.filemode(status.st_mode)}; remove it")
     return status
 
 

@@ -44,7 +44,7 @@ class Reading:
             except ValueError as error:
                 raise ValueError(f"{key}.{error}") from None
             except (KeyError, TypeError, AttributeError):
-                raise ValueError(f"{key}: is no source of metrics") from None
+                raise ValueError(f"{key}: is not a source of metrics") from None
             self.sources.append(reader)
         self.printed = [reader for reader in self.sources if isinstance(reader, Printed)]
         self.written = [reader for reader in self.sources if isinstance(reader, Written)]

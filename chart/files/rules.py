@@ -182,6 +182,6 @@ def _again(verdict: Mapping[str, Any], trial: str) -> dict[str, Any] | None:
     if len({name for name, _, _ in peers}) < len(peers):
         raise ValueError("a peer is counted twice")
     if not all(value is None or is_finite(value) for _, _, value in [*peers, ("", 0, verdict["value"])]):
-        raise ValueError("a value is no number")
+        raise ValueError("a value is not a number")
     own = (verdict["rung"], verdict["step"], verdict["value"])
     return by_rung(rule, own, comparable(trial, verdict["step"], peers))

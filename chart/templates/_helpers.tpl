@@ -160,9 +160,9 @@ read (NUL: no process can be given it). Hyperparameters have the schema for it. 
 {{- if and .strict (not .image.digest) }}{{ fail "image.digest: is missing, and strict is true; write the digest of the image, sha256:…, or `strict: false`" }}{{ end -}}
 {{- if not .objective }}{{ fail "objective: name the metric that ranks trials, as in `objective: {metric: val_accuracy, direction: maximize}`" }}{{ end -}}
 {{- $shared := include "helm-sweep.hyperparameters" $ | fromJson -}}
-{{- if hasKey $shared "seed" }}{{ fail "hyperparameters.seed: a seed belongs to a trial; write it into the trials" }}{{ end -}}
+{{- if hasKey $shared "seed" }}{{ fail "hyperparameters.seed: reserved for the seed of a trial; set it in `trials`" }}{{ end -}}
 {{- range $name := list "resources" "gpu" -}}
-  {{- if hasKey $shared $name }}{{ fail (printf "hyperparameters.%s: this name is no hyperparameter's; set `%s` beside hyperparameters, or rename it" $name $name) }}{{ end -}}
+  {{- if hasKey $shared $name }}{{ fail (printf "hyperparameters.%s: reserved; set `%s` beside hyperparameters, or rename it" $name $name) }}{{ end -}}
 {{- end -}}
 {{- if and .code.files (ne .code.source "bundle") }}{{ fail "code.files: only read with code.source: bundle" }}{{ end -}}
 {{- if and (eq .code.source "bundle") (not .code.files) }}{{ fail "code.files: a bundle without files; `make sweep` (expand --repin) writes them" }}{{ end -}}

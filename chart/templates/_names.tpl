@@ -25,7 +25,7 @@ words that name the key. tests/chart/test_names.py holds these lists against wha
 {{- range $name := list "hostPID" "shareProcessNamespace" -}}
   {{- if hasKey ($.Values.pod | default dict) $name }}{{ fail (printf "pod.%s: the processes of a trial are its own, so that it can end them and no other reaches them; remove it" $name) }}{{ end -}}
 {{- end -}}
-{{- if not (contains "/" .gpu.resource) }}{{ fail (printf "gpu.resource: %s is no extended resource; write one with its domain, as in nvidia.com/gpu" .gpu.resource) }}{{ end -}}
+{{- if not (contains "/" .gpu.resource) }}{{ fail (printf "gpu.resource: %s is not an extended resource; write one with its domain, as in nvidia.com/gpu" .gpu.resource) }}{{ end -}}
 {{- if regexMatch "@(trial|lineage|job)\\." (omit . "trials" "hyperparameters" "code" "command" | toJson) }}{{ fail "values: one holds @trial., @lineage. or @job., which stand for a trial's own in the chart; write it another way" }}{{ end -}}
 {{- end -}}
 {{- include "helm-sweep.names.volumes" . -}}

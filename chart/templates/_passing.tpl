@@ -90,7 +90,7 @@ a word without a placeholder. Takes the word. JSON. */}}
   {{- range $name := $settings.floats -}}
     {{- $found := false -}}
     {{- range $names := $listed }}{{ if has $name $names }}{{ $found = true }}{{ end }}{{ end -}}
-    {{- if not $found }}{{ fail (printf "passing.floats: %s is no hyperparameter of any trial; correct it, or remove it" $name) }}{{ end -}}
+    {{- if not $found }}{{ fail (printf "passing.floats: %s is not a hyperparameter of any trial; correct it, or remove it" $name) }}{{ end -}}
   {{- end -}}
   {{- range $index, $names := $listed -}}
     {{- if has $settings.seed $names }}{{ fail (printf "passing.seed: %s is a hyperparameter too; rename one" $settings.seed) }}{{ end -}}

@@ -47,7 +47,7 @@ class _Composer(Composer):
             raise RefusedYAML(None, None, problem, event.start_mark)
         tag = getattr(event, "tag", None)
         if tag == "!":
-            problem = "the tag ! is not known here; remove it, and quote what is a string"
+            problem = "unknown tag !; remove it, and quote what is a string"
             raise RefusedYAML(None, None, problem, event.start_mark)
         node = super().compose_node(parent, index)
         if tag and isinstance(node, ScalarNode):

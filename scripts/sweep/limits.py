@@ -111,7 +111,7 @@ def flaws(goal: Iterable[str], objectives: Sequence[str], until: str) -> Iterato
     """(path, problem) of what is no limit though the schema takes it: a goal's metrics, and a time ("" for none)."""
     for name in goal:
         if objectives and name not in objectives:
-            yield ("goal", name), f"is no objective of the sweep; write {' or '.join(objectives)}"
+            yield ("goal", name), f"is not an objective of the sweep; write {' or '.join(objectives)}"
     if until:
         try:
             moment(until)

@@ -17,7 +17,7 @@ def flaw(source: Source) -> str:
     try:
         re.compile(source.get("pattern", ""))
     except (re.error, RecursionError, OverflowError) as error:
-        return f"is no regular expression of Python's: {error}; mend it"
+        return f"is not a regular expression of Python's: {error}; mend it"
     return ""
 
 

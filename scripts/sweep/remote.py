@@ -35,7 +35,7 @@ def look(url: str, ref: str, path: str) -> Folder:
             return Folder(commit, git.output(repo, "rev-parse", f"{commit}^{{tree}}").strip())
         listed = git.output(repo, "ls-tree", "-d", "-z", commit, "--", path)
     if not listed:
-        raise BadInput(f"code.path: {path} is no folder in commit {commit[:12]} of {url}; commit and push it there")
+        raise BadInput(f"code.path: {path} is not a folder in commit {commit[:12]} of {url}; commit and push it there")
     return Folder(commit, listed.partition("\t")[0].split()[2])
 
 

@@ -52,7 +52,7 @@ def value(text: str, kind: str, *, plain: bool) -> Any:
     if kind == "float" and "_" not in text:
         return _finite(text)
     if kind.startswith("!"):
-        raise Disagreement(f"the tag {shown(kind)} is not known here; remove it")
+        raise Disagreement(f"unknown tag {shown(kind)}; remove it")
     raise _disagreement(text)
 
 
@@ -90,7 +90,7 @@ def _string(text: str, plain: bool) -> str:
     if plain and _GO_NUMBER.fullmatch(text.replace("_", "")):
         raise _disagreement(text)
     if control := CONTROL.search(text):
-        raise Disagreement(f"the character U+{ord(control[0]):04X} gets lost on its way; remove it")
+        raise Disagreement(f"the character U+{ord(control[0]):04X} cannot be written in YAML; remove it")
     return text
 
 

@@ -136,7 +136,7 @@ def _problems(error: ValidationError) -> Iterator[Flaw]:
     rule = "propertyNames" if "propertyNames" in error.schema_path else str(error.validator)
     refusal = _Refusal(rule, error.instance, error.validator_value, schema, error.message)
     if rule == "propertyNames":
-        yield (*path, refusal.value), f"not a name for it; {schema['description']}"
+        yield (*path, refusal.value), f"invalid name; {schema['description']}"
     elif rule == "additionalProperties":
         yield from (((*path, key), problem) for key, problem in _unknown_keys(refusal))
     elif rule == "required":
@@ -172,7 +172,7 @@ def _out_of_bounds(refusal: _Refusal) -> str:
 
 
 def _empty(refusal: _Refusal) -> str:
-    return f"it is empty{refusal.advice or '; fill it'}"
+    return f"must not be empty{refusal.advice or '; fill it'}"
 
 
 def _no_match(refusal: _Refusal) -> str:

@@ -152,7 +152,7 @@ def parse(text: str, shown: str, cut: tuple[int, int] = (0, 0), *, helm: bool = 
     if root is None:
         raise BadInput(f"{shown}:1: the file is empty; write at least one `key: value`")
     if _kind(root) != "mapping":
-        raise BadInput(f"{shown}:{_line(root.start_mark, cut)}: the file is no map; write `key: value` lines")
+        raise BadInput(f"{shown}:{_line(root.start_mark, cut)}: the file is not a map; write `key: value` lines")
     return Document(shown, _Reader(shown, cut, helm).value(root, ()), root, cut)
 
 
@@ -216,7 +216,7 @@ class _Reader:
             except scalars.Disagreement as error:
                 raise self.bad(node, path, str(error)) from None
         if kind not in ("map", "seq"):
-            raise self.bad(node, path, f"the tag {node.tag} is not known here; remove it")
+            raise self.bad(node, path, f"unknown tag {node.tag}; remove it")
         if _kind(node) == "sequence":
             pairs = [self.sized(item, (*path, index)) for index, item in enumerate(node.value)]
             return [value for value, _ in pairs], 1 + sum(size for _, size in pairs)
@@ -227,7 +227,9 @@ class _Reader:
             if name in mapping:
                 first = next(pair[0] for pair in node.value if pair[0].value == name)
                 raise self.bad(
-                    key, (*path, name), f"this key stands already on line {_line(first.start_mark, self.cut)}; keep one"
+                    key,
+                    (*path, name),
+                    f"duplicate key, first set on line {_line(first.start_mark, self.cut)}; keep one",
                 )
             mapping[name], size = self.sized(value, (*path, name))
             whole += size

@@ -764,7 +764,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "number beyond 2^53": ({"trials": [{"a": 2**53 + 2}]}, "trials.0.a"),
     "negative seed": ({"trials": [{"seed": -1}]}, "trials.0.seed"),
     "fractional seed": ({"trials": [{"seed": 0.5}]}, "trials.0.seed"),
-    "shared seed": ({"hyperparameters": {"seed": 1}}, "hyperparameters.seed: a seed belongs to a trial"),
+    "shared seed": ({"hyperparameters": {"seed": 1}}, "hyperparameters.seed: reserved for the seed of a trial"),
     "upper case sweep": ({"sweep": "Demo"}, "sweep"),
     "sweep ending with a dash": ({"sweep": "demo-"}, "sweep"),
     "sweep too long": ({"sweep": "s" * 33}, "sweep"),
@@ -787,7 +787,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "text as resources of a trial": ({"trials": [{"resources": "big"}]}, "trials.0.resources"),
     "unknown key in a trial's gpu": ({"trials": [{"gpu": {"number": 1}}]}, "number"),
     "claims of a trial": ({"trials": [{"resources": {"claims": []}}]}, "claims"),
-    "gpu among the hyperparameters": ({"hyperparameters": {"gpu": 1}}, "hyperparameters.gpu: this name is no"),
+    "gpu among the hyperparameters": ({"hyperparameters": {"gpu": 1}}, "hyperparameters.gpu: reserved; set"),
     "claim without class": ({"gpu": {"claim": {"selector": "true"}}}, "deviceClassName"),
     "claims overlaid beside a claim": (
         {"gpu": {"claim": {"deviceClassName": "a"}}, "pod": {"resourceClaims": []}},

@@ -147,8 +147,11 @@ def test_a_name_is_given_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("{from: output, pattern: '(?P<a>[0-9+)'}", "pattern: is no regular expression of Python's: unterminated"),
-        ("{from: output, pattern: '(?P<a>1)(?P<a>2)'}", "pattern: is no regular expression of Python's: redefinition"),
+        ("{from: output, pattern: '(?P<a>[0-9+)'}", "pattern: is not a regular expression of Python's: unterminated"),
+        (
+            "{from: output, pattern: '(?P<a>1)(?P<a>2)'}",
+            "pattern: is not a regular expression of Python's: redefinition",
+        ),
         (
             "{from: output, pattern: 'acc: (.*)'}",
             "pattern: 'acc: (.*)' does not match [(][?]P<[A-Za-z_]; write \"Accu",

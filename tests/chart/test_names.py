@@ -151,7 +151,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"trials": [{"x": 1, "gpu": {"count": 0}, "resources": {"requests": {"nvidia.com/gpu": 4}}}]},
         "resources.requests.nvidia.com/gpu: GPUs are asked for by gpu.count",
     ),
-    "memory as a GPU": ({"gpu": {"resource": "memory"}}, "gpu.resource: memory is no extended resource"),
+    "memory as a GPU": ({"gpu": {"resource": "memory"}}, "gpu.resource: memory is not an extended resource"),
     "the claim of gpu.claim": (
         {"gpu": {"claim": {"deviceClassName": "c"}}, "resources": {"claims": [{"name": "gpu"}]}},
         "resources.claims: the claim `gpu` is the one of gpu.claim",

@@ -146,7 +146,7 @@ NEAREST = (
         ),
         (
             {"passing": {"floats": ["rl"]}},
-            "passing.floats: rl is no hyperparameter of any trial; correct it, or remove it",
+            "passing.floats: rl is not a hyperparameter of any trial; correct it, or remove it",
         ),
         ({"passing": {"seed": "lr"}}, "passing.seed: lr is a hyperparameter too; rename one"),
         (

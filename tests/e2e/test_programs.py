@@ -137,7 +137,9 @@ def test_what_cannot_be_passed_or_is_not_is_named_by_plan(clone: TestClone) -> N
     assert line in clone.run("expand", "toy", "--code", "toy")
     assert line in clone.run("plan", "toy", "--engine", "local")
     clone.edit({"learning_rate": 5e-05}, hyperparameters={}, command=["python3", "train.py", "--lr={learnin_rate}"])
-    line = "learning_rate is no hyperparameter of this sweep; did you mean learnin_rate?"  # the command has the other
+    line = (
+        "learning_rate is not a hyperparameter of this sweep; did you mean learnin_rate?"  # the command has the other
+    )
     assert line in clone.run("plan", "toy", "--engine", "local", code=2)
     clone.edit({"a.b": 1, "a": 2}, hyperparameters={}, passing={"file": {"format": "json"}})
     line = "a.b: a has a value of its own; rename one"

@@ -198,9 +198,12 @@ def test_resources_of_what_is_not_there_are_not_asked_for() -> None:
         ),
         (
             'resources: {limits: {memory: "{c}Gi"}}',
-            r":5: resources.limits.memory: c is no hyperparameter; known here: a",
+            r":5: resources.limits.memory: c is not a hyperparameter; known here: a",
         ),
-        ('resources: {limits: {cpu: "{a > 0}"}}', r":5: resources.limits.cpu: it gives True, which is no quantity; "),
+        (
+            'resources: {limits: {cpu: "{a > 0}"}}',
+            r":5: resources.limits.cpu: it gives True, which is not a quantity; ",
+        ),
         ("resources: {memory: 4Gi}", r":5: resources.memory: unknown key; "),
         ("gpu: {count: many}", r":5: gpu.count: 'many' does not match "),
     ],

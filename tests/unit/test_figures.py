@@ -82,7 +82,7 @@ def test_rungs_and_who_went_on() -> None:
 
 
 def test_importance_is_learnt_among_points_of_one_budget() -> None:
-    """All 18 had one epoch, six went on: there `lr` still tells, and the budget itself is no hyperparameter."""
+    """All 18 had one epoch, six went on: there `lr` still tells, and the budget itself is not a hyperparameter."""
     rows = [row({"lr": n, "stop_epoch": 1}, value=n / 18) for n in range(18)]
     rows += [row({"lr": n, "stop_epoch": 9}, value=9 - n / 18) for n in range(6)]
     choice = stats.choose(rows, Objective("val_accuracy", "minimize"), "local", "stop_epoch")

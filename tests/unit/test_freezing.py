@@ -104,7 +104,7 @@ def test_what_nobody_could_fetch_is_not_pinned(clone: Clone, served: Path) -> No
         frozen(files, "code: {source: git}\n")
     with pytest.raises(BadInput, match=r"^code\.url: /nowhere: .*; check the address, and that you may read it$"):
         frozen(files, "code: {source: git, url: /nowhere}\n")
-    with pytest.raises(BadInput, match=r"^code\.path: empty is no folder in commit [0-9a-f]{12} of "):
+    with pytest.raises(BadInput, match=r"^code\.path: empty is not a folder in commit [0-9a-f]{12} of "):
         frozen(files, f"code: {{source: git, url: '{served}', path: empty}}\n")
 
 

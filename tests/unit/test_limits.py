@@ -83,10 +83,10 @@ def head(text: str) -> settings.Settings:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("goal: {accuracy: 0.9}", "goal.accuracy: is no objective of the sweep; write score"),
+        ("goal: {accuracy: 0.9}", "goal.accuracy: is not an objective of the sweep; write score"),
         ("goal: {score: high}", "goal.score: expected a number, got the string 'high'"),
         ("goal: 0.9", "goal: expected a map, got the number 0.9; write {val_accuracy: 0.94}"),
-        ("goal: {}", "goal: it is empty; write {val_accuracy: 0.94}"),
+        ("goal: {}", "goal: must not be empty; write {val_accuracy: 0.94}"),
         ("spend: {gpu_hours: 0}", "spend.gpu_hours: 0 is out of bounds; write more than 0"),
         ("spend: {hours: 3}", "spend.hours: unknown key; did you mean gpu_hours?"),
         ("spend: 3", "spend: expected a map, got the number 3; write {trial_hours: 12}"),

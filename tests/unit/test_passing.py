@@ -381,8 +381,8 @@ NO_TOML = "this python3 has neither tomllib (3.11) nor tomli to read TOML; insta
     [
         ("yaml", "a: 1", "yaml ruamel.yaml", NO_YAML),
         ("toml", "a = 1", "tomllib tomli", NO_TOML),
-        ("yaml", "[1]", "", "the file is no map there, and has keys here"),
-        ("yaml", "a: 1", "", "a is no map there, and has keys here"),
+        ("yaml", "[1]", "", "the file is not a map there, but has keys here"),
+        ("yaml", "a: 1", "", "a is not a map there, but has keys here"),
         ("yaml", "a: {b: {c: 1}}", "", "a.b is a map there, and a value here"),
         ("yaml", "x: &x {b: {c: 1}}\na: {<<: *x, d: 1}", "", "a.b.c"),
         ("toml", "a.b.c = 1", "", "a.b is a map there, and a value here"),

@@ -91,7 +91,7 @@ def link(about: tarfile.TarInfo) -> None:
 )
 def test_what_leads_out_of_the_folder_is_refused(volume: Volume, sent: bytes, name: str) -> None:
     message = volume.fill("--upload", "--", "sh", "-c", SHOW, sent=sent, code=65)
-    assert message == f"trial.py: failed: upload: {name!r}: leads elsewhere or is no file; send plain files"
+    assert message == f"trial.py: failed: upload: {name!r}: leads elsewhere or is not a file; send plain files"
     assert not list(volume.data.iterdir())
     assert not (volume.root / "a").exists()
 
@@ -101,7 +101,7 @@ def test_what_leads_out_of_the_folder_is_refused(volume: Volume, sent: bytes, na
     [
         (tar("a" * 80)[:550], 75, "upload: was cut off"),
         (b"", 65, "upload: "),
-        (b"x" * 2000, 65, "upload: is no tar"),
+        (b"x" * 2000, 65, "upload: is not a tar archive"),
         (tar(), 65, "upload: holds no file"),
     ],
 )

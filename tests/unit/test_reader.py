@@ -564,10 +564,10 @@ def test_whatever_lies_in_a_store_the_pod_waits_for_nobody_and_reads_nothing_els
         assert "result.json" in files
     elif "link" in kind and place != "attempts/a":
         assert files is None
-        assert "link" in end["unread"][0] or "no file but a l" in end["unread"][0]
+        assert "link" in end["unread"][0] or "not a file but a l" in end["unread"][0]
     elif place.endswith(".json") and kind not in SIZED:
         assert files is None
-        assert "is no file but a" in end["unread"][0]
+        assert "is not a file but a" in end["unread"][0]
 
 
 def test_a_trial_of_many_large_files_is_told_within_a_bound(tmp_path: Path) -> None:

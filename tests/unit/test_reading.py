@@ -323,7 +323,7 @@ def test_a_pattern_without_an_end_is_given_up_and_the_others_go_on(monkeypatch: 
 
 @pytest.mark.parametrize("pattern", ["(?P<a>[0-9+)", "(?P<a>1)(?P<a>2)", "(?P<a>*)"])
 def test_a_pattern_that_is_none_is_named(pattern: str) -> None:
-    with pytest.raises(ValueError, match=r"^metrics\[0\]\.pattern: is no regular expression of Python's: "):
+    with pytest.raises(ValueError, match=r"^metrics\[0\]\.pattern: is not a regular expression of Python's: "):
         of_output("", {"pattern": pattern})
 
 
@@ -823,7 +823,7 @@ def test_nothing_found_at_all_says_what_to_mend(bench: Bench) -> None:
 def test_a_pattern_that_is_none_fails_before_the_command_starts(bench: Bench) -> None:
     _, ended = run(bench, "touch started", {"from": "output", "pattern": "(?P<a>"})
     assert ended.code == 64
-    assert "metrics[0].pattern: is no regular expression of Python's: " in ended.line
+    assert "metrics[0].pattern: is not a regular expression of Python's: " in ended.line
     assert not (bench.root / "started").exists()
 
 

@@ -61,7 +61,7 @@ def test_whatever_slip_of_the_fingers_is_refused_with_the_name_that_was_meant(da
     assume(wrong.replace("_", "") != name.replace("_", ""))
     head: dict[str, Any] = {"hyperparameters": {"warmup_epochs": 3}, "command": ["train", "{momentum?}"]}
     with pytest.raises(
-        BadInput, match=rf"v\.yaml:9: trials: {wrong} is no .* did you mean {name}\?.*{{{wrong}: null}}`$"
+        BadInput, match=rf"v\.yaml:9: trials: {wrong} is not .* did you mean {name}\?.*{{{wrong}: null}}`$"
     ):
         notes({"beta1": 0.5, wrong: 1}, **head)
     head["hyperparameters"] = {"warmup_epochs": 3, wrong: None}
@@ -103,7 +103,7 @@ def test_a_trial_that_sets_both_names_means_both() -> None:
 
 
 def test_without_a_space_the_trials_speak_for_each_other() -> None:
-    with pytest.raises(BadInput, match=r"v\.yaml:6: trials: momentm is no .* did you mean momentum\?"):
+    with pytest.raises(BadInput, match=r"v\.yaml:6: trials: momentm is not .* did you mean momentum\?"):
         notes({"momentum": 1}, {"momentum": 2}, {"momentm": 3}, space=False)
     assert notes({"momentum": 1, "x": 1}, {"momentm": 2, "x": 1}, space=False) == [
         "v.yaml:4: momentum is set by 1 trial by hand, by nothing else of the sweep",
@@ -119,7 +119,7 @@ def test_plan_and_submit_refuse_it_before_anything_is_rendered(clone: Clone) -> 
     clone.base.write_text("local: {}\n")
     session = open_sweep(clone, "demo")
     for verb in (lambda: plan.run(session), lambda: submit.run(session, {}, Options())):
-        with pytest.raises(BadInput, match="batchsize is no hyperparameter of this sweep; did you mean batch_size"):
+        with pytest.raises(BadInput, match="batchsize is not a hyperparameter of this sweep; did you mean batch_size"):
             verb()
 
 

@@ -550,9 +550,9 @@ def test_metrics_that_were_not_written_fail_the_trial(bench: Bench, tmp_path: Pa
     ("script", "reason"),
     [
         ("head -c 2000000 /dev/zero > $METRICS_FILE", "has 2000000 bytes, more than 1048576 bytes"),
-        ("mkdir $METRICS_FILE", "is no file but a drwx"),
-        ("mkfifo $METRICS_FILE", "is no file but a prw-"),
-        ("ln -s /dev/zero $METRICS_FILE", "is no file but a link"),
+        ("mkdir $METRICS_FILE", "is not a file but a drwx"),
+        ("mkfifo $METRICS_FILE", "is not a file but a prw-"),
+        ("ln -s /dev/zero $METRICS_FILE", "is not a file but a link"),
     ],
 )
 def test_what_is_no_file_of_metrics_fails_the_trial(bench: Bench, script: str, reason: str) -> None:

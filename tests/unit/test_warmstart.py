@@ -55,7 +55,7 @@ def test_the_best_come_first_and_the_samplers_own_after_them() -> None:
             f"at: {AT}",
             None,
             "{lr: [1, 2]}",
-            "{lr: 0.2} is no point of this space: lr 0.2 is not in its domain; widen it",
+            "{lr: 0.2} is not a point of this space: lr 0.2 is outside its domain; widen it",
         ),
     ],
 )

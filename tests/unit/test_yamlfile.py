@@ -40,7 +40,7 @@ def test_what_plain_writes_is_read_back_by_parse(data: dict[str, Any]) -> None:
     data = {f"{key}_": value for key, value in data.items()}
     text = f"top: {yamlfile.plain(data)}"
     if yamlfile.CONTROL.search(json.dumps(data, ensure_ascii=False)):
-        with pytest.raises(BadInput, match="gets lost on its way"):
+        with pytest.raises(BadInput, match="cannot be written in YAML"):
             yamlfile.parse(text, "x")
         return
     assert exactly(yamlfile.parse(text, "x").data["top"]) == exactly(data)
@@ -99,7 +99,7 @@ def test_a_word_that_is_text_to_every_reader_of_values_is_text(word: str) -> Non
 
 @pytest.mark.parametrize("word", ["0X10", "0O10", "0B1", "010", "1_000", "! 5"])
 def test_a_word_that_only_helm_takes_for_a_number_is_refused(word: str) -> None:
-    with pytest.raises(BadInput, match=r"^x:2: (a: YAML readers disagree|the tag ! is not known)"):
+    with pytest.raises(BadInput, match=r"^x:2: (a: YAML readers disagree|unknown tag !)"):
         yamlfile.parse(f"b: 1\na: {word}\n", "x")
 
 

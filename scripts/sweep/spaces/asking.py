@@ -62,7 +62,7 @@ def _value(
         if path == ("gpu", "count") and not (type(computed) is int and 0 <= computed <= MOST_GPUS):
             raise doc.bad(path, f"it gives {computed}, not a whole number from 0 to {MOST_GPUS}; use // or int()")
         if isinstance(computed, bool | list) or computed is None:
-            raise doc.bad(path, f"it gives {computed}, which is no quantity; write a number, or text as in {{n}}Gi")
+            raise doc.bad(path, f"it gives {computed}, which is not a quantity; write a number, or text as in {{n}}Gi")
         return computed
 
     return value

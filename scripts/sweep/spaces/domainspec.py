@@ -40,8 +40,8 @@ def _check_keys(doc: Document, path: tuple[Key, ...], raw: dict[str, Any], allow
     """Raise BadInput for a key that is none of these, and for choices that are not there."""
     for key in raw:
         if key not in ("type", "when", *allowed):
-            other = "choices" if "choices" in allowed and "choices" in raw else f"type {raw['type']}"
-            raise doc.bad((*path, key), f"it means nothing beside {other}; remove it")
+            other = "choices" if "choices" in allowed and "choices" in raw else f"type: {raw['type']}"
+            raise doc.bad((*path, key), f"has no effect with `{other}`; remove it")
     if "choices" in allowed and "choices" not in raw:
         raise doc.bad(path, "choices is missing; write `choices: [a, b]`")
 
@@ -52,10 +52,12 @@ def _choice(doc: Document, path: tuple[Key, ...], name: str, raw: dict[str, Any]
     for index, value in enumerate(choices):
         place = (*path, "choices", index)
         if kind != "choice" and not is_number(value, kind):
-            raise doc.bad(place, f"{yamlfile.plain(value)} is no {kind}; write a number, or `type: choice`")
+            raise doc.bad(
+                place, f"expected a number of `type: {kind}`, got {yamlfile.plain(value)}; write one, or `type: choice`"
+            )
         first = seen.setdefault(as_helm_sees(value), index)
         if first != index:
-            problem = f"{yamlfile.plain(value)} stands already as choices[{first}]"
+            problem = f"{yamlfile.plain(value)} is a duplicate of choices[{first}]"
             raise doc.bad(place, f"{problem}; remove one, and add `weights` if it was to be drawn more often")
     numbers = all(is_number(value, "float") for value in choices)
     rising = numbers and choices in (sorted(choices), sorted(choices, reverse=True))
@@ -96,11 +98,13 @@ def _check_range(doc: Document, path: tuple[Key, ...], raw: dict[str, Any]) -> N
     for key, others in (("count", ("step", "normal")), ("base", ("log", "normal"))):
         for other in others:
             if key in raw and raw.get(other):
-                why = {"log": "powers are on a log scale already"}.get(other, f"there is no {other} with {key}")
+                why = {"log": "powers are on a log scale already"}.get(
+                    other, f"`{other}` and `{key}` exclude each other"
+                )
                 raise doc.bad((*path, other), f"{why}; remove one of the two")
     for key in ("low", "high", "step"):
         if raw["type"] == "int" and key in raw and not is_number(raw[key], "int"):
-            raise doc.bad((*path, key), f"{raw[key]} is no whole number; write one, or `type: float`")
+            raise doc.bad((*path, key), f"{raw[key]} is not a whole number; write one, or `type: float`")
 
 
 def _ends(
@@ -146,9 +150,12 @@ def _check_ends(doc: Document, path: tuple[Key, ...], raw: dict[str, Any], drawn
     if low >= high:
         raise doc.bad((*path, "low"), f"low {low} is not below high {high}; swap or change them")
     if drawn.mirrored and high >= 1:
-        raise doc.bad((*path, "high"), f"{high} is no distance below 1; write a number below 1, or `log: true`")
+        problem = f"expected a number below 1 with `log: reverse`, got {high}"
+        raise doc.bad((*path, "high"), f"{problem}; write one, or `log: true`")
     if drawn.log and not drawn.mirrored and low <= 0:
-        raise doc.bad((*path, "low"), f"a log scale has no {low}; write a number above 0, or remove `log`")
+        raise doc.bad(
+            (*path, "low"), f"expected a number above 0 on a log scale, got {low}; write one, or remove `log`"
+        )
     if drawn.bell:
         mean, deviation = drawn.bell
         if any(side * (end - mean) > TAILS * deviation for side, end in zip((1, -1), drawn.ends, strict=True)):
@@ -196,9 +203,9 @@ def _check_powers(doc: Document, path: tuple[Key, ...], raw: dict[str, Any]) -> 
     if low >= high:
         raise doc.bad((*path, "low"), f"low {low} is not below high {high}; swap or change them")
     if raw["type"] == "int" and low < 0:
-        raise doc.bad((*path, "low"), f"{base} to the {low} is no whole number; write `type: float`")
+        raise doc.bad((*path, "low"), f"{base} to the {low} is not a whole number; write `type: float`")
     if raw["type"] == "int" and not is_number(base, "int"):
-        raise doc.bad((*path, "base"), f"{base} is no whole number; write one, or `type: float`")
+        raise doc.bad((*path, "base"), f"{base} is not a whole number; write one, or `type: float`")
     for key in ("low", "high"):
         exponent = Decimal(str(raw[key]))
         if abs(exponent) > FAR or not TOO_SMALL < _power(base, exponent) <= TOO_LARGE:

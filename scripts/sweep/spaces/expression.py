@@ -191,7 +191,7 @@ def _check(
             aliases[name] = known[name]
         elif name not in CONSTANTS:
             listed = ", ".join(word for word in known if word not in quoted)
-            raise Unclear(f"{quoted.get(name, name)} is no hyperparameter; known here: {listed}")
+            raise Unclear(f"{quoted.get(name, name)} is not a hyperparameter; known here: {listed}")
         return
     children = _children(node)
     if children is None:
@@ -199,7 +199,7 @@ def _check(
         for word, given in quoted.items():
             shown = shown.replace(word, given)
         raise Unclear(
-            f"`{shown}` is not known here; there are + - * / // % **, comparisons, and, or, not, `a if b else c`, "
+            f"`{shown}` is not supported; supported are + - * / // % **, comparisons, and, or, not, `a if b else c`, "
             f"{', '.join(FUNCTIONS)}"
         )
     for child in children:

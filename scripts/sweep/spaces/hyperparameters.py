@@ -45,7 +45,9 @@ def read(doc: Document, raw: Mapping[str, Any], fixed: Mapping[str, Any]) -> Hyp
     parsed = Hyperparameters()
     for place, entry in enumerate(outline.entries(doc, raw, parsed.parameters, Around(("space",)))):
         if not NAME.fullmatch(entry.name):
-            raise doc.bad(entry.path, f"{entry.name} is no name; it has at most 63 letters, digits, '_', '.' and '-'")
+            raise doc.bad(
+                entry.path, f"{entry.name} is not a valid name; use at most 63 letters, digits, '_', '.' and '-'"
+            )
         when, only = _conditions(doc, entry, parsed)
         _check_alone(doc, entry, parsed, when)
         if isinstance(entry.raw, str):
@@ -89,7 +91,7 @@ def _check_alone(doc: Document, entry: Hyperparameter, parsed: Hyperparameters, 
     for other in (*parsed.parameters.get(entry.name, ()), *parsed.computed.get(entry.name, ())):
         if not any(_apart(*mine, *theirs) for mine in when for theirs in other.when):
             line = doc.where(*parsed.places[entry.name])
-            raise doc.bad(entry.path, f"{entry.name} is declared already ({line}), and both can be there; rename one")
+            raise doc.bad(entry.path, f"{entry.name} is already defined ({line}), and both can be active; rename one")
 
 
 def _apart(name: str, values: tuple[Any, ...], other: str, others: tuple[Any, ...]) -> bool:
@@ -107,7 +109,9 @@ def _computed(doc: Document, entry: Hyperparameter, parsed: Hyperparameters, fix
         read = expression.parse_text(entry.raw, outline.known(names, entry.around.groups))
     except Unclear as error:
         aside = (
-            ". A constant stands in `hyperparameters`, or as `value:`" if "is no hyperparameter" in str(error) else ""
+            ". A constant stands in `hyperparameters`, or as `value:`"
+            if "is not a hyperparameter" in str(error)
+            else ""
         )
         raise doc.bad(entry.path, f"{error}{aside}") from None
 
@@ -125,7 +129,7 @@ def _constant(doc: Document, entry: Hyperparameter, names: set[str]) -> Computed
     assert isinstance(entry.raw, dict)
     for key in entry.raw:
         if key not in ("value", "when"):
-            raise doc.bad((*entry.path, key), "it means nothing beside value; remove it")
+            raise doc.bad((*entry.path, key), "has no effect with `value`; remove it")
     given = entry.raw["value"]
     if isinstance(given, str):
         try:

@@ -145,7 +145,7 @@ def _repetitions(
         return [()] * int(given)
     name = _full(given, around.groups, above)
     if not name:
-        raise doc.bad(path, f"{given} is no hyperparameter above it; write a whole number, or the name of one")
+        raise doc.bad(path, f"{given} is not a hyperparameter above it; write a whole number, or the name of one")
     counts = [domain.value(k) for domain in above[name] for k in range(min(domain.size or 0, MOST + 1))]
     if not counts or not all(type(count) is int and 0 <= count <= MOST for count in counts):
         raise doc.bad(path, f"{given} is not everywhere a whole number from 0 to {MOST}; name one that is")
@@ -167,7 +167,7 @@ def pairs_of(
         path = (*condition.path, key)
         other = _full(key, condition.groups, above)
         if not other:
-            raise doc.bad(path, f"it is no hyperparameter above {name}; name one that is, or move it up")
+            raise doc.bad(path, f"not a hyperparameter above {name}; name one that is, or move it up")
         if any(domain.size is None for domain in above[other]):
             raise doc.bad(path, f"{key} is continuous, and so never exactly that; write `when: {key} > 1`, say")
         values = [fitted(above[other], value) for value in (given if isinstance(given, list) else [given])]

@@ -39,7 +39,7 @@ def around(space: Space, rows: Sequence[Row], engine: str, which: str, shrink: f
     names |= {computed.name for computed in space.computed}
     extra = {name: value for name, value in own(space, row).items() if name not in names}
     if space.fit(point) is None:
-        raise BadInput(f"--around {which}: trial {row.id} is no point of space.yaml; write an id of one that is")
+        raise BadInput(f"--around {which}: trial {row.id} is not a point of space.yaml; write an id of one that is")
     near, listed = _shrunk(space, point, shrink), _listed(rows)
     trials: Iterator[Line] = ({**near.line(new), **extra, **near.asked(near.line(new))} for new in sobol.ask(near))
     fresh = (trial for trial in trials if same.of_line(space.hyperparameters, trial) not in listed)

@@ -218,5 +218,5 @@ def _size_with(
 
 
 def too_many(space: Space, trials: int) -> BadInput:
-    problem = f"{trials:,} trials, at most {MAX_TRIALS:,} are one sweep; make the space smaller"
+    problem = f"{trials:,} trials, but a sweep has at most {MAX_TRIALS:,}; make the space smaller"
     return space.doc.bad(("sampler",), problem)

@@ -86,13 +86,13 @@ def _check_names(doc: Document, fixed: Collection[str], searched: Mapping[str, t
     """Raise BadInput for a hyperparameter that is called like something else, or set twice."""
     for name, path in {**{name: ("hyperparameters", name) for name in fixed}, **searched}.items():
         if name == "seed":
-            raise doc.bad(path, "a seed belongs to a trial; remove it; `replicates` repeats trials")
+            raise doc.bad(path, "reserved for the seed of a trial; remove it, `replicates` repeats trials")
         if name in ("resources", "gpu"):
-            raise doc.bad(path, "says in a trial what it asks of the cluster; give it another name")
+            raise doc.bad(path, "reserved for what a trial requests of the cluster; use another name")
     for name, path in searched.items():
         if name in fixed:
             line = doc.where("hyperparameters", name)
-            raise doc.bad(path, f"it is fixed as well ({line}); remove one of them")
+            raise doc.bad(path, f"also set in `hyperparameters` ({line}); remove one of them")
 
 
 def _check_metrics(doc: Document) -> None:
@@ -101,7 +101,9 @@ def _check_metrics(doc: Document) -> None:
     metrics = [each["metric"] for each in objective] if isinstance(objective, list) else []
     for index, metric in enumerate(metrics):
         if metric in metrics[:index]:
-            raise doc.bad(("objective", index, "metric"), f"{metric} stands already above; remove one")
+            raise doc.bad(
+                ("objective", index, "metric"), f"duplicate of objective[{metrics.index(metric)}].metric; remove one"
+            )
 
 
 def _options(doc: Document, sampler: Sampler) -> dict[str, Any]:
@@ -110,7 +112,7 @@ def _options(doc: Document, sampler: Sampler) -> dict[str, Any]:
     for key in given:
         if key not in sampler.options:
             takers = ", ".join(other.name for other in SAMPLERS.values() if key in other.options)
-            raise doc.bad(("sampler", key), f"it means nothing to {sampler.name}, only to {takers}; remove it")
+            raise doc.bad(("sampler", key), f"not an option of {sampler.name}, only of {takers}; remove it")
     for key, option in sampler.options.items():
         if option.default is None and key not in given:
             what = f", the number of points for {sampler.name}" if key == "n" else f"; {sampler.name} needs it"
@@ -148,7 +150,7 @@ def _exclusions(doc: Document, parameters: Mapping[str, Sequence[Parameter]]) ->
         for name, given in raw.items():
             path: tuple[Key, ...] = ("exclude", index, name)
             if name not in parameters:
-                raise doc.bad(path, f"it is no hyperparameter of the space; known here: {', '.join(parameters)}")
+                raise doc.bad(path, f"not a hyperparameter of the space; known here: {', '.join(parameters)}")
             # A list means any of its values, unless it is itself a value.
             several = isinstance(given, list) and fitted(parameters[name], given) is OUTSIDE
             values = [fitted(parameters[name], value) for value in (given if several else [given])]
@@ -173,7 +175,7 @@ def _points(space: Space) -> Iterator[Point]:
             raise space.doc.bad(path, _no_point(space, raw))
         first = seen.setdefault(settings(point), index)
         if first != index:
-            raise space.doc.bad(path, f"the same as points[{first}]; remove one")
+            raise space.doc.bad(path, f"duplicate of points[{first}]; remove one")
         yield point
 
 
@@ -185,7 +187,7 @@ def _warm(space: Space, past: Past) -> Iterator[Point]:
         raw = {name: value for name, value in row.items() if name in names}
         point = space.fit(raw)
         if point is None:
-            problem = f"{yamlfile.plain(raw)} is no point of this space: {_no_point(space, raw)}"
+            problem = f"{yamlfile.plain(raw)} is not a point of this space: {_no_point(space, raw)}"
             raise space.doc.bad(("warm_start", index), problem)
         if settings(point) not in seen:
             seen.add(settings(point))
@@ -193,7 +195,7 @@ def _warm(space: Space, past: Past) -> Iterator[Point]:
 
 
 def _no_point(space: Space, raw: Mapping[str, Any]) -> str:
-    """Why `raw` is no point of the space, and what to do."""
+    """Why `raw` is not a point of the space, and what to do."""
     point: Point = {}
     for parameter in space.parameters:
         if is_active(parameter, point):
@@ -201,11 +203,11 @@ def _no_point(space: Space, raw: Mapping[str, Any]) -> str:
                 return f"{parameter.name} is missing; a point sets every hyperparameter that is active in it"
             value = parameter.fit(raw[parameter.name])
             if value is OUTSIDE:
-                return f"{parameter.name} {yamlfile.plain(raw[parameter.name])} is not in its domain; widen it"
+                return f"{parameter.name} {yamlfile.plain(raw[parameter.name])} is outside its domain; widen it"
             point[parameter.name] = value
     extra = [name for name in raw if name not in point]
     if extra:
-        return f"{extra[0]} is not active there or no hyperparameter of the space; remove it"
+        return f"{extra[0]} is not active there, or not a hyperparameter of the space; remove it"
     return f"it breaks `{space.objection(point)}`; change one of the two"
 
 
@@ -217,7 +219,7 @@ def _check_size(space: Space, sampler: Sampler) -> None:
         key, number = due
         if points is not None and number > points:
             raise doc.bad(
-                ("sampler", key), f"{number} points wanted, but the space has {points}; write at most {points}"
+                ("sampler", key), f"{number} points requested, but the space has {points}; write at most {points}"
             )
         points = number
     elif space.rules:

@@ -20,7 +20,7 @@ from sweep.spaces.valuesfile import ValuesFile
 from sweep.words import counted
 
 OF_A_TRIAL = ("seed", "resources", "gpu")
-"""What a trial may set that is no hyperparameter."""
+"""What a trial may set that is not a hyperparameter."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ def notes(values: ValuesFile, space: Space | None, settings: Settings) -> list[s
     for stranger in unknown:
         if stranger.meant:
             raise BadInput(
-                f"{values.shown}:{stranger.line}: trials: {stranger.name} is no hyperparameter of this sweep; did you "
-                f"mean {stranger.meant}? One that is new on purpose is named by `hyperparameters: "
+                f"{values.shown}:{stranger.line}: trials: {stranger.name} is not a hyperparameter of this sweep; did "
+                f"you mean {stranger.meant}? One that is new on purpose is named by `hyperparameters: "
                 f"{{{stranger.name}: null}}`"
             )
     lines: dict[str, list[int]] = {}

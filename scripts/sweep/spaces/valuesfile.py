@@ -137,7 +137,7 @@ def check(values: ValuesFile, sweep: str, schema: dict[str, Any]) -> int:
     for line, trial in values.trials():
         first = lines.setdefault(same.of_line(fixed, trial), line)
         if first != line:
-            raise BadInput(f"{values.shown}:{line}: trials: the same trial as on line {first}; remove one")
+            raise BadInput(f"{values.shown}:{line}: trials: duplicate of the trial on line {first}; remove one")
     return len(lines)
 
 
