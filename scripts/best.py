@@ -67,7 +67,9 @@ def describe(session: Session, choice: stats.Choice, rows: list[results.Row], ch
     left = [trial for trial, kept in stored.items() if artifacts.named(trial, kept.result)]
     pairs = zip(session.rendered.trials, session.lines, strict=True)
     nulls = {trial.id: [name for name, value in line.items() if value is None] for trial, line in pairs}
-    return best.values(valuesfile.load(session.files).head.data, chosen, sentences, left, nulls)
+    text = best.values(valuesfile.load(session.files).head.data, chosen, sentences, left, nulls)
+    lines = text.splitlines(keepends=True)
+    return "".join(guard.spell(line) if line.lstrip().startswith("#") else line for line in lines)
 
 
 def run(

@@ -64,7 +64,17 @@ def material(session: Session, now: standing.Situation | None = None) -> Materia
     store_folder = session.engine.store_folder
     ended = stopped.of(rows, objectives[0], snapshot, session.engine.NAME)
     return Material(
-        session.name, session.engine.NAME, rows, choice, snapshot, store_folder, front, budget, command, ended
+        session.name,
+        session.engine.NAME,
+        rows,
+        choice,
+        snapshot,
+        store_folder,
+        front,
+        budget,
+        command,
+        ended,
+        guard.spell,
     )
 
 

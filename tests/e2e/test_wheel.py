@@ -14,10 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from helm_sweep import verbs
 from tests.e2e.support import ROOT
 
 FOLDERS = ("helm_sweep", "scripts", "chart", "schemas", "deploy", "web")
 """What the kit is made of. Below helm_sweep/ in the wheel, as they lie in the clone."""
+OF_MAKE = re.compile(rf"\bmake ({'|'.join(verbs.VERBS)})\b")
 TRAINER = """\
 import argparse
 
@@ -95,7 +97,10 @@ def test_a_sweep_of_ones_own_program_in_ones_own_repository(program: Path, tmp_p
     with (project / "values" / "mine" / "results.csv").open() as table:
         rows = list(csv.DictReader(table))
     assert [row["status"] for row in rows] == ["succeeded"] * 2
-    assert "echarts" in (project / "out" / "mine" / "report.html").read_text()
+    report = (project / "out" / "mine" / "report.html").read_text()
+    assert "echarts" in report
+    written = [report.partition("<script>")[0], *(path.read_text() for path in space.parent.iterdir())]
+    assert [text for text in written if OF_MAKE.search(text)] == [], "there is no Makefile here"
     assert run(["git", "status", "--porcelain"], tmp_path) == ""
     assert "2 already done" in run([str(program), "plan", "mine", "--project", str(project)], Path("/"))
     commands = json.loads(run([str(program), "trace", rows[0]["id"], "--json"], project))["commands"]

@@ -9,7 +9,7 @@ import base64
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -67,6 +67,8 @@ class Material:
     """What to type for the seeds that would settle the choice; "" where none would, or there is no space.yaml."""
     stopped: Stopped | None = None
     """What a stop rule did, of a sweep where one did anything."""
+    spell: Callable[[str], str] = str
+    """How commands are spelled where the report is made, of `make` or `helm-sweep`."""
 
 
 def spent(rows: Sequence[Row], snapshot: Snapshot) -> verdict.Spent:
@@ -137,7 +139,8 @@ def html(material: Material, charts: str = "", data: dict[str, Any] | None = Non
         fixed=_fixed(rows, names),
         sentences=[*verdict.sentences(choice, names), *verdict.on_stops(material.stopped)],
         stopped=material.stopped,
-        command=material.command,
+        command=material.spell(material.command),
+        again=material.spell("make sweep"),
         replicates=verdict.replicate_lines(choice),
         on_test=is_test_metric(choice.objective.metric),
         spent=spent(rows, material.snapshot),
