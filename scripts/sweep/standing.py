@@ -11,6 +11,7 @@ from typing import Any
 
 from sweep.engines.patience import Patience
 from sweep.errors import BadInput
+from sweep.files import read
 from sweep.jobs import JobState
 from sweep.records import progress, results
 from sweep.records.progress import Progress
@@ -18,6 +19,7 @@ from sweep.records.results import Row
 from sweep.records.store import Snapshot
 from sweep.session import Session
 from sweep.words import Say
+from sweep.yamlfile import MAX_BYTES
 
 LOOK_SECONDS, FETCH_SECONDS, SHOW_SECONDS = 2.0, 60.0, 30.0
 """Between two looks, between two times that a store elsewhere is asked for what is new, and how old a time may look."""
@@ -81,6 +83,6 @@ def looks(opened: Callable[[], Session], say: Say) -> Iterator[tuple[Session, Si
 
 
 def _text(session: Session) -> bytes:
-    with suppress(OSError):
-        return session.files.values.read_bytes()
+    with suppress(OSError, BadInput):
+        return read(session.files.values, MAX_BYTES, session.files.clone.values)
     return b""
