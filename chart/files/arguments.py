@@ -17,6 +17,7 @@ class Options:
     provenance = ""  # provenance.json; may be missing
     scratch = ""  # a writable folder for this attempt alone
     gpus = 0  # GPUs of this Pod, for the record
+    nodes = 1  # Pods of an attempt
     grace = 30.0  # seconds between SIGTERM and SIGKILL from outside
     checkpoints = CHOICES[0]  # what becomes of them after the result
     outputs = "none"  # keep OUTPUT_DIR with the result, up to so many bytes

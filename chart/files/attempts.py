@@ -43,13 +43,15 @@ class Attempt:
         self.folder = self.siblings.below(self.name)
         self.history: tuple[int, ...] | None = ()  # what tells that history.jsonl is ours; None: it is the command's
         self.history_text = b""  # what is in it
+        self.variables: dict[str, str] = {}  # by which the command finds the other nodes
         self.record: dict[str, Any] = {
             "schema_version": SCHEMA_VERSION, "id": trial["id"], "attempt": self.name, "sweep": trial.get("sweep", ""),
             "status": "running", "exit_code": None, "reason": "", "started_at": utc(now), "finished_at": None,
             "used_s": 0.0,
             "engine": environ.get("SWEEP_ENGINE") or "cluster", "node": environ.get("NODE_NAME") or host,
-            "pod": pod, "pod_uid": environ.get("POD_UID") or os.urandom(16).hex(), "gpus": options.gpus,
+            "pod": pod, "pod_uid": environ.get("POD_UID") or os.urandom(16).hex(), "gpus": options.gpus * options.nodes,
             "limit_seconds": trial["limit_seconds"], "provenance": read_provenance(options.provenance),
+            **({"peers": [], "master": ""} if options.nodes > 1 else {}),
         }  # fmt: skip
         try:
             self.folder.write_atomic("attempt.json", self.record)
@@ -74,6 +76,7 @@ class Attempt:
 
     def finish(self, status: str, exit_code: int | None, reason: str, kept: dict[str, Any] | None = None) -> None:
         self.record.update(status=status, exit_code=exit_code, reason=reason, finished_at=utc(time.time()))
+        self.record.pop("ending", None)
         self.record["used_s"] = self.used_s()
         self.record.update({"kept": kept} if kept else {})
         self.folder.write_atomic("attempt.json", self.record)

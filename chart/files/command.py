@@ -52,6 +52,7 @@ class Command:
         self.tail, self.ending, self.kill_at, self.stdout_open, self.output_open = b"", "", math.inf, True, True
         self.log_path = f"{folder}/output.log"
         self.secret, self.held, self.hear = secret, b"", hear
+        self.tell: Callable[[str], None] = lambda _: None  # given `ending`, before the command is told to end
         self.printed = self.logged = 0  # bytes of the command, and of output.log
         with folder.handle() as handle:
             self.log = create("output.log", handle, os.O_APPEND)
@@ -204,6 +205,7 @@ class Command:
     def _end(self, ending: str, patience: float) -> None:
         if ending and not self.ending:
             self.ending, self.kill_at = ending, time.monotonic() + patience
+            self.tell(ending)
             self._signal(signal.SIGTERM)
 
     def _signal(self, number: int) -> None:

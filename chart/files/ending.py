@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 
 BAD_INPUT, TIME_LIMIT, GPU_MEMORY, INTERNAL, TRY_AGAIN, TERMINATED = 64, 66, 67, 70, 75, 143
+FAIL_AT_ONCE, PEER_ENDED = (64, 65, 66, 67), 69  # what the Job fails of, and what it does not count
 LONGEST_REASON = 500
 NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EIO)  # no process is to be had now
 TERMINATION_LOG, TERMINATION_LOG_BYTES = "/dev/termination-log", 4096

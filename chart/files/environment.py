@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
     from arguments import Options
     from attempts import Attempt
+    from nodes import Seat
 
 
 SHORTEST_SECRET = 6
 
 
-def prepare(options: Options, trial: dict[str, Any], attempt: Attempt) -> dict[str, str]:
+def prepare(options: Options, trial: dict[str, Any], attempt: Attempt | Seat) -> dict[str, str]:
     """Make the files and folders that the command finds; returns its environment. Raises Stop."""
     identity, scratch = trial["identity"], os.path.abspath(options.scratch)
     claim(scratch)
@@ -54,7 +55,12 @@ def prepare(options: Options, trial: dict[str, Any], attempt: Attempt) -> dict[s
     with naming(path), open(path, "x", encoding="utf-8") as opened:
         opened.write(hyperparameters_text(identity["hyperparameters"]))
     usual = {name: value for name, value in usual.items() if name not in identity["env"]}
-    return {**{name: value for name, value in os.environ.items() if name != "DATA_DIR"}, **usual, **given}
+    return {
+        **{name: value for name, value in os.environ.items() if name != "DATA_DIR"},
+        **usual,
+        **given,
+        **attempt.variables,
+    }
 
 
 def usual_environment(scratch: str) -> dict[str, str]:

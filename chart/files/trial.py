@@ -4,8 +4,8 @@ What to run is in the environment variable TRIAL; POD_NAME, POD_UID, NODE_NAME a
 REPRODUCTION=n it runs as if for the first time, and keeps all of it in reproductions/<id>/<n>. With --make it only
 makes the folders of the store that a container is to mount: it is the init container `store` then. Exit codes:
 0 done · 64 bad input, or metrics that are no result · 65 bad data · 66 time limit · 67 out of GPU memory on an
-exclusive GPU · 70 a fault of the runner · 75 try again (the store, or a shared GPU) · 143 after SIGTERM · else the
-command's own, or 128 + its signal.
+exclusive GPU · 69 another node of the attempt ended · 70 a fault of the runner · 75 try again (the store, or a shared
+GPU) · 143 after SIGTERM · else the command's own, or 128 + its signal.
 
 Standard library only, Python >= 3.9. Every trial pays for the start: what is slow to import is imported where used.
 """
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from arguments import Options
+    from nodes import Peers
     from stopping import Watch
 
 # Its own folder, which `-I` leaves out: what stands beside it is imported from there.
@@ -74,6 +75,12 @@ def run(options: Options, trial: dict[str, Any], signals: int) -> None:
         say(f"{trial['id']}: done already: {standing['status']} in attempt {standing['attempt']}")
         end_well(standing, options, trial, folder.below("attempts"))
         return
+    if options.nodes > 1:
+        import nodes
+
+        if nodes.rank_of():
+            nodes.follow(options, trial, folder, signals)
+            return
     try:
         os.listdir(options.results)  # never made here: a store that is not mounted must not become a folder
         attempt = Attempt(folder, options, trial)
@@ -102,6 +109,7 @@ def run(options: Options, trial: dict[str, Any], signals: int) -> None:
 
 def train(options: Options, trial: dict[str, Any], attempt: Attempt, signals: int) -> dict[str, Any]:
     """Run the command; returns its result. Raises Stop."""
+    peers = gather(options, attempt, signals)
     left = seconds_left(options, trial, attempt)
     env = prepare(options, trial, attempt)
     code_folder = place(options)
@@ -111,16 +119,21 @@ def train(options: Options, trial: dict[str, Any], attempt: Attempt, signals: in
     reading = reading_of(trial, Folder(here, "."), Folder(env["OUTPUT_DIR"], "."))
 
     watch = watch_of(options, trial, attempt)
-    observer = Observer(attempt, reading, watch)
+    observer = Observer(attempt, reading, watch, peers)
     hear = observer.hear if reading or watch else None
     command = Command(words, env, code_folder, attempt.folder, secret, hear)
+    command.tell = observer.tell
     patience = max(options.grace - 5, options.grace / 2)
     code = command.run(signals, attempt.began + left, patience, observer.beat, observer.every)
     observer.look()  # what it printed last belongs to its learning curve, however it ended
     if watch and watch.stands and command.ending == "stopped":
         attempt.folder.remove("outputs")
         return watch.stands
-    judge(command, code, options, trial, absent_script(words, here))
+    if peers:
+        peers.judge(command, code, options, trial, absent_script(words, here))
+        peers.wait(signals, attempt.began + left, trial)
+    else:
+        judge(command, code, options, trial, absent_script(words, here))
     # The same command would write the same again: what is no result now is none at the next start either.
     read, lacks = None, ""
     if reading:
@@ -143,6 +156,17 @@ def train(options: Options, trial: dict[str, Any], attempt: Attempt, signals: in
         stop.kept = result
         raise stop
     return {**result, "status": status_of(result, trial)}
+
+
+def gather(options: Options, attempt: Attempt, signals: int) -> Peers | None:
+    """The other nodes of the attempt, once all are there; None for one node. Raises Stop."""
+    if options.nodes == 1:
+        return None
+    import nodes
+
+    peers = nodes.Peers(attempt, options.nodes)
+    peers.gather(signals)
+    return peers
 
 
 def watch_of(options: Options, trial: dict[str, Any], attempt: Attempt) -> Watch | None:

@@ -51,7 +51,8 @@ passwd entry. JSON: file name -> text. */}}
 {{- $passing := or (include "helm-sweep.passing.always" . | empty | not) (include "helm-sweep.passing.placeholders" . | ne "{}") | ternary (list "passing") list -}}
 {{- $always := list "trial" "arguments" "attempts" "checks" "command" "ending" "environment" "folders" "identity" "keeping" "lineage" "metrics" "observing" "outputs" "placing" "processes" "results" -}}
 {{- $stopping := empty .Values.stop | ternary list (list "stopping" "rules") -}}
-{{- range $module := concat $always $passing $reading $stopping }}{{ $name := printf "%s.py" $module }}{{ $_ := set $files $name ($.Files.Get (printf "files/%s" $name)) }}{{ end -}}
+{{- $several := gt (int64 .Values.nodes) 1 | ternary (list "nodes") list -}}
+{{- range $module := concat $always $passing $reading $stopping $several }}{{ $name := printf "%s.py" $module }}{{ $_ := set $files $name ($.Files.Get (printf "files/%s" $name)) }}{{ end -}}
 {{- if eq .Values.code.source "git" -}}
   {{- $_ := set $files "clone.sh" (.Files.Get "files/clone.sh") -}}
   {{- $_ := set $files "passwd" (printf "trial:x:%d:%d::/tmp:/bin/sh\n" (int .Values.security.runAsUser) (int .Values.security.runAsGroup)) -}}
@@ -256,8 +257,11 @@ and "@lineage.folder@" stand in for <id[:2]>/<id> of either. The rungs of a stop
 {{/* The Job spec without what differs between trials: "@trial.json@", "@trial.id@" and the above stand in for it. */}}
 {{- define "helm-sweep.job.spec" -}}
 backoffLimit: {{ int64 .Values.backoffLimit }}
-completions: 1
-parallelism: 1
+completions: {{ int64 .Values.nodes }}
+parallelism: {{ int64 .Values.nodes }}
+{{- if gt (int64 .Values.nodes) 1 }}
+completionMode: Indexed
+{{- end }}
 {{- if .Values.suspend }}
 suspend: true
 {{- end }}
@@ -272,6 +276,11 @@ podFailurePolicy:
     {{- range concat (list "trial") (include "helm-sweep.init.names" . | fromJsonArray) }}
     - action: FailJob
       onExitCodes: {containerName: {{ . }}, operator: In, values: [64, 65, 66, 67]}
+    {{- end }}
+    {{- if gt (int64 .Values.nodes) 1 }}
+    # Another node ended the attempt, and node 0 counts for all.
+    - action: Ignore
+      onExitCodes: {containerName: trial, operator: In, values: [69]}
     {{- end }}
 template:
   metadata:
@@ -301,8 +310,9 @@ template:
 {{- $bundle := eq .Values.code.source "bundle" -}}
 {{- $git := eq .Values.code.source "git" -}}
 restartPolicy: Never
-# The backstop behind the runner's own limit. It counts from the Pod's start, so it leaves 600 s to pull the image.
-activeDeadlineSeconds: {{ add .Values.limit_seconds .Values.terminationGracePeriodSeconds 600 }}
+# The backstop behind the runner's own limit. It counts from the Pod's start, so it leaves 600 s to pull the image, and
+# as long for the other nodes to come.
+activeDeadlineSeconds: {{ add .Values.limit_seconds .Values.terminationGracePeriodSeconds 600 (gt (int64 .Values.nodes) 1 | ternary 600 0) }}
 terminationGracePeriodSeconds: {{ int64 .Values.terminationGracePeriodSeconds }}
 automountServiceAccountToken: false
 enableServiceLinks: false
@@ -366,6 +376,9 @@ containers:
       - --provenance=/sweep/provenance/provenance.json
       - --scratch=/tmp
       - --gpus={{ int64 .Values.gpu.count }}
+      {{- if gt (int64 .Values.nodes) 1 }}
+      - --nodes={{ int64 .Values.nodes }}
+      {{- end }}
       - --grace={{ int64 .Values.terminationGracePeriodSeconds }}
       - --checkpoints={{ .Values.checkpoints }}
       - --outputs={{ eq .Values.outputs.keep "none" | ternary "none" .Values.outputs.max }}
@@ -380,6 +393,9 @@ containers:
       - {name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
       - {name: POD_UID, valueFrom: {fieldRef: {fieldPath: metadata.uid}}}
       - {name: NODE_NAME, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}
+      {{- if gt (int64 .Values.nodes) 1 }}
+      - {name: POD_IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}
+      {{- end }}
       {{- range $name, $value := .Values.env }}
       {{- if kindIs "string" $value }}
       - {name: {{ toJson $name }}, value: {{ toJson $value }}}

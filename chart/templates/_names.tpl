@@ -3,9 +3,13 @@ Names that the system relies on, and every place where a person may write a name
 words that name the key. tests/chart/test_names.py holds these lists against what the chart renders.
 */}}
 
-{{/* Variables that the runner and the chart set. JSON. */}}
+{{/* Variables that the runner and the chart set; the last of them where a trial has several nodes. JSON. */}}
 {{- define "helm-sweep.names.runner" -}}
-{{ list "TRIAL" "POD_NAME" "POD_UID" "NODE_NAME" "SWEEP_ENGINE" "REPRODUCTION" "HYPERPARAMETERS_FILE" "DATA_DIR" "DATA_ID" "METRICS_FILE" "HISTORY_FILE" "CHECKPOINT_DIR" "OUTPUT_DIR" "SEED" | toJson }}
+{{- $rendezvous := list "MASTER_ADDR" "MASTER_PORT" "NODE_RANK" "NNODES" -}}
+{{- $several := concat $rendezvous (list "RANK" "WORLD_SIZE" "POD_IP" "JOB_COMPLETION_INDEX") -}}
+{{- range $rendezvous }}{{ $several = append $several (printf "PET_%s" .) }}{{ end -}}
+{{- $always := list "TRIAL" "POD_NAME" "POD_UID" "NODE_NAME" "SWEEP_ENGINE" "REPRODUCTION" "HYPERPARAMETERS_FILE" "DATA_DIR" "DATA_ID" "METRICS_FILE" "HISTORY_FILE" "CHECKPOINT_DIR" "OUTPUT_DIR" "SEED" -}}
+{{- concat $always (gt (int64 .Values.nodes) 1 | ternary $several list) | toJson -}}
 {{- end }}
 
 {{- define "helm-sweep.names.check" -}}

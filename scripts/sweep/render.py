@@ -31,6 +31,7 @@ class Trial:
     """`{metric, direction}`, or a list of them."""
     limit_seconds: int
     gpus: int
+    """On all its nodes together."""
     job: str
     """Name of its Job."""
     stop: Mapping[str, Any] | None = None
@@ -114,7 +115,7 @@ def trial_of(job: Object) -> Trial:
         identity=record["identity"],
         objective=record["objective"],
         limit_seconds=record["limit_seconds"],
-        gpus=int(settings["gpus"]),
+        gpus=int(settings["gpus"]) * int(settings.get("nodes", 1)),
         job=job["metadata"]["name"],
         stop=record.get("stop"),
     )

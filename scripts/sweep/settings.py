@@ -111,6 +111,7 @@ class Settings:
     results: Results = Results()
     outputs: Outputs = Outputs()
     gpu: Gpu = Gpu()
+    nodes: int = 1
     cluster: ClusterPlace = ClusterPlace()
     local: Local = Local()
 

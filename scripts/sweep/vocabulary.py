@@ -24,6 +24,7 @@ OTHER_KEYS = {
     **dict.fromkeys(("timeout", "time_limit", "max_duration", "activeDeadlineSeconds"), ("limit_seconds",)),
     **dict.fromkeys(("environment", "env_vars"), ("env",)),
     **dict.fromkeys(("gpus", "num_gpus"), ("gpu", "count")),
+    **dict.fromkeys(("num_nodes", "nnodes", "numNodes"), ("nodes",)),
     **dict.fromkeys(("metricsCollectorSpec", "MetricDefinitions", "metric_definitions"), ("metrics",)),
     **dict.fromkeys(("source", "type", "kind"), ("from",)),
     **dict.fromkeys(("regex", "regexp", "Regex"), ("pattern",)),

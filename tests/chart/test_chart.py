@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from sweep.errors import BadInput
 from sweep.layout import Clone
 from sweep.render import container_of, trial_json
 from tests.chart.minimal import VALUES as MINIMAL
+from tests.chart.minimal import refusal
+from tests.unit.trial_support import load
 
 CHART = Clone.here().chart
 CI_VALUES = sorted((CHART / "ci").glob("*-values.yaml"))
@@ -161,6 +164,7 @@ IDENTITY = {
     "image": {"repository": "pytorch/pytorch", "tag": "2.8"},
     "data": {"id": "sha256:1", "volume": {"pvc": {"claimName": "d"}}},
     "code": {"source": "bundle", "files": {"train.py": "1"}},
+    "nodes": 2,
 }
 
 
@@ -304,7 +308,7 @@ def test_retry_gives_only_its_own_trial_a_new_name(tmp_path: Path) -> None:
 
 def test_longest_sweep_name_gives_a_dns_label(tmp_path: Path) -> None:
     (trial,) = rendered(tmp_path, with_values(sweep="s" * 32)).trials
-    assert len(f"{trial.job}-r999") <= 63
+    assert len(f"{trial.job}-r999-999") <= 63, "the host name of one of 1000 nodes"
 
 
 # ---- the Job ----
@@ -318,6 +322,35 @@ def test_failure_policy_comes_in_the_designs_order_and_never_names_143(tmp_path:
         {"action": "FailJob", "onExitCodes": {"containerName": "store", "operator": "In", "values": [64, 65, 66, 67]}},
     ]
     assert spec["template"]["spec"]["restartPolicy"] == "Never"
+
+
+def test_one_node_is_as_if_there_was_no_such_value(tmp_path: Path) -> None:
+    assert rendered(tmp_path, with_values(nodes=1)).objects == rendered(tmp_path, with_values()).objects
+    assert "completionMode" not in only_job(tmp_path)["spec"]
+
+
+def test_nodes_are_pods_of_one_indexed_job_in_which_one_failure_counts_once(tmp_path: Path) -> None:
+    alone, job = only_job(tmp_path, gpu={"count": 4}), only_job(tmp_path, gpu={"count": 4}, nodes=3)
+    spec = job["spec"]
+    assert (spec["completions"], spec["parallelism"], spec["completionMode"]) == (3, 3, "Indexed")
+    *rules, last = spec["podFailurePolicy"]["rules"]
+    assert rules == alone["spec"]["podFailurePolicy"]["rules"]
+    assert last == {
+        "action": "Ignore",
+        "onExitCodes": {"containerName": "trial", "operator": "In", "values": [69]},
+    }
+    assert render.trial_of(job).gpus == 12, "what plan, budget and ledger count"
+    assert container_of(job)["resources"]["limits"]["nvidia.com/gpu"] == 4, "and each Pod its own"
+    more = pod_spec(job)["activeDeadlineSeconds"] - pod_spec(alone)["activeDeadlineSeconds"]
+    assert more == load("nodes").GATHER_SECONDS, "who waits for the others is not ended by its Pod's deadline"
+    variables = load("nodes").variables("10.0.0.1:29500", 1, 3)
+    refused = render_refusals(tmp_path, variables)
+    assert refused == set(variables)
+
+
+def render_refusals(folder: Path, names: Iterable[str]) -> set[str]:
+    """Those of variables that a trial of several nodes may not set itself."""
+    return {name for name in names if f"env.{name}: this name belongs" in refusal(folder, env={name: "x"}, nodes=2)}
 
 
 def test_pod_meets_pod_security_restricted(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def called(name: str) -> dict[str, Any]:
 PLACES: dict[str, Callable[[str], dict[str, Any]]] = {
     "podLabels": lambda name: {"podLabels": {name: "x"}},
     "podAnnotations": lambda name: {"podAnnotations": {name: "x"}},
-    "env": lambda name: {"env": {name: "x"}},
+    "env": lambda name: {"env": {name: "x"}, "nodes": 2},
     "extraVolumes": called,
     "extraVolumeMounts": mounted,
     "pod": lambda name: {"pod": {name: "x"}},

@@ -17,6 +17,7 @@ from tests.e2e.test_local_sweep import none_lives
 from tests.waiting import until
 
 SWEEP = "example-distributed"
+GPUS = b"CUDA_VISIBLE_DEVICES="
 
 
 def edit(clone: TestClone, epochs: int, **head: Any) -> None:
@@ -52,17 +53,23 @@ def attempts_of(clone: TestClone) -> list[dict[str, Any]]:
     return [json.loads(path.read_text()) for path in paths]
 
 
+ONE = {"gpu": {"count": 2}}
+TWO = {"gpu": {"count": 1}, "nodes": 2, "command": ["torchrun", "--nproc-per-node=1", "train.py"]}
+
+
+@pytest.mark.parametrize(("head", "gpus"), [(ONE, {"1,4"}), (TWO, {"1", "4"})], ids=["one node", "two nodes"])
 def test_torchrun_is_preempted_as_a_whole_and_goes_on_from_its_checkpoint(
-    clone: TestClone, monkeypatch: pytest.MonkeyPatch
+    clone: TestClone, monkeypatch: pytest.MonkeyPatch, head: dict[str, Any], gpus: set[str]
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,4,6")
-    edit(clone, epochs=300)
+    edit(clone, epochs=300, **head)
     launcher = clone.start("submit", SWEEP)
     until(lambda: list((clone.root / "results/checkpoints").glob("*/*/newest.pt")), "a checkpoint is there")
     running = processes_in(clone.root)
     assert len(running) >= 4, "runner, torchrun and two processes"
     environments = [Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") for pid in running]
-    assert all(b"CUDA_VISIBLE_DEVICES=1,4" in words for words in environments)
+    seen = {word.decode().partition("=")[2] for words in environments for word in words if word.startswith(GPUS)}
+    assert seen == gpus
     launcher.send_signal(signal.SIGINT)
     launcher.communicate(timeout=60)
     until(partial(none_lives, running), "no process lives on")
@@ -74,6 +81,9 @@ def test_torchrun_is_preempted_as_a_whole_and_goes_on_from_its_checkpoint(
     (result,) = (clone.root / "results/trials").glob("*/*/result.json")
     assert json.loads(result.read_text())["environment"]["processes"] == 2
     log = (result.parent / "attempts" / attempts[1]["attempt"] / "output.log").read_text()
+    log += "".join(
+        path.read_text() for path in result.parent.glob(f"attempts/{attempts[1]['attempt']}/nodes/*/output.log")
+    )
     assert sorted(re.findall(r"process (\d) of 2 goes on after epoch \d+", log)) == ["0", "1"]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sweep.records.exits import EXITS
-from tests.unit.trial_support import RUNNER
+from tests.unit.trial_support import RUNNER, load
 
 ROOT = Path(__file__).resolve().parents[2]
 FINAL = sorted(code for code, exit_ in EXITS.items() if exit_.final)
@@ -22,6 +22,7 @@ CONSTANTS = {
     "GPU_MEMORY": "OOM",
     "OUT_OF_GPU_MEMORY": "OOM",
     "TRY_AGAIN": "try again",
+    "PEER_ENDED": "peer",
     "TERMINATED": "ended",
 }
 """What programs that import nothing of ours call a code -> the word for it here."""
@@ -64,10 +65,12 @@ def test_clone_ends_with_codes_of_the_table() -> None:
 
 def test_jobs_fail_at_once_for_what_no_retry_mends() -> None:
     helpers = (ROOT / "chart/templates/_helpers.tpl").read_text()
-    lists = [sorted(map(int, value.split(", "))) for value in re.findall(r"values: \[([0-9, ]+)\]", helpers)]
-    assert lists == [FINAL]
+    rules = re.findall(r"action: (\w+)\n.*values: \[([0-9, ]+)\]", helpers)
+    codes = {action: sorted(map(int, values.split(", "))) for action, values in rules}
+    assert codes == {"FailJob": FINAL, "Ignore": [code for code, exit_ in EXITS.items() if exit_.word == "peer"]}
+    assert list(load("ending").FAIL_AT_ONCE) == FINAL
     dataset = (ROOT / "chart/templates/dataset.yaml").read_text()
-    lists = [set(map(int, value.split())) for value in re.findall(r'"values" \(list ([0-9 ]+)\)', dataset)]
+    lists = [set(map(int, value.split(", "))) for value in re.findall(r"values: \[([0-9, ]+)\]", dataset)]
     assert lists
     assert all(codes <= set(FINAL) for codes in lists)
 

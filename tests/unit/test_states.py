@@ -197,6 +197,32 @@ def test_running_since_its_container_started() -> None:
     assert (seen.condition, seen.since, seen.queued_s, seen.node) == ("Running", NOW - 100, 200, "n1")
 
 
+def of_node(rank: int, pod_of: Object) -> Object:
+    """A Pod of an Indexed Job."""
+    pod_of["metadata"]["labels"]["batch.kubernetes.io/job-completion-index"] = str(rank)
+    return pod_of
+
+
+def test_of_several_nodes_the_one_that_waits_says_why_and_the_first_speaks_for_all() -> None:
+    gang = job(active=2)
+    gang["spec"]["parallelism"] = 2
+    first = of_node(0, pod("Running", running(100), name="p0", node="n0"))
+    waits = of_node(1, pod("Pending", None, unschedulable("no room"), name="p1"))
+    runs = of_node(1, pod("Running", running(90), name="p1", node="n1"))
+    both = state(gang, first, runs)
+    assert (both.condition, both.since, both.pods, both.node, both.attempts) == ("Running", NOW - 100, ("p0",), "n0", 1)
+    assert shown(gang, first, waits) == ("Pending", "unschedulable", "unschedulable: node 1: no room")
+    assert shown(gang, first, events=[event("FailedCreate", QUOTA)])[1] == "quota"
+
+
+def test_the_failure_of_a_node_is_told_and_not_that_others_ended_because_of_it() -> None:
+    gang = job(FAILED, failed=1)
+    gang["spec"]["parallelism"] = 2
+    first = of_node(0, pod("Failed", ended(3, "x: failed: node 1 (p1): exit 3: no such file"), name="p0"))
+    other = of_node(1, pod("Failed", ended(69, "x: node 1: failed: exit 3"), name="p1", age=280))
+    assert shown(gang, first, other) == ("Failed", "exit 3", "exit 3: node 1 (p1): exit 3: no such file")
+
+
 def test_queue_time_ends_with_the_first_start_of_any_attempt() -> None:
     first = pod("Failed", ended(1), age=290)
     first["status"]["containerStatuses"][1]["state"]["terminated"]["startedAt"] = pod("Running", running(250))[

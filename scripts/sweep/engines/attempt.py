@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -17,10 +18,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
-from sweep.engines import holding, pod, processes
+from sweep.engines import gang, holding, pod, processes
+from sweep.errors import naming
 from sweep.files import open_handle
 from sweep.render import Object, container_of
 
+GPUS = "CUDA_VISIBLE_DEVICES"
 OURS = ("python3", "-I", "-S")
 """How the chart starts programs of its own: without any package of the image's."""
 ACCESS = ("HOME", "SSH_AUTH_SOCK")
@@ -81,20 +84,27 @@ class LocalPod:
             "metadata.name": f"{self.name}-{self.work.name}",
             "metadata.uid": str(uuid.uuid4()),
             "spec.nodeName": socket.gethostname(),
+            "status.podIP": "127.0.0.1",
         }
-        trial, *init = (
-            at_hand(
-                pod.process(
-                    self.job, config_maps, work=self.work, pod=identity, host=host, container=container, programs=around
-                )
-            )
-            for container in (container_of(self.job), *_spec(self.job).get("initContainers", []))
-        )
-        trial.prepare()  # the volumes are the Pod's, for all its containers
         own = {name: os.environ[name] for name in ACCESS if name in os.environ}
         mark = processes.Mark.own(self.work, self.store).environment
-        self.waiting.extend(replace(process, env=process.env | own | mark) for process in init)
-        self.waiting.append(replace(trial, env=trial.env | mark))
+        count = int(self.job["spec"].get("parallelism", 1))
+        nodes = []
+        for node, gpus in enumerate(shared_out(host.get(GPUS, ""), count)):
+            work = self.work / f"node-{node}" if count > 1 else self.work
+            there = {**host, GPUS: gpus}
+            trial, *init = (
+                at_hand(
+                    pod.process(
+                        self.job, config_maps, work=work, pod=identity, host=there, container=container, programs=around
+                    )
+                )
+                for container in (container_of(self.job), *_spec(self.job).get("initContainers", []))
+            )
+            trial.prepare()  # the volumes are the Pod's, for all its containers
+            self.waiting.extend(replace(process, env=process.env | own | mark) for process in init)
+            nodes.append(replace(trial, env=trial.env | mark))
+        self.waiting.append(nodes[0] if count == 1 else together(nodes, self.work))
 
     def spawn(self) -> None:
         """Start the next container."""
@@ -139,6 +149,29 @@ def at_hand(process: pod.PodProcess) -> pod.PodProcess:
     if process.argv[: len(OURS)] != [*OURS]:
         return process
     return replace(process, argv=[sys.executable, *process.argv[1:]])
+
+
+def shared_out(gpus: str, count: int) -> list[str]:
+    """CUDA_VISIBLE_DEVICES of each node, out of that of the whole trial."""
+    names = gpus.split(",") if gpus else []
+    each = len(names) // count
+    return [",".join(names[node * each : (node + 1) * each]) for node in range(count)]
+
+
+def together(nodes: list[pod.PodProcess], work: Path) -> pod.PodProcess:
+    """One process that starts those of all nodes, as the Pods of an Indexed Job, and ends with them."""
+    listed = [
+        {
+            "argv": node.argv,
+            "env": node.env | {"JOB_COMPLETION_INDEX": str(rank)},
+            "log": str(work / f"node-{rank}.log"),
+        }
+        for rank, node in enumerate(nodes)
+    ]
+    path = work / "nodes.json"
+    with naming(path):
+        path.write_text(json.dumps(listed), encoding="utf-8")
+    return replace(nodes[0], argv=[sys.executable, "-I", "-S", gang.__file__, str(path)])
 
 
 def grace_of(job: Object) -> float:

@@ -45,13 +45,13 @@ def gpus_here() -> list[str]:
     return [str(index) for index, line in enumerate(listed.stdout.splitlines()) if line.startswith("GPU ")]
 
 
-def slots_for(gpus_per_trial: int, wanted: int | None = None) -> list[list[str]]:
-    """What runs at once: one list of GPUs a slot, empty lists (one core each) for trials without GPU.
+def slots_for(gpus_per_trial: int, wanted: int | None = None, nodes: int = 1) -> list[list[str]]:
+    """What runs at once: one list of GPUs a slot, empty lists (one core for each node) for trials without GPU.
 
     Raises BadInput when a trial asks for more GPUs than the machine has.
     """
     if not gpus_per_trial:
-        return [[] for _ in range(wanted or len(os.sched_getaffinity(0)))]
+        return [[] for _ in range(wanted or max(1, len(os.sched_getaffinity(0)) // nodes))]
     gpus = gpus_here()
     slots = [gpus[at : at + gpus_per_trial] for at in range(0, len(gpus) - gpus_per_trial + 1, gpus_per_trial)]
     if not slots:

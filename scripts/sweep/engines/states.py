@@ -27,6 +27,10 @@ STUCK_SECONDS = 60
 
 FAILING_TO_START = frozenset({"image", "config", "mount", "refused"})
 """Causes that somebody has to mend: waiting does not."""
+PEER = EXITS[69].word
+"""How a Pod ends whose attempt another node has ended."""
+NOT_COUNTED = frozenset({"evicted", PEER})
+"""How a Pod ends that does not count against its Job."""
 EVENTS = ("FailedCreate", "FailedMount", "FailedAttachVolume", "FailedMapVolume", "FailedCreatePodSandBox")
 """Reasons of the events that say what no object's status does."""
 _IMAGE = frozenset(
@@ -105,6 +109,7 @@ def _state(
     about, status = job["metadata"], job.get("status", {})
     condition, cause, reason, since = _verdict(job, status, pods, latest, now, waits)
     failure = next((pod for pod in reversed(pods) if _failed(pod)), None)
+    pods = [pod for pod in pods if not _rank(pod)]  # of several nodes the first speaks for all
     return JobState(
         name=about["name"],
         trial=about["labels"][TRIAL_LABEL],
@@ -113,7 +118,7 @@ def _state(
         reason=_said(cause, reason),
         since=since,
         queued_s=_queued(job, pods),
-        attempts=max(len(pods), status.get("failed", 0) + status.get("succeeded", 0)),
+        attempts=max(len(pods), (status.get("failed", 0) + status.get("succeeded", 0)) // _nodes(job)),
         failed=status.get("failed", 0),
         failure=_said(*_end(failure)) if failure else "",
         failed_s=_lasted(failure) if failure else None,
@@ -142,10 +147,36 @@ def _verdict(
             return "Failed", *_failure(ended[kind], pods), seconds(ended[kind].get("lastTransitionTime"))
     if job["spec"].get("suspend"):
         return _suspended(job, waits)
-    alive = [pod for pod in pods if pod["status"].get("phase") in ("Pending", "Running", "Unknown", None)]
-    if not alive:
+    return _by_pods(job, pods, latest, now)
+
+
+def _by_pods(
+    job: Object, pods: Sequence[Object], latest: Mapping[str, Object], now: float
+) -> tuple[str, str, str, float]:
+    """The same of a Job that may run and has not ended: of several nodes the first that does not run says why."""
+    gang = sorted(
+        {_rank(pod): pod for pod in pods if pod["status"].get("phase") not in ("Failed", "Succeeded")}.items()
+    )
+    lacking = len(gang) + job.get("status", {}).get("succeeded", 0) < _nodes(job)
+    if not gang or (lacking and latest.get(job["metadata"]["name"], {}).get("reason") == "FailedCreate"):
         return _without_pod(job, pods, latest, now)
-    pod = alive[-1]
+    verdicts = [(*_of_pod(pod, latest), rank) for rank, pod in gang]
+    condition, cause, reason, since, rank = next((entry for entry in verdicts if entry[0] != "Running"), verdicts[0])
+    return condition, cause, f"node {rank}: {reason}" if reason and _nodes(job) > 1 else reason, since
+
+
+def _nodes(job: Object) -> int:
+    """Of one trial: how many Pods its Job runs beside each other."""
+    return int(job["spec"].get("parallelism", 1))
+
+
+def _rank(pod: Object) -> int:
+    """Which node of its trial a Pod is."""
+    return int(pod["metadata"]["labels"].get("batch.kubernetes.io/job-completion-index", 0))
+
+
+def _of_pod(pod: Object, latest: Mapping[str, Object]) -> tuple[str, str, str, float]:
+    """(condition, cause, reason, since) of a Job by a Pod of it that has not ended."""
     if "deletionTimestamp" in pod["metadata"]:
         return "Pending", "ending", f"its Pod{_on(pod)} is being deleted", seconds(pod["metadata"]["deletionTimestamp"])
     state = _trial_of(pod).get("state", {})
@@ -230,7 +261,7 @@ def _failure(condition: Object, pods: Sequence[Object]) -> tuple[str, str]:
     """(cause, reason) of a Job that has failed."""
     ended = [pod for pod in pods if pod["status"].get("phase") == "Failed"]
     if ended:
-        return _end(ended[-1])
+        return _end(([pod for pod in ended if _end(pod)[0] != PEER] or ended)[-1])
     return condition.get("reason", "failed"), condition.get("message", "")
 
 
@@ -258,7 +289,7 @@ def _ended_badly(pod: Object) -> Object:
 
 def _failed(pod: Object) -> bool:
     """Whether a Pod has failed in a way that counts against its Job."""
-    return pod["status"].get("phase") == "Failed" and _end(pod)[0] != "evicted"
+    return pod["status"].get("phase") == "Failed" and _end(pod)[0] not in NOT_COUNTED
 
 
 def _lasted(pod: Object) -> float | None:

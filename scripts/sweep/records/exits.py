@@ -24,6 +24,7 @@ EXITS = {
     65: Exit("bad data", "bad data", "fails at once", final=True),
     66: Exit("limit", "time limit", "fails at once", final=True),
     67: Exit("OOM", "out of GPU memory", "fails at once; tried again where `gpu.shared`", final=True),
+    69: Exit("peer", "another node ended", "goes on with the next attempt of all nodes; not counted"),
     75: Exit("try again", "temporary trouble", "tried again, up to `backoffLimit`"),
     143: Exit("ended", "ended by SIGTERM", "goes on, here or elsewhere"),
 }

@@ -183,7 +183,7 @@ def passing_notes(given: Settings, values: ValuesFile) -> list[str]:
 
 def limits(given: Settings, trials: int, most: int) -> str:
     """What the trials may cost; `most`: those of all rounds."""
-    seconds, gpus = given.limit_seconds, given.gpu.count
+    seconds, gpus = given.limit_seconds, given.gpu.count * given.nodes
 
     def cost(count: int) -> str:
         hours = count * seconds / 3600

@@ -128,7 +128,7 @@ class LocalEngine(Engine):
             done = {trial for trial, stored in snapshot.trials.items() if stored.result}
             tally = Tally(self.settings, rendered.trials, results.read(self.files.results), snapshot, folder)
             gpus = max((trial.gpus for trial in rendered.trials if trial.id not in done), default=0)
-            places = slots_for(gpus, options.slots)
+            places = slots_for(gpus, options.slots, self.settings.nodes)
             path = self.path()
             run = LocalRun(
                 rendered,
