@@ -9,7 +9,7 @@ import guard
 
 import dataclasses
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -19,12 +19,15 @@ import cli
 from sweep import standing
 from sweep.errors import BadInput, Unreachable, of_machine
 from sweep.files import write_atomic
-from sweep.records import results, store
+from sweep.records import results, same, store
+from sweep.records.results import Row
 from sweep.render import varying_names
 from sweep.reports import plots, vendor
 from sweep.session import Session
+from sweep.spaces.block import ROUND
 
 if TYPE_CHECKING:
+    from sweep.reports.outlook import SearchSoFar
     from sweep.reports.report import Material
 
 
@@ -75,7 +78,37 @@ def material(session: Session, now: standing.Situation | None = None) -> Materia
         command,
         ended,
         guard.spell,
+        search_of(session, rows),
     )
+
+
+def search_of(session: Session, rows: Sequence[Row]) -> SearchSoFar:
+    """What space.yaml and the rounds in values.yaml say; nothing without them, or where one is broken."""
+    from sweep.reports.outlook import Axis, SearchSoFar
+    from sweep.spaces import search, spacefile, valuesfile
+    from sweep.spaces.domain import Range
+
+    if not session.files.clone.has(session.files.space):
+        return SearchSoFar()
+    try:
+        space, block = spacefile.load(session.files), valuesfile.load(session.files).block
+        sections = block.sections if block else []
+        following = search.next_round(space, sections) if search.rounds(space) else ""
+    except BadInput:
+        return SearchSoFar()
+    axes = {
+        parameter.name: Axis(float(parameter.low), float(parameter.high), parameter.log, parameter.whole)
+        for parameter in space.parameters
+        if isinstance(parameter, Range)
+    }
+    numbers = {
+        same.of_line(space.hyperparameters, line): int(match[1])
+        for section in sections
+        if (match := ROUND.fullmatch(section.what))
+        for line in section.trials
+    }
+    rounds = {row.id: numbers.get(same.trial(row.hyperparameters, row.seed), 0) for row in rows}
+    return SearchSoFar(axes, {id: number for id, number in rounds.items() if number}, following)
 
 
 def prepare() -> None:
@@ -102,14 +135,22 @@ def run(
     if json:
         cli.put(
             dataclasses.asdict(whole.choice)
-            | {"sentences": verdict.sentences(whole.choice, verdict.varied(whole.rows))}
+            | {"sentences": verdict.sentences(whole.choice, verdict.varied(whole.rows)), "outlook": whole.outlook}
         )
     else:
         width = min(120, shutil.get_terminal_size((80, 24)).columns)
         spent = report.spent(whole.rows, whole.snapshot)
         cli.show_page(
             leaderboard.text(
-                whole.choice, whole.rows, spent, max(1, top), width, whole.front, whole.command, whole.stopped
+                whole.choice,
+                whole.rows,
+                spent,
+                max(1, top),
+                width,
+                whole.front,
+                whole.command,
+                whole.stopped,
+                whole.outlook,
             )
         )
     if not dry_run:

@@ -15,7 +15,8 @@ from sweep.ranking import pareto, stats
 from sweep.records import store
 from sweep.records.results import Objective, Row
 from sweep.reports import figures, plots, report, vendor, verdict
-from tests.unit.stores import row
+from sweep.reports.outlook import Axis, SearchSoFar
+from tests.unit.stores import put_attempt, row, trial
 
 ERROR, COST = Objective("error", "minimize"), Objective("cost", "minimize")
 HOSTILE = "</text><script>alert(1)</script>\"'&\x00\x1b😀\ufffe" + "x" * 300
@@ -188,6 +189,39 @@ def test_plots_of_an_earlier_state_go_and_a_persons_pictures_stay(tmp_path: Path
 @pytest.mark.parametrize("rows", [[], [row({"lr": 1})], [row({"lr": 1}, value=None, status="failed")]])
 def test_a_poor_table_has_few_plots(rows: list[Row]) -> None:
     assert not plots.svgs(report.embedded(material(rows)), vendor.vendored_echarts()).keys() - {"parallel"}
+
+
+def ticks(svg: str) -> set[str]:
+    return set(re.findall(r">([0-9.]+)</text>", svg))
+
+
+def test_axes_follow_the_space() -> None:
+    rows = [row({"lr": 0.002 + 0.001 * n, "depth": 2 + n % 9 / 4}, value=0.9 + n / 1000) for n in range(19)]
+
+    def across(**axes: Axis) -> list[set[str]]:
+        svgs = plots.svgs(report.embedded(material(rows, search=SearchSoFar(axes))), vendor.vendored_echarts())
+        return [ticks(svgs[f"hyperparameter-{place}"]) for place in (1, 2)]  # depth, lr
+
+    depth, lr = across(lr=Axis(0.002, 0.02, log=True), depth=Axis(2, 4, whole=True))
+    assert {"2", "3", "4"} <= depth
+    assert "2.5" not in depth
+    assert {"0.002", "0.01", "0.02"} <= lr
+    assert "0.015" not in lr
+    depth, lr = across()
+    assert "2.5" in depth
+    assert "0.015" in lr
+
+
+def test_progress_is_by_the_hours_until_a_trial_ended_and_what_failed_costs_too(tmp_path: Path) -> None:
+    good, bad, later = (trial({"lr": lr}) for lr in (0.1, 0.2, 0.3))
+    put_attempt(tmp_path, later, started_at="2026-01-02T05:00:00Z", finished_at="2026-01-02T06:00:00Z")
+    put_attempt(tmp_path, good, started_at="2026-01-02T01:00:00Z", finished_at="2026-01-02T02:00:00Z")
+    put_attempt(tmp_path, bad, status="failed", started_at="2026-01-02T02:00:00Z", finished_at="2026-01-02T02:30:00Z")
+    rows = [row({"lr": 0.3}), row({"lr": 0.1})]
+    choice = stats.choose(rows, Objective("val_accuracy", "maximize"), "local")
+    index = {later.id: 0, good.id: 1, bad.id: 2}
+    snapshot = store.read(tmp_path, [good, bad, later])
+    assert figures.progress(choice, snapshot, {later.id: 2, good.id: 1}, index) == [[1.0, 1, 1], [2.5, 0, 2]]
 
 
 def test_colours_are_those_of_the_report() -> None:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sweep.ranking.pareto import Front
 from sweep.ranking.stats import Choice, MeasuredPoint
 from sweep.records.results import Row
 from sweep.records.same import settings
+from sweep.records.store import Snapshot
 from sweep.reports import importance as forest
 from sweep.reports.importance import Share
 
@@ -124,3 +125,25 @@ def _lenient(value: float, sign: int) -> float:
         return 0.0
     unit = 10.0 ** (math.floor(math.log10(abs(value))) + 1 - DIGITS)
     return float(f"{sign * math.floor(sign * value / unit + 1e-9) * unit:.{DIGITS}g}")
+
+
+def progress(
+    choice: Choice, snapshot: Snapshot, rounds: Mapping[str, int], index: Mapping[str, int]
+) -> list[list[Any]]:
+    """[trial-hours spent when it ended, trial, round or 0] of each that is ranked, as they ended; [] where none says.
+
+    What failed counts with the hours of its attempts, and is no entry.
+    """
+    ended = sorted(
+        (last.text("finished_at") or last.text("started_at"), id, sum(attempt.seconds for attempt in stored.attempts))
+        for id, stored in snapshot.trials.items()
+        if stored.attempts and id in index
+        for last in stored.attempts[-1:]
+    )
+    ranked = {row.id for point in [*choice.points, *choice.outgrown] for row in point.rows}
+    entries, spent = [], 0.0
+    for _, id, seconds in ended:
+        spent += seconds / 3600
+        if id in ranked:
+            entries.append([float(f"{spent:.6g}"), index[id], rounds.get(id, 0)])
+    return entries

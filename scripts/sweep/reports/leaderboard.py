@@ -33,6 +33,7 @@ def text(
     front: Front | None = None,
     command: str = "",
     stopped: Stopped | None = None,
+    outlook: Sequence[str] = (),
 ) -> str:
     """The `top` points and what can be said about them, at most `width` cells wide, with a newline at the end.
 
@@ -44,7 +45,7 @@ def text(
     engine = choice.points[0].trial.engine if choice.points else None
     ranked = [row for row in rows if engine in (None, row.engine)]
     names = verdict.varied(ranked)
-    sentences = [*verdict.sentences(choice, names), *verdict.on_stops(stopped)]
+    sentences = [*verdict.sentences(choice, names), *verdict.on_stops(stopped), *outlook]
     if len(ranked) < len(rows):
         others = len(rows) - len(ranked)
         sentences.append(f"{others} trials of the other engine are not ranked with these; results.csv has them.")

@@ -13,7 +13,7 @@ from sweep.errors import Unreachable
 from sweep.files import write_atomic
 
 TEMPLATES = Path(__file__).with_name("templates")
-OWN = re.compile(r"parallel|pair|importance|front|rungs|curves|timeline|hyperparameter-\d+")
+OWN = re.compile(r"parallel|pair|importance|front|rungs|progress|curves|timeline|hyperparameter-\d+")
 """What plots.js names its plots."""
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 

@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,10 @@ from sweep.records.exits import EXITS
 from sweep.records.results import Row
 from sweep.records.store import Snapshot, Stored
 from sweep.records.strict import is_number
-from sweep.reports import figures, verdict
+from sweep.reports import figures, outlook, verdict
 from sweep.reports.importance import LEAST
 from sweep.reports.live import Now
+from sweep.reports.outlook import SearchSoFar
 from sweep.words import number
 from sweep.yamlfile import plain
 
@@ -46,6 +48,9 @@ CAUSES = {
     "preempted": "attempts that were ended to go on elsewhere",
     "duplicate": "attempts that another one's result made superfluous",
 }
+
+
+NO_SEARCH = SearchSoFar()
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,17 @@ class Material:
     """What a stop rule did, of a sweep where one did anything."""
     spell: Callable[[str], str] = str
     """How commands are spelled where the report is made, of `make` or `helm-sweep`."""
+    search: SearchSoFar = NO_SEARCH
+    """What space.yaml and the rounds in values.yaml say."""
+
+    @cached_property
+    def importance(self) -> dict[str, Any] | None:
+        return figures.importance(self.choice, verdict.varied(self.rows))
+
+    @cached_property
+    def outlook(self) -> list[str]:
+        """What to make of it for the next round."""
+        return outlook.sentences(self.choice, self.importance, self.search)
 
 
 def spent(rows: Sequence[Row], snapshot: Snapshot) -> verdict.Spent:
@@ -137,11 +153,13 @@ def html(material: Material, charts: str = "", data: dict[str, Any] | None = Non
         best=choice.points[0] if choice.points else None,
         best_value=verdict.value(choice, choice.points[0]) if choice.points else "",
         fixed=_fixed(rows, names),
-        sentences=[*verdict.sentences(choice, names), *verdict.on_stops(material.stopped)],
+        sentences=[*verdict.sentences(choice, names), *verdict.on_stops(material.stopped), *material.outlook],
         stopped=material.stopped,
         command=material.spell(material.command),
         again=material.spell("make sweep"),
         replicates=verdict.replicate_lines(choice),
+        rounds=max(material.search.rounds.values(), default=0) > 1,
+        following=material.search.following,
         on_test=is_test_metric(choice.objective.metric),
         spent=spent(rows, material.snapshot),
         status_line=verdict.status_line(rows),
@@ -182,6 +200,7 @@ def _embedded(material: Material) -> dict[str, Any]:
         "decimals": verdict.places(choice),
         "engine": material.engine,
         "names": names,
+        "scales": outlook.scales(material.search),
         "metrics": metrics,
         "fields": fields,
         "trials": [[getattr(row, field) for field in fields] for row in rows],
@@ -189,9 +208,10 @@ def _embedded(material: Material) -> dict[str, Any]:
         "values": [[row.metrics.get(name) for name in metrics] for row in rows],
         "points": _points(choice, index),
         "adjusted": verdict.is_adjusted(choice, choice.points),
-        "importance": figures.importance(choice, names),
+        "importance": material.importance,
         "front": figures.front(choice, material.front),
         "rungs": figures.rungs(rows, choice, material.engine, material.budget),
+        "progress": figures.progress(choice, material.snapshot, material.search.rounds, index),
         "curves": (curves := _curves(material, index)),
         "thresholds": figures.thresholds(curves, _succeeded(rows), choice.objective.metric, choice.objective.sign),
         "attempts": [

@@ -91,7 +91,7 @@ class Sampler:
         try:
             return ", ".join(f"{name} {version(name)}" for name in self.libraries)
         except PackageNotFoundError as error:
-            way = f"`pip install 'helm-sweep[{self.name}]'`, in a clone `make {self.name}`"
+            way = f"`pip install 'helm-sweep[{self.name}]'` (in a clone: make {self.name})"
             raise BadInput(f"sampler {self.name}: {error.name} is not installed; {way}") from None
 
     def describe(self, options: Mapping[str, Any], replicates: int) -> str:

@@ -105,17 +105,19 @@ const sweepCharts = (data, look) => {
     }
     const low = different.reduce((a, b) => Math.min(a, b));
     const high = different.reduce((a, b) => Math.max(a, b));
-    return { type: low > 0 && high / low >= 15 ? "log" : "value", low, high, at: (trial) => data.hyperparameters[trial][place] };
+    // As space.yaml draws it; of a hyperparameter that it does not name, by the width of its range.
+    const scale = data.scales[data.names[place]] || { log: high / low >= 15, whole: different.every(Number.isInteger) };
+    return { type: low > 0 && high > low && scale.log ? "log" : "value", whole: scale.whole, low, high, at: (trial) => data.hyperparameters[trial][place] };
   };
   const layouts = data.names.map((_, place) => layout(place));
   // Labels that lines run through keep a rim in the colour of the page.
   const rim = () => ({ color: colour("text"), textBorderColor: colour("page"), textBorderWidth: 3 });
   const layoutAxis = (place, most, style = { color: colour("dim") }) => {
-    const { type, labels, low, high } = layouts[place];
+    const { type, labels, low, high, whole } = layouts[place];
     const label = { ...style, hideOverlap: true, formatter: (text) => cut(String(text), most) };
     if (type === "category") return { type, data: labels, axisLabel: label };
     if (type === "log") return { type, min: low, max: high, axisLabel: { ...label, formatter: short } };
-    return { type, scale: true, axisLabel: { ...label, formatter: short } };
+    return { type, scale: true, ...(whole ? { minInterval: 1 } : {}), axisLabel: { ...label, formatter: short } };
   };
 
   // ---- one hyperparameter ----
@@ -340,6 +342,35 @@ const sweepCharts = (data, look) => {
     };
   };
 
+  // ---- progress: what was known after so many trial-hours ----
+
+  const progress = () => {
+    const entries = data.progress.filter(([, trial]) => isNumber(value(trial)));
+    const range = valueRange(false);
+    const rounds = Math.max(0, ...entries.map(([, , round]) => round));
+    const shades = scale();
+    const shade = (round) => (rounds > 1 ? shades[Math.round((3 * (round - 1)) / (rounds - 1))] : colour("blue"));
+    let best = null;
+    const steps = entries.map(([hours, trial]) => {
+      best = best === null || sign * (value(trial) - best) > 0 ? value(trial) : best;
+      return [hours, best];
+    });
+    return {
+      grid: grid({ top: 28, bottom: 36 }),
+      tooltip: tooltip((found) => (found.data.trial === undefined ? null : [
+        `after ${short(found.data.value[0])} trial-hours${found.data.round ? `, round ${found.data.round}` : ""}`, ...about(found.data.trial),
+      ])),
+      xAxis: axis({ type: "value", min: 0, ...below("trial-hours spent"), axisLabel: { color: colour("dim"), hideOverlap: true, formatter: short } }),
+      yAxis: axis({ ...objectiveAxis(range), ...above(metric) }),
+      series: [
+        { type: "line", step: "end", silent: true, showSymbol: false, z: 2, data: steps, lineStyle: { color: colour("orange"), width: 2 } },
+        { type: "scatter", symbolSize: 7, z: 3, data: entries.map(([hours, trial, round]) => ({
+          value: [hours, value(trial)], trial, round, itemStyle: { color: shade(round || 1), borderColor: colour("dim"), borderWidth: 0.5 },
+        })) },
+      ],
+    };
+  };
+
   // ---- learning curves ----
 
   const curves = [...data.curves.trials].reverse(); // the best come last, so they lie on top
@@ -430,6 +461,6 @@ const sweepCharts = (data, look) => {
 
   return {
     base, drawn, ordered, axes, ranked, curves, timelineHeight,
-    hyperparameter, importance, pair, parallel, front, rungs, curve, timeline,
+    hyperparameter, importance, pair, parallel, front, rungs, progress, curve, timeline,
   };
 };

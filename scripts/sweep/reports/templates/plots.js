@@ -42,6 +42,7 @@ if (drawing.drawn.length) {
 if (data.importance) draw("importance", `${data.sweep}: importance for ${metric}, with 90 % intervals`, 70 + 34 * data.importance.shares.length, drawing.importance());
 if (data.front) draw("front", `${data.sweep}: Pareto front`, 400, drawing.front(1, 0));
 if (data.rungs) draw("rungs", `${data.sweep}: rungs`, 400, drawing.rungs());
+if (data.progress.length > 1) draw("progress", `${data.sweep}: best so far`, 400, drawing.progress());
 if (data.curves.metrics.length) draw("curves", `${data.sweep}: learning curves`, 400, drawing.curve(0));
 if (data.attempts.length) draw("timeline", `${data.sweep}: attempts by node`, drawing.timelineHeight, drawing.timeline());
 process.stdout.write(JSON.stringify(made));

@@ -320,6 +320,7 @@
     addChart(front, () => drawing.front(+across.value, +up.value));
     for (const select of [across, up]) select.addEventListener("change", () => redraw([front]));
   }
+  if (byId("progress-chart")) addChart(byId("progress-chart"), drawing.progress);
   if (byId("rungs-chart")) addChart(byId("rungs-chart"), drawing.rungs);
 
   // ---- learning curves, timeline ----
