@@ -710,7 +710,7 @@ def test_a_database_that_takes_for_ever_is_given_up(folder: Path, monkeypatch: p
 # ---- any bytes -------------------------------------------------------------------------------------------------------
 
 SOURCES: list[dict[str, Any]] = [
-    {"from": "output", "format": form} for form in ("name=value", "name: value", "json")
+    {"from": "output", "format": form} for form in ("name=value", "name: value", "json", "table")
 ] + [
     {"from": "output", "pattern": "(?P<epoch>.) (?P<x>.*)", "take": {"max": "x"}},
     *({"from": "file", "path": "f", "format": form, "take": {"min": "a"}} for form in ("csv", "json", "jsonl")),
