@@ -203,6 +203,10 @@ bench-stopping: .venv/.dev ## what stop rules save and cost, beside Optuna's and
 
 STOPPING_PEERS := --with scikit-learn==1.9.1 --with optuna==5.0.0 --with "ray[tune]==2.60.0"
 
+.PHONY: bench-local
+bench-local: .venv/.dev ## how much longer a sweep takes here than xargs for the same commands
+	@.venv/bin/python bench/bench_local.py $(ARGS)
+
 .PHONY: bench-expand
 bench-expand: .venv/.dev ## time and memory of expanding 10,000 and 100,000 trials
 	@.venv/bin/python bench/bench_expand.py

@@ -54,10 +54,15 @@ class Attempt:
             **({"peers": [], "master": ""} if options.nodes > 1 else {}),
         }  # fmt: skip
         try:
-            self.folder.write_atomic("attempt.json", self.record)
+            self.folder.write_atomic("attempt.json", self.record, lasting=False)
         except OSError:
             self.siblings.remove(self.name)
             raise
+
+    def settle(self) -> None:
+        """Have its record on disk: not before the command starts, which would wait for that, but before any result."""
+        with suppress(OSError, ValueError):  # as a heartbeat
+            self.folder.sync("attempt.json")
 
     def used_s(self) -> float:
         """Seconds since it began, by a clock that nobody sets and that stands still while the machine sleeps."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 SHORTEST_SECRET = 6
+NOT_PASSED = ("DATA_DIR", "SWEEP_SLOT")  # what only the runner's own environment has
 
 
 def prepare(options: Options, trial: dict[str, Any], attempt: Attempt | Seat) -> dict[str, str]:
@@ -56,7 +57,7 @@ def prepare(options: Options, trial: dict[str, Any], attempt: Attempt | Seat) ->
         opened.write(hyperparameters_text(identity["hyperparameters"]))
     usual = {name: value for name, value in usual.items() if name not in identity["env"]}
     return {
-        **{name: value for name, value in os.environ.items() if name != "DATA_DIR"},
+        **{name: value for name, value in os.environ.items() if name not in NOT_PASSED},
         **usual,
         **given,
         **attempt.variables,

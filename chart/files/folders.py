@@ -96,14 +96,16 @@ class Folder:
         with self.handle() as handle:
             write_in(handle, name, value)
 
-    def write_atomic(self, name: str, value: object) -> None:
-        """Replace a file that has one writer: readers see the old or the new one, also after a crash."""
+    def write_atomic(self, name: str, value: object, lasting: bool = True) -> None:
+        """Replace a file that has one writer: readers see the old or the new one, also after a crash where it is
+        `lasting`; else that takes a `sync`."""
         temporary = f".{name}.{os.urandom(4).hex()}"
         with self.handle() as handle:  # once: every attempt does this every 10 s, over NFS
             try:
-                write_in(handle, temporary, value)
+                write_in(handle, temporary, value, lasting)
                 os.rename(temporary, name, src_dir_fd=handle, dst_dir_fd=handle)
-                sync_in(handle)
+                if lasting:
+                    sync_in(handle)
             finally:
                 with suppress(OSError):
                     os.unlink(temporary, dir_fd=handle)
@@ -112,9 +114,15 @@ class Folder:
         with self.handle() as handle:
             os.rename(old, new, src_dir_fd=handle, dst_dir_fd=handle)
 
-    def sync(self) -> None:
-        """Make the names in it last, where the file system can."""
+    def sync(self, name: str = "") -> None:
+        """Make the names in it last, where the file system can, and before them the file of a name."""
         with self.handle() as handle:
+            if name:
+                opened = open_file(name, handle)
+                try:
+                    os.fsync(opened)
+                finally:
+                    os.close(opened)
             sync_in(handle)
 
     def remove(self, name: str) -> None:
@@ -154,13 +162,14 @@ def create(name: str, folder: int, flags: int = 0) -> int:
     return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | flags, 0o666, dir_fd=folder)
 
 
-def write_in(folder: int, name: str, value: object) -> None:
-    """JSON, or bytes, into a file that was not there, on disk when this returns."""
+def write_in(folder: int, name: str, value: object, lasting: bool = True) -> None:
+    """JSON, or bytes, into a file that was not there, on disk when this returns if it is `lasting`."""
     data = value if isinstance(value, bytes) else json.dumps(value, indent=2, allow_nan=False).encode() + b"\n"
     handle = create(name, folder)
     try:
         write_all(handle, data, name)
-        os.fsync(handle)
+        if lasting:
+            os.fsync(handle)
     finally:
         os.close(handle)
 

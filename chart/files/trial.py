@@ -44,6 +44,8 @@ from placing import place
 from processes import listen
 from results import mended_result, publish, standing_result, status_of, stopped_result
 
+SLOT = "SWEEP_SLOT"  # a handle of the local engine's, for give_back_slot
+
 
 def main(words: list[str] | None = None) -> int:
     trial: dict[str, Any] = {}
@@ -88,6 +90,7 @@ def run(options: Options, trial: dict[str, Any], signals: int) -> None:
         raise not_writable(options.results, error) from None
     try:
         result = train(options, trial, attempt, signals)
+        give_back_slot()
         stopped = "verdict" in result
         standing = result if stopped else publish(folder, result, trial)
         status, reason = result["status"], result["verdict"]["reason"] if stopped else ""
@@ -123,6 +126,7 @@ def train(options: Options, trial: dict[str, Any], attempt: Attempt, signals: in
     hear = observer.hear if reading or watch else None
     command = Command(words, env, code_folder, attempt.folder, secret, hear)
     command.tell = observer.tell
+    attempt.settle()
     patience = max(options.grace - 5, options.grace / 2)
     code = command.run(signals, attempt.began + left, patience, observer.beat, observer.every)
     observer.look()  # what it printed last belongs to its learning curve, however it ended
@@ -189,6 +193,13 @@ def seconds_left(options: Options, trial: dict[str, Any], attempt: Attempt) -> f
         limit = f"limit_seconds is {trial['limit_seconds']:g}; raise it to go on"
         raise Stop(TIME_LIMIT, "limit", f"limit: earlier attempts ({count}) used {used:.0f} s, {limit}")
     return left
+
+
+def give_back_slot() -> None:
+    """Tell the local engine, where that asks for it, that the command is gone and has its numbers: what is left to do
+    is to keep them, for which the next trial need not wait."""
+    with suppress(OSError, ValueError):
+        os.write(int(os.environ.get(SLOT, "")), b"1")
 
 
 def end_well(

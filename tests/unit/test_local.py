@@ -16,6 +16,7 @@ import pytest
 
 from sweep import render
 from sweep.engines import holding, jobfiles, local
+from sweep.engines.attempt import LocalPod
 from sweep.engines.local import LocalRun
 from sweep.errors import BadInput
 from sweep.jobs import JobState
@@ -141,6 +142,43 @@ def test_never_more_processes_than_slots(tmp_path: Path) -> None:
     states = engine(tmp_path / "jobs", *jobs, slots=2, on_tick=watch).run()
     assert {state.condition for state in states.values()} == {"Complete"}
     assert most == 2
+
+
+GIVE_BACK = f'{sys.executable} -c \'import os; os.write(int(os.environ["SWEEP_SLOT"]), b"1")\''
+"""What the runner does when its command has ended well, in a script."""
+
+
+def test_a_slot_that_is_given_back_goes_to_the_next_trial_at_once(tmp_path: Path) -> None:
+    """The first does not end before the second has run."""
+    os.mkfifo(tmp_path / "ran")
+    pod = {"activeDeadlineSeconds": DEADLINE_SECONDS}
+    first = job("a", f"{GIVE_BACK}; read word < {tmp_path}/ran", pod=pod)
+    run = engine(tmp_path / "jobs", first, job("b", f"echo yes > {tmp_path}/ran", pod=pod), slots=1)
+    assert [state.condition for state in run.run().values()] == ["Complete", "Complete"]
+    assert run.free == [0]
+
+
+def test_a_slot_is_given_back_once_by_a_trial_that_fails_afterwards(tmp_path: Path) -> None:
+    run = engine(tmp_path / "jobs", job("a", f"{GIVE_BACK}; exit 1"), job("b", "exit 1"), slots=1)
+    assert [state.attempts for state in run.run().values()] == [3, 3]
+    assert run.free == [0]
+
+
+@pytest.mark.parametrize(
+    ("script", "gives_back"), [(trial_support.WRITE_METRICS, True), ("exit 64", False), ("true", False)]
+)
+def test_the_runner_gives_its_slot_back_when_the_trial_has_its_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, gives_back: bool
+) -> None:
+    """Not where it has failed: what that means for the others is to be known before the next one starts."""
+    (tmp_path / "results").mkdir()
+    heard = []
+    ask = LocalPod.gives_back
+    monkeypatch.setattr(LocalPod, "gives_back", lambda self: heard.append(ask(self)) or heard[-1])
+    task = run_by_runner("aaaa", f'test -z "$SWEEP_SLOT" && {script}', tmp_path / "results")
+    engine(tmp_path / "jobs", task).run()
+    assert gives_back in heard
+    assert any(heard) == gives_back
 
 
 def test_gpus_are_handed_out_by_slot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,8 @@ from sweep.render import Object, container_of
 GPUS = "CUDA_VISIBLE_DEVICES"
 OURS = ("python3", "-I", "-S")
 """How the chart starts programs of its own: without any package of the image's."""
+SLOT = "SWEEP_SLOT"
+"""Variable that tells the runner by which handle it gives its slot back, before all of its work is done."""
 ACCESS = ("HOME", "SSH_AUTH_SOCK")
 """Variables by which git finds the person's own access to a repository: only init containers get them."""
 
@@ -35,7 +37,9 @@ class LocalPod:
     """A local Pod. It is claimed, filled, its containers are spawned, and when all of them are gone it is released."""
 
     job: Object
-    slot: int
+    slot: int | None
+    """Which it has; None when it has given it back: its command is gone then, and all that is left is to keep what came
+    of it."""
     store: Path
     """Where its results go, or another place that says whose it is."""
     log: Path
@@ -52,6 +56,8 @@ class LocalPod:
     """Containers yet to start: init containers, and at last the trial's."""
     child: subprocess.Popen[bytes] = field(init=False)
     pidfd: int = field(init=False)
+    line: int | None = None
+    """Handle of a pipe that can be read once: when the slot is given back, or at the container's end."""
 
     @classmethod
     def claim(cls, job: Object, trial: str, slot: int, folder: Path, store: Path | None) -> Self:
@@ -110,26 +116,50 @@ class LocalPod:
         """Start the next container."""
         process = self.waiting.popleft()
         log = open_handle(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        self.line, writing = os.pipe2(os.O_CLOEXEC)
         try:
             self.child = subprocess.Popen(
                 process.argv,
-                env=process.env,
+                env=process.env | {SLOT: str(writing)},
                 cwd=self.work,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # a Ctrl-C reaches the launcher alone, which then ends the children in order
-                pass_fds=() if self.lock is None else (self.lock,),
+                pass_fds=(writing,) if self.lock is None else (self.lock, writing),
                 preexec_fn=processes.die_with(os.getpid()),
             )
+            self.pidfd = self._watched()
+        except BaseException:
+            self._hang_up()
+            raise
         finally:
+            os.close(writing)
             holding.let_go(log)  # an error here would leave a child that nobody knows
+
+    def _watched(self) -> int:
         try:
-            self.pidfd = os.pidfd_open(self.child.pid)
+            return os.pidfd_open(self.child.pid)
         except OSError:
             self.child.kill()
             self.child.wait()
             raise
+
+    def gives_back(self) -> bool:
+        """Whether it is its slot that it gives back, now that `line` can be read."""
+        word = os.read(self.line, 1) if self.line is not None else b""
+        self._hang_up()
+        return word != b""
+
+    def reap(self) -> None:
+        """Take in the end of a container that is over."""
+        os.close(self.pidfd)
+        self._hang_up()
+        self.child.wait()
+
+    def _hang_up(self) -> None:
+        holding.let_go(self.line)
+        self.line = None
 
     def enforce_deadline(self) -> None:
         """SIGTERM when it is past, SIGKILL a grace period later."""

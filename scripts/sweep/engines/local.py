@@ -3,7 +3,8 @@
 One thread, one loop: start what fits into the slots, wait until a process ends or a deadline passes, decide by the
 Job's own podFailurePolicy and backoffLimit. The state of every Job is a small file, so any call may be killed and the
 next one goes on. A slot is a set of GPUs and nothing else: every attempt has a folder of its own, that goes when all
-that it started has ended, and no attempt begins while another of the same trial lives, whoever started that.
+that it started has ended, and no attempt begins while another of the same trial lives, whoever started that. A trial
+gives its slot back when its command is gone and its numbers are read; to keep them is beside the next trial.
 """
 
 from __future__ import annotations
@@ -149,7 +150,9 @@ class LocalRun:
                 while (self.running or (self.waiting and self._may_start)) and not interrupts.count:
                     self._start_what_can()
                     self.on_tick(self.states)
-                    for ended in self._wait(HEARTBEAT_SECONDS):
+                    over = self._wait(HEARTBEAT_SECONDS)
+                    self._start_what_can()  # in slots that were given back: first of all
+                    for ended in over:
                         if ended.waiting and ended.child.returncode == 0:  # that was an init container
                             self._spawn_next(ended)
                         elif self._ended(ended) == "retry":
@@ -204,7 +207,7 @@ class LocalRun:
             attempts = before.attempts + 1
             now = replace(before, condition="Running", since=time.time(), cause="", reason="")
             self._note(replace(now, attempts=attempts, queued_s=queued))
-            of_slot = self.slots[started.slot][: self.gpus[before.name]]  # a slot has what the largest trial asks for
+            of_slot = self.slots[self.free[0]][: self.gpus[before.name]]  # a slot has what the largest trial asks for
             gpus = {"CUDA_VISIBLE_DEVICES": ",".join(of_slot)}
             started.fill(self.rendered.config_maps, self.host | gpus)
             self._spawn(started)
@@ -218,7 +221,8 @@ class LocalRun:
         """Start the next container of an attempt, and watch it."""
         attempt.spawn()
         self.running[attempt.pidfd] = attempt
-        self.selector.register(attempt.pidfd, selectors.EVENT_READ, attempt)
+        for handle in filter(None, (attempt.pidfd, attempt.line)):
+            self.selector.register(handle, selectors.EVENT_READ, attempt)
 
     def _spawn_next(self, attempt: LocalPod) -> None:
         """After an init container; where that cannot be, the attempt was none."""
@@ -226,10 +230,16 @@ class LocalRun:
             self._spawn(attempt)
         except OSError as error:
             attempt.release()
-            self.free.append(attempt.slot)
+            self._vacate(attempt)
             self.waiting.append(attempt.job)
             self._pending(attempt)
             self._refused(error)
+
+    def _vacate(self, attempt: LocalPod) -> None:
+        """Have the slot of an attempt for another one."""
+        if attempt.slot is not None:
+            self.free.append(attempt.slot)
+            attempt.slot = None
 
     def _refused(self, error: OSError) -> None:
         """Start nothing any more, and say why at once; the error itself comes when all has ended."""
@@ -240,22 +250,27 @@ class LocalRun:
 
     def _wait(self, seconds: float) -> list[LocalPod]:
         """The containers that end within a time, or until a signal comes; with nothing left of what they started."""
-        ended: list[LocalPod] = []
-        for key, _ in self.selector.select(max(0, seconds)):
+        ready = [key for key, _ in self.selector.select(max(0, seconds))]
+        for key in ready:
             if key.data is None:
                 os.read(key.fd, 4096)  # it only wakes
-                continue
-            self.selector.unregister(key.fd)
-            ended.append(self.running.pop(key.fd))
-            os.close(key.fd)
-            ended[-1].child.wait()
+            elif key.fd == key.data.line:
+                self.selector.unregister(key.fd)
+                if key.data.gives_back():
+                    self._vacate(key.data)
+        ended = [self.running.pop(key.fd) for key in ready if key.fd in self.running]
+        for attempt in ended:
+            self.selector.unregister(attempt.pidfd)
+            if attempt.line is not None:
+                self.selector.unregister(attempt.line)
+            attempt.reap()
         if ended:
             self.end_orphans([attempt.child.pid for attempt in self.running.values()])
         return ended
 
     def _ended(self, ended: LocalPod) -> str:
         """Book the end of an attempt as Kubernetes would; "retry" if the Job is to run again."""
-        self.free.append(ended.slot)
+        self._vacate(ended)
         ended.release()
         code = ended.child.returncode
         code = 128 - code if code < 0 else code
