@@ -83,8 +83,11 @@ def ignore(clone: Clone) -> str:
 
 
 def was_cut_off(clone: Clone, text: str) -> bool:
-    """Whether what .gitignore has beyond its committed text is what an earlier `init` wrote, and could not commit."""
+    """Whether what .gitignore has beyond its committed text is what an earlier `init` wrote, and could not commit; or
+    it did, and was cut off before the index knew of it."""
     committed = (git.show(clone.root, "HEAD", ".gitignore") or b"").decode(errors="surrogateescape")
+    if text == committed:
+        return bool(git.dirty(clone.root, ".gitignore"))
     added = set(text.removeprefix(committed).split())
     return text.startswith(committed) and bool(added) and added <= {f"/{name}/" for name in IGNORED}
 

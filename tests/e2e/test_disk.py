@@ -363,6 +363,8 @@ def check_end(
         if case[0] == "uninstall":  # it commits nothing, and what it could not remove goes with the next commit
             ended["status"] = "".join(line for line in ended["status"].splitlines(True) if not line.endswith(".tmp\n"))
             ended["values"] = {name: data for name, data in ended["values"].items() if not name.endswith(".tmp")}
+    if case[0] == "init" and "/.git/" in call:  # with nothing left to commit: the next commit removes it
+        ended["locks"] = []
     not_opened = lasting and number not in (errno.ENOSPC, errno.EDQUOT)  # nor opened to look what to remove
     if not_opened or call.startswith(("unlink", "rmdir", f"open {machine.temporary}")):
         ended["temporary"] = []
@@ -389,7 +391,7 @@ class Row:
 
 
 ROWS = {
-    "init": Row("bare"),
+    "init": Row("bare", only="", once="/objects/"),
     "new": Row("new", "fresh -- printf {x}"),
     "check": Row("expanded", "toy --code toy", once=".", step=8),
     "sweep": Row("expanded", "toy --slots 1", code=1, once=".", step=24),
