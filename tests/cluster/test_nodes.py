@@ -7,7 +7,7 @@ import json
 from tests.cluster.kubernetes import until
 from tests.cluster.sweeps import ClusterSweep
 
-PROGRAM = '''"""Node 0 listens, the others come; then each waits at the gate, by a checkpoint that tells a second start."""
+PROGRAM = '''"""Node 0 listens, the others come; then each waits at the gate. A checkpoint tells a second start."""
 import json, os, socket, time
 
 rank, place = int(os.environ["NODE_RANK"]), (os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]))
