@@ -199,9 +199,8 @@ bench-odds: .venv/.dev ## does the stated probability of being the best come tru
 
 .PHONY: bench-stopping
 bench-stopping: .venv/.dev ## what stop rules save and cost, beside Optuna's and Ray Tune's, over real learning curves
-	@.venv/bin/python -m uv run --quiet --no-project --isolated $(STOPPING_PEERS) python bench/bench_stopping.py $(ARGS)
-
-STOPPING_PEERS := --with scikit-learn==1.9.1 --with optuna==5.0.0 --with "ray[tune]==2.60.0"
+	@.venv/bin/python -m uv run --quiet --no-project --isolated --with scikit-learn==1.9.1 \
+	    --with optuna==5.0.0 --with "ray[tune]==2.60.0" python bench/bench_stopping.py $(ARGS)
 
 .PHONY: bench-local
 bench-local: .venv/.dev ## how much longer a sweep takes here than xargs for the same commands
