@@ -70,6 +70,8 @@ def holders(folders: Sequence[Path], path: Path | None = None, verbs: Sequence[s
     """
     owners = {os.getuid(), (path or folders[0]).stat().st_uid}
     seen = {}
+    if not Path("/proc").is_dir():
+        return {(0, ""): "a process that this system does not show"} if path and path.exists() else {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
             with suppress(OSError):  # it has ended meanwhile

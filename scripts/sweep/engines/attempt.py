@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
-from sweep.engines import gang, holding, pod, processes
+from sweep.engines import gang, holding, linux, pod, processes
 from sweep.errors import naming
 from sweep.files import open_handle
 from sweep.render import Object, container_of
@@ -116,7 +116,7 @@ class LocalPod:
         """Start the next container."""
         process = self.waiting.popleft()
         log = open_handle(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        self.line, writing = os.pipe2(os.O_CLOEXEC)
+        self.line, writing = os.pipe()
         try:
             self.child = subprocess.Popen(
                 process.argv,
@@ -139,7 +139,7 @@ class LocalPod:
 
     def _watched(self) -> int:
         try:
-            return os.pidfd_open(self.child.pid)
+            return linux.handle_of(self.child)
         except OSError:
             self.child.kill()
             self.child.wait()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from sweep.engines import linux
 from sweep.errors import BadInput, naming
 from sweep.files import open_handle
 
@@ -78,8 +79,10 @@ def tell_stopping(folder: Path) -> None:
 def hold(store: Path, trial: str) -> int | None:
     """Hold a trial of a store until this handle is closed everywhere: by this process and by all that inherit it.
 
-    None where the store cannot hold anything, as one that cannot be written. Raises TrialHeld while others hold it.
+    None where nothing can be held: a store that cannot be written, or no Linux. Raises TrialHeld while others hold it.
     """
+    if not linux.HAS_LOCKS:
+        return None
     try:
         handle = os.open(
             store / ".running", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666
@@ -98,6 +101,8 @@ def hold(store: Path, trial: str) -> int | None:
 
 def lives(store: Path, trial: str) -> bool:
     """Whether an attempt of a trial holds it in a store; asking holds nothing."""
+    if not linux.HAS_LOCKS:
+        return False
     try:
         handle = os.open(store / ".running", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:

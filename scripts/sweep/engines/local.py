@@ -21,7 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sweep import failfast, limits
-from sweep.engines import ending, holding, jobfiles, pod, processes
+from sweep.engines import ending, holding, jobfiles, linux, pod, processes
 from sweep.engines.attempt import LocalPod, grace_of
 from sweep.errors import BadInput, of_machine
 from sweep.jobs import JobState
@@ -52,7 +52,7 @@ def slots_for(gpus_per_trial: int, wanted: int | None = None, nodes: int = 1) ->
     Raises BadInput when a trial asks for more GPUs than the machine has.
     """
     if not gpus_per_trial:
-        return [[] for _ in range(wanted or max(1, len(os.sched_getaffinity(0)) // nodes))]
+        return [[] for _ in range(wanted or max(1, linux.cores() // nodes))]
     gpus = gpus_here()
     slots = [gpus[at : at + gpus_per_trial] for at in range(0, len(gpus) - gpus_per_trial + 1, gpus_per_trial)]
     if not slots:

@@ -7,7 +7,6 @@ child, whatever session it is in (a subreaper); what a killed launcher left behi
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import select
@@ -21,6 +20,7 @@ from types import FrameType
 from typing import Self
 
 from sweep import notify
+from sweep.engines import linux
 from sweep.errors import BadInput
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
@@ -28,8 +28,6 @@ MARK = "SWEEP_ATTEMPT"
 """Variable in the environment of every process of an attempt."""
 KILL_SECONDS = 10
 """How long SIGKILL may take; only a process that hangs in the kernel needs more."""
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(frozen=True)
@@ -69,8 +67,7 @@ class Mark:
     @classmethod
     def own(cls, work: Path, store: Path) -> Mark:
         """That of an attempt which this process starts."""
-        own = look(os.getpid())
-        assert own, "there is a process that reads this"
+        own = look(os.getpid()) or Process(os.getpid(), os.getppid(), 0)  # without /proc nobody will look for it
         return cls(own.pid, own.started, str(work.resolve()), str(store.resolve()))
 
     @property
@@ -94,8 +91,9 @@ def look(pid: int, *, dead: bool = False) -> Process | None:
 
 
 def everything(*, dead: bool = False) -> list[Process]:
-    """All processes that this one can see."""
-    processes = (look(int(path.name), dead=dead) for path in Path("/proc").iterdir() if path.name.isdigit())
+    """All processes that this one can see; none without /proc."""
+    folders = Path("/proc").iterdir() if Path("/proc").is_dir() else []
+    processes = (look(int(path.name), dead=dead) for path in folders if path.name.isdigit())
     return [process for process in processes if process]
 
 
@@ -117,8 +115,8 @@ def die_with(parent: int) -> Callable[[], None]:
 
     def arm() -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # else one that comes before the exec is noted, and lost
-        _libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
-        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        linux.prctl(PR_SET_CHILD_SUBREAPER, 1)
+        linux.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != parent:  # it died before the signal was armed
             os._exit(143)
 
@@ -133,7 +131,7 @@ def adopting() -> Iterator[Callable[[Collection[int]], None]]:
     a notifier.
     """
     before = _children()
-    _libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
+    linux.prctl(PR_SET_CHILD_SUBREAPER, 1)
 
     def end(but: Collection[int]) -> None:
         # Whoever dies hands its own children on to us, so that is done when there are none.
@@ -148,7 +146,7 @@ def adopting() -> Iterator[Callable[[Collection[int]], None]]:
     try:
         yield end
     finally:
-        _libc.prctl(PR_SET_CHILD_SUBREAPER, 0)
+        linux.prctl(PR_SET_CHILD_SUBREAPER, 0)
 
 
 def _children() -> set[int]:
@@ -247,7 +245,9 @@ class Interrupts:
         """Ctrl-C, and not for the first time or not as the first signal: end all at once."""
 
     def __enter__(self) -> Self:
-        self.handle, self._writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self.handle, self._writing = os.pipe()
+        for handle in (self.handle, self._writing):
+            os.set_blocking(handle, False)
         self._wakeup = signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
         numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         self._before = {

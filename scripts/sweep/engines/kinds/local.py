@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar, final
 
 from sweep import failfast, limits
-from sweep.engines import environments, holding, jobfiles, pod
+from sweep.engines import environments, holding, jobfiles, linux, pod
 from sweep.engines.engine import Engine, Options, Person, Sweep, Target
 from sweep.engines.local import LocalRun, slots_for
 from sweep.errors import BadInput, TrialsFailed
@@ -122,6 +122,8 @@ class LocalEngine(Engine):
         """Run what has no result yet, and return when all has ended. Raises TrialsFailed where some is held back."""
         rendered, folder = sweep.rendered, self.store_folder
         folder.mkdir(parents=True, exist_ok=True)
+        if not linux.is_here():
+            person.say(f"{sweep.name}: {linux.LACKING}")
         with holding.only_one(self.files.jobs, sweep.name, person.say):
             watcher = person.watcher()
             snapshot = store.read(folder, rendered.trials, self.files.store_cache)
