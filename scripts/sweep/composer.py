@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -16,11 +17,13 @@ MAX_VALUES = 200_000
 MAX_DEPTH = 60
 """Levels of maps and lists. The deepest of a Pod spec has about 12."""
 
+_TABBED = re.compile(r" *\t[ \t]*:")
+
 
 def compose(text: str) -> Any:
     """The root node of a YAML document, None for an empty one; raises YAMLError, of which RefusedYAML is ours."""
     yaml = YAML(typ="safe", pure=True)
-    yaml.Composer = _Composer
+    yaml.Composer = type("Composer", (_Composer,), {"text": text})
     return yaml.compose(text)
 
 
@@ -30,6 +33,8 @@ class RefusedYAML(MarkedYAMLError):
 
 class _Composer(Composer):
     """Counts what it makes, so that a file asks for seconds and megabytes at most."""
+
+    text = ""
 
     def __init__(self, loader: Any = None) -> None:
         super().__init__(loader)
@@ -50,6 +55,9 @@ class _Composer(Composer):
             problem = "unknown tag !; remove it, and quote what is a string"
             raise RefusedYAML(None, None, problem, event.start_mark)
         node = super().compose_node(parent, index)
+        if isinstance(node, ScalarNode) and not node.style and _TABBED.match(self.text, node.end_mark.index):
+            problem = "a tab between a word and a colon, part of a word to some readers; use spaces"
+            raise RefusedYAML(None, None, problem, node.start_mark)
         if tag and isinstance(node, ScalarNode):
             node.style = "!"  # not a plain word any more: its kind was said
         return node
