@@ -22,8 +22,12 @@ _TABBED = re.compile(r" *\t[ \t]*:")
 
 def compose(text: str) -> Any:
     """The root node of a YAML document, None for an empty one; raises YAMLError, of which RefusedYAML is ours."""
+
+    class OfText(_Composer):
+        whole = text
+
     yaml = YAML(typ="safe", pure=True)
-    yaml.Composer = type("Composer", (_Composer,), {"text": text})
+    yaml.Composer = OfText
     return yaml.compose(text)
 
 
@@ -34,7 +38,8 @@ class RefusedYAML(MarkedYAMLError):
 class _Composer(Composer):
     """Counts what it makes, so that a file asks for seconds and megabytes at most."""
 
-    text = ""
+    whole = ""
+    """The text that is read."""
 
     def __init__(self, loader: Any = None) -> None:
         super().__init__(loader)
@@ -55,7 +60,7 @@ class _Composer(Composer):
             problem = "unknown tag !; remove it, and quote what is a string"
             raise RefusedYAML(None, None, problem, event.start_mark)
         node = super().compose_node(parent, index)
-        if isinstance(node, ScalarNode) and not node.style and _TABBED.match(self.text, node.end_mark.index):
+        if isinstance(node, ScalarNode) and not node.style and _TABBED.match(self.whole, node.end_mark.index):
             problem = "a tab between a word and a colon, part of a word to some readers; use spaces"
             raise RefusedYAML(None, None, problem, node.start_mark)
         if tag and isinstance(node, ScalarNode):
