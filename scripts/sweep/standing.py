@@ -41,7 +41,7 @@ class Situation:
     def mark(self) -> Any:
         """Another one where a reader would see something new."""
         far = {trial: (state.epoch, state.metric) for trial, state in self.running.items()}
-        return self.rows, far, time.time() // SHOW_SECONDS if far else 0
+        return self.rows, far, time.monotonic() // SHOW_SECONDS if far else 0
 
 
 def look(session: Session, jobs: Mapping[str, JobState]) -> Situation:

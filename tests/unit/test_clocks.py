@@ -273,6 +273,7 @@ ALLOWED = {
     "scripts/sweep/engines/local.py _start time.time": "a stamp",
     "scripts/sweep/engines/reader.py keep os.utime": "carried from the store",
     "scripts/sweep/engines/reader.py refresh os.utime": "the Pod's clock, kept",
+    "scripts/sweep/limits.py _next datetime.now": "the next such moment, told a person to paste",
     "scripts/sweep/locks.py _identity st_mtime_ns": "equal or not",
     "scripts/sweep/readiness.py of_cluster time.time": "told a person beside the API's, which is what it is about",
     "scripts/sweep/records/attempt.py seconds datetime.fromtimestamp": "records of older runners, which had no other",
@@ -280,6 +281,9 @@ ALLOWED = {
     "scripts/sweep/records/store.py _looked_at st_mtime": "the Pod's clock, as kept",
     "scripts/sweep/records/store.py now st_mtime": "the clock of the store",
     "scripts/sweep/records/store.py now time.time": "where there is no better one",
+    "scripts/sweep/reports/live.py now time.strftime": "shown to a person",
+    "scripts/sweep/reports/live.py now time.time_ns": "equal or not",
+    "scripts/sweep/session.py reached time.time": "against `until`, which is a moment of the wall's clock",
 }
 """Place -> why a clock that can be set does no harm there. Time that passes is for time.monotonic alone."""
 OF_TIME = {"monotonic", "sleep", "process_time"}

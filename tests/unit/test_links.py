@@ -294,6 +294,8 @@ ELSEWHERE = {
     "commits.py": "git's own folder",
     "locks.py": "git's own folder, and /proc",
     "processes.py": "/proc",
+    "attempt.py": "a folder that nobody had before",
+    "gang.py": "what attempt.py wrote, before any of the trial runs",
     "environments.py": "the cache, and requirements of the clone",
     "init.py": "the chart, into a place where nothing is",
     "kit.py": "what is installed",

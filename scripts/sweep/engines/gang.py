@@ -40,22 +40,21 @@ def main(path: str) -> int:
             child.send_signal(signal.SIGTERM)
 
     signal.signal(signal.SIGTERM, end)
+    logs: list[int | None] = []  # kept open: what lies at their paths later is the trial's to say
     for place, node in enumerate(nodes):
-        log = os.open(node["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666) if place else None
+        log = os.open(node["log"], os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666) if place else None
         # All inherit the handle by which this attempt holds its trial.
         start = {"env": node["env"], "stdin": subprocess.DEVNULL, "stdout": log, "stderr": log, "close_fds": False}
         children.append(subprocess.Popen(node["argv"], **start))
-        if log is not None:
-            os.close(log)
+        logs.append(log)
     if asked:
         end()
     codes = [128 - code if (code := child.wait()) < 0 else code for child in children]
     decides = deciding(codes)
-    if decides:
-        with Path(nodes[decides]["log"]).open("rb") as log_file:
-            log_file.seek(max(0, log_file.seek(0, os.SEEK_END) - LAST_WORDS))
-            sys.stdout.buffer.write(log_file.read())
-            sys.stdout.buffer.flush()
+    if (log := logs[decides]) is not None:
+        at = max(0, os.fstat(log).st_size - LAST_WORDS)
+        sys.stdout.buffer.write(os.pread(log, LAST_WORDS, at))
+        sys.stdout.buffer.flush()
     return codes[decides]
 
 
