@@ -84,7 +84,7 @@ def siblings(text: str) -> set[str]:
 
 READERS = {"reading.py", "rows.py", "printed.py", "written.py"}
 STOPS = {"stopping.py", "rules.py"}
-ON_DEMAND = {"passing.py", "events.py", "mlruns.py", *READERS, *STOPS}
+ON_DEMAND = {"passing.py", "events.py", "mlruns.py", "nodes.py", *READERS, *STOPS}
 """What is imported only where the values ask for it."""
 
 
@@ -96,8 +96,9 @@ ON_DEMAND = {"passing.py", "events.py", "mlruns.py", *READERS, *STOPS}
         ({"metrics": [{"from": "tensorboard", "path": "a"}]}, {*READERS, "events.py"}),
         ({"metrics": [OUTPUT, {"from": "mlflow", "path": "a"}]}, {*READERS, "mlruns.py"}),
         ({"stop": {"rule": "asha", "max": 9}}, STOPS),
+        ({"nodes": 2}, {"nodes.py"}),
     ],
-    ids=["none", "output and file", "tensorboard", "mlflow", "a rule that stops"],
+    ids=["none", "output and file", "tensorboard", "mlflow", "a rule that stops", "several nodes"],
 )
 def test_the_runner_is_shipped_to_the_letter_with_all_that_it_imports(
     tmp_path: Path, changes: dict[str, Any], asked: set[str]
