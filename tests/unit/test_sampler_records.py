@@ -47,6 +47,7 @@ def test_no_other_module_asks_for_a_sampler_by_its_name() -> None:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Compare):
                 names = {part.value for part in ast.walk(node) if isinstance(part, ast.Constant)} & set(SAMPLERS)
+                names -= set() if path.parent.name == "spaces" else {"auto"}  # a word for engines too
                 asked += [f"{path.name}:{node.lineno} compares with {name}" for name in names]
     assert asked == []
 

@@ -55,6 +55,15 @@ class Evidence(Protocol):
 
 
 @dataclass(frozen=True)
+class TakenSampler:
+    """What a sampler takes in its place."""
+
+    name: str
+    options: Mapping[str, Any]
+    why: str
+
+
+@dataclass(frozen=True)
 class Sampler:
     """How the points of a space are taken."""
 
@@ -79,6 +88,8 @@ class Sampler:
     """Whether it takes points of the space, and not the explicit ones alone."""
     check: Callable[[Space], None] = lambda _space: None
     """Raises BadInput where a space is none for it, by what a schema cannot say."""
+    take: Callable[[Space], TakenSampler] | None = None
+    """Which sampler it stands for, by the space and its options alone; None where it takes the points itself."""
 
     @property
     def adaptive(self) -> bool:

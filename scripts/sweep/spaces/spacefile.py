@@ -18,7 +18,7 @@ from sweep.spaces.constraint import parse as parse_constraint
 from sweep.spaces.domain import OUTSIDE, Parameter
 from sweep.spaces.evaluation import Unclear
 from sweep.spaces.outline import fitted, with_copies
-from sweep.spaces.sampler import Sampler
+from sweep.spaces.sampler import Sampler, TakenSampler
 from sweep.spaces.samplers import SAMPLERS
 from sweep.spaces.space import MAX_TRIALS, Point, Rule, Space, is_active, is_among, too_many
 from sweep.spaces.warmstart import Past
@@ -53,9 +53,6 @@ def read(doc: Document, schema: dict[str, Any], past: Past = warmstart.NOTHING) 
     _check_metrics(doc)
     parsed = hyperparameters.read(doc, searched, fixed)
     _check_names(doc, fixed, parsed.places)
-    meaning = {name: value for name, value in data.items() if name != "stop"}
-    meaning["sampler"] = {key: value for key, value in data["sampler"].items() if key != "rounds"}
-    digest = hashlib.sha256(json.dumps(meaning, separators=(",", ":")).encode()).hexdigest()[:16]
     rules = (*_constraints(doc, [*fixed, *parsed.places]), *_exclusions(doc, parsed.parameters))
     options, replicates = _options(doc, sampler), int(data["sampler"].get("replicates", 1))
     space = Space(
@@ -68,7 +65,7 @@ def read(doc: Document, schema: dict[str, Any], past: Past = warmstart.NOTHING) 
         computed=parsed.formulas,
         requests=asking.read(doc, [*fixed, *parsed.places]),
         order=tuple(parsed.places),
-        digest=digest,
+        digest=_digest(data, data["sampler"]),
         doc=doc,
         rules=rules,
         budget=str(data.get("budget", "")),
@@ -76,10 +73,34 @@ def read(doc: Document, schema: dict[str, Any], past: Past = warmstart.NOTHING) 
         sets_budget=sampler.sets_budget,
         sampled=sampler.describe(options, replicates),
     )
+    if sampler.take:
+        space, sampler = _taken(space, sampler.take(space))
     sampler.check(space)
     _check_size(space, sampler)
     space = replace(space, points=tuple(_points(space)))
     return replace(space, points=(*space.points, *_warm(space, past)))
+
+
+def _digest(data: Mapping[str, Any], sampler: Mapping[str, Any]) -> str:
+    """Of what the points of a space follow from."""
+    meaning = {name: value for name, value in data.items() if name != "stop"}
+    meaning["sampler"] = {key: value for key, value in sampler.items() if key != "rounds"}
+    return hashlib.sha256(json.dumps(meaning, separators=(",", ":")).encode()).hexdigest()[:16]
+
+
+def _taken(space: Space, taken: TakenSampler) -> tuple[Space, Sampler]:
+    """The space as if the sampler that is taken had been written there."""
+    sampler = SAMPLERS[taken.name]
+    data = space.doc.data
+    repeated = {"replicates": data["sampler"]["replicates"]} if "replicates" in data["sampler"] else {}
+    return replace(
+        space,
+        sampler=sampler.name,
+        options={key: taken.options.get(key, option.default) for key, option in sampler.options.items()},
+        digest=_digest(data, {"name": taken.name, **taken.options, **repeated}),
+        sets_budget=sampler.sets_budget,
+        sampled=f"{sampler.describe(taken.options, space.replicates)}, by auto: {taken.why}",
+    ), sampler
 
 
 def _check_names(doc: Document, fixed: Collection[str], searched: Mapping[str, tuple[Key, ...]]) -> None:

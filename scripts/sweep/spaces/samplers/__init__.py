@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from sweep.spaces.sampler import Sampler
-from sweep.spaces.samplers import explicit, gp, grid, halving, lhs, random, sobol, tpe
+from sweep.spaces.samplers import auto, explicit, gp, grid, halving, lhs, random, sobol, tpe
 
 SAMPLERS: dict[str, Sampler] = {
     each.SAMPLER.name: each.SAMPLER
     for each in (
+        auto,
         grid,
         random,
         sobol,
