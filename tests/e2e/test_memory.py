@@ -26,24 +26,33 @@ WORDS = {
 }  # fmt: skip
 """What a verb is told; others are told the sweep."""
 CODES = (0, 1, 2, 3, 4)
+MEASURED = """
+import os, sys
+child = os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ)
+_, status, used = os.wait4(child, 0)
+with open(sys.argv[1], "w") as kept:
+    kept.write(f"{os.waitstatus_to_exitcode(status)} {used.ru_maxrss}")
+"""
+"""Starts a verb from a small process: what Linux counts of a child begins with the memory of whoever forked it."""
 
 
 def ended(folder: Path, verb: str, *words: str) -> tuple[int, int, str]:
     """(exit code, most MB of memory, end of what it said) of a verb."""
     with (folder.parent / "output").open("w+b") as output:
         env = {"PYTHONPATH": f"{ROOT / 'scripts'}{os.pathsep}{ROOT}", "KUBECONFIG": os.devnull}
-        process = subprocess.Popen(
-            [sys.executable, "-m", "helm_sweep", verb, *words],
+        kept = folder.parent / "used"
+        subprocess.run(
+            [sys.executable, "-I", "-S", "-c", MEASURED, kept, sys.executable, "-m", "helm_sweep", verb, *words],
             cwd=folder,
             env=os.environ | env,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
+            check=True,
         )
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        code, used = map(int, kept.read_text().split())
         output.seek(max(0, output.seek(0, os.SEEK_END) - 2000))
-        return process.returncode, used.ru_maxrss // 1024, output.read().decode(errors="replace")
+        return code, used // 1024, output.read().decode(errors="replace")
 
 
 def make_hostile(result: Path, history: Path) -> None:

@@ -70,8 +70,9 @@ class LocalRun:
     would. `slots` from slots_for; `path` is put before the PATH of every trial; `on_tick(states)` is called on every
     change and about once a second. `store` is the result store, whose trials are held while they run; None where
     nobody else can run them. `fail_fast`: how many first trials that fail alike hold back the rest; 0: none. `enough`
-    of all states says which limit of the sweep is reached, so that nothing is started; "" while none is. `meanwhile` is
-    called once, when the first trials have been started.
+    of all states says which limit of the sweep is reached, so that nothing is started; "" while none is, and None for a
+    sweep without limits: then a slot goes to the next trial before the result is published, which could reach one.
+    `meanwhile` is called once, when the first trials have been started.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class LocalRun:
         store: Path | None = None,
         fail_fast: int = 0,
         meanwhile: Callable[[], None] = lambda: None,
-        enough: Callable[[Mapping[str, JobState]], str] = lambda _: "",
+        enough: Callable[[Mapping[str, JobState]], str] | None = None,
     ) -> None:
         self.rendered = rendered
         self.folder = folder
@@ -175,7 +176,7 @@ class LocalRun:
 
     def _look(self) -> None:
         """Ask whether the sweep is to end here, while there is something to start."""
-        before, self.reached = self.reached, self.enough(self.states) if self.waiting else ""
+        before, self.reached = self.reached, self.enough(self.states) if self.enough and self.waiting else ""
         if self.reached and not before and self.running:
             self.say(limits.notice(self.reached, len(self.running)))
 
@@ -256,7 +257,7 @@ class LocalRun:
                 os.read(key.fd, 4096)  # it only wakes
             elif key.fd == key.data.line:
                 self.selector.unregister(key.fd)
-                if key.data.gives_back():
+                if key.data.gives_back() and not self.enough:
                     self._vacate(key.data)
         ended = [self.running.pop(key.fd) for key in ready if key.fd in self.running]
         for attempt in ended:

@@ -143,7 +143,7 @@ class LocalEngine(Engine):
                 store=folder,
                 fail_fast=self.settings.failFast,
                 meanwhile=options.meanwhile,
-                enough=lambda states: tally(states, self.now()),
+                enough=(lambda states: tally(states, self.now())) if tally.limits else None,
             )
             to_run = sum(not state.finished for state in run.states.values())
             if to_run and not tally(run.states, self.now()):
