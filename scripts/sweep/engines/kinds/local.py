@@ -151,11 +151,7 @@ class LocalEngine(Engine):
                 person.say(f"{sweep.name}: running {counted(to_run, 'Job')} as local processes on {len(places)} {kind}")
             with watcher:
                 states = run.run()
-        if run.held and not all(state.finished for state in states.values()):
-            cure = f"`make sweep SWEEP={sweep.name}` goes on"
-            raise TrialsFailed(failfast.message(sweep.name, states, run.ended.values(), run.held, cure))
-        if run.reached:
-            person.say(f"{sweep.name}: {limits.held(run.reached, len(run.waiting), len(states))}")
+        _tell_held(sweep.name, run, states, person.say)
         return states
 
     def has_queue(self) -> bool:
@@ -256,3 +252,12 @@ class LocalEngine(Engine):
 
 
 ENGINE = LocalEngine
+
+
+def _tell_held(name: str, run: LocalRun, states: Mapping[str, JobState], say: Say) -> None:
+    """Say what a limit holds back. Raises TrialsFailed where failures do."""
+    if run.held and not all(state.finished for state in states.values()):
+        cure = f"`make sweep SWEEP={name}` goes on"
+        raise TrialsFailed(failfast.message(name, states, run.ended.values(), run.held, cure))
+    if run.reached:
+        say(f"{name}: {limits.held(run.reached, len(run.waiting), len(states))}")
