@@ -136,7 +136,8 @@ class _Known:
 
 def of(clone: Clone, beginning: str, sweep: str = "") -> Trace:
     """Trace the one trial whose id begins so. Raises BadInput where it is none, or several."""
-    known, problems = _known(clone, beginning, sweep)
+    folders = storage.folders(clone)
+    known, problems = _known(clone, folders, beginning, sweep)
     table, row = known.rows[0] if known.rows else (None, None)
     commit, provenance = known.commit, NOT_RECORDED | booking.provenance(known.record)
     source = _source(clone, row, known.sweeps, [commit, *(table.commit for table, _ in known.rows)])
@@ -161,15 +162,15 @@ def of(clone: Clone, beginning: str, sweep: str = "") -> Trace:
         attempts=[
             _attempt(booked.attempt, booked.cause) for booked in results.booked(row, known.stored) if booked.attempt
         ],
-        verdicts=stops.judge(storage.folders(clone), [known.id]),
+        verdicts=stops.judge(folders, [known.id]),
         problems=problems,
     )
 
 
-def _known(clone: Clone, beginning: str, sweep: str) -> tuple[_Known, list[str]]:
+def _known(clone: Clone, folders: Sequence[Path], beginning: str, sweep: str) -> tuple[_Known, list[str]]:
     """All of the one trial whose id begins so, and which tables cannot be read. Raises BadInput as `of` does."""
     rows, problems = tables.find(clone, beginning, sweep)
-    stored, stores = _stored(clone, beginning, {row.id for _, row in rows})
+    stored, stores = _stored(folders, beginning, {row.id for _, row in rows})
     ids = {row.id for _, row in rows} | stored.keys()
     if len(ids) != 1:
         raise BadInput(_not_one(beginning, sorted(ids), sweep, problems))
@@ -205,10 +206,10 @@ def _not_one(beginning: str, ids: list[str], sweep: str, problems: Sequence[str]
     )
 
 
-def _stored(clone: Clone, beginning: str, known: set[str]) -> tuple[dict[str, Stored], dict[str, Path]]:
+def _stored(folders: Sequence[Path], beginning: str, known: set[str]) -> tuple[dict[str, Stored], dict[str, Path]]:
     """What the stores have of the trials `known`, or else of those whose id begins so; and the store of each."""
     kept, where = {}, {}
-    for folder in storage.folders(clone):
+    for folder in folders:
         for trial in known or {id for id in store.ids(folder) if id.startswith(beginning)}:
             stored = store.read(folder, [trial]).trials[trial]
             if (stored.result or stored.attempts) and trial not in kept:
