@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sweep.layout import Clone
-from tests.unit.trial_support import Fifo
+from tests.unit.trial_support import Bench, Fifo
 
 HERE = Clone.here().root
 SPACE = tomllib.loads((Path(__file__).parent / "bad_inputs" / "space.toml").read_text())["base"]
@@ -43,6 +43,14 @@ def clone(tmp_path: Path, person: None) -> Clone:  # noqa: ARG001
     files.folder.mkdir(parents=True)
     files.space.write_text(SPACE)
     return clone
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    """Where one trial after another is run by the chart's runner."""
+    opened = Bench(tmp_path)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from shutil import copytree
 from typing import Any
@@ -23,13 +22,6 @@ RESULTS, FOLDERS = load("results"), load("folders")
 @pytest.fixture
 def copied(tmp_path: Path) -> Path:
     return copytree(STORE, tmp_path / "store")
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    opened = Bench(tmp_path)
-    yield opened
-    opened.close()
 
 
 def contents(folder: Path) -> dict[str, bytes]:

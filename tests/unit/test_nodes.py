@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import jsonschema
@@ -18,26 +17,6 @@ WAIT_OR = 'case "$NODE_RANK" in {rank}) {script};; *) read hang < {hang};; esac'
 """A command that one node ends, while the others hang."""
 
 
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    bench = Bench(tmp_path)
-    yield bench
-    bench.close()
-
-
-@pytest.fixture
-def fifo(tmp_path: Path) -> Iterator[Callable[[str], Fifo]]:
-    pipes: list[Fifo] = []
-
-    def create(name: str) -> Fifo:
-        pipes.append(Fifo(tmp_path / name))
-        return pipes[-1]
-
-    yield create
-    for pipe in pipes:
-        pipe.close()
-
-
 def start(bench: Bench, trial: dict[str, Any], rank: int, count: int = 2, patch: str = QUICK, **more: Any) -> Running:
     """The runner of one Pod."""
     env = {"JOB_COMPLETION_INDEX": str(rank), "POD_NAME": f"pod-{rank}", "POD_IP": "127.0.0.1"}
@@ -48,6 +27,24 @@ def run(bench: Bench, trial: dict[str, Any], count: int = 2) -> list[Ended]:
     """One attempt of all nodes, from start to end."""
     runners = [start(bench, trial, rank, count) for rank in reversed(range(count))]
     return [runner.end() for runner in reversed(runners)]
+
+
+def wait_for_both(up: Fifo) -> None:
+    """Until two commands have written a line."""
+    begun: list[str] = []
+    while len(begun) < 2:
+        begun += up.line().split()
+
+
+def two_that_hang(bench: Bench, fifo: Callable[[str], Fifo]) -> tuple[dict[str, Any], Running, Running]:
+    """A trial, and the runners of its two nodes, whose commands hang; any that starts from now on does its work."""
+    up, hang = fifo("up"), fifo("hang")
+    first = f"echo $NODE_RANK > {up}; read hang < {hang}"
+    trial = make_trial(f"if [ -e {bench.root}/again ]; then {WRITE_METRICS}; else {first}; fi")
+    runners = start(bench, trial, 0), start(bench, trial, 1)
+    wait_for_both(up)
+    (bench.root / "again").touch()
+    return trial, *runners
 
 
 def codes(ended: list[Ended]) -> list[int]:
@@ -106,9 +103,7 @@ def test_one_that_is_preempted_preempts_all_and_the_next_attempt_goes_on(
     first = f"trap '{save}' TERM; echo $NODE_RANK > {up}; read hang < {hang}"
     trial = make_trial(f'if [ -e "$CHECKPOINT_DIR/saved-1" ]; then {WRITE_METRICS}; else {first}; fi')
     runners = [start(bench, trial, index) for index in (0, 1)]
-    begun: list[str] = []
-    while len(begun) < 2:
-        begun += up.line().split()
+    wait_for_both(up)
     runners[rank].child.terminate()
     assert [runner.end().code for runner in runners] == ([143, 69] if rank == 0 else [69, 143])
     assert bench.attempt(trial)["status"] == "preempted"
@@ -133,14 +128,7 @@ def test_a_failure_that_another_nodes_preemption_caused_is_no_failure(
 def test_a_node_that_dies_without_a_word_ends_the_attempt_once_another_takes_its_place(
     bench: Bench, fifo: Callable[[str], Fifo]
 ) -> None:
-    up, hang = fifo("up"), fifo("hang")
-    first = f"echo $NODE_RANK > {up}; read hang < {hang}"
-    trial = make_trial(f"if [ -e {bench.root}/again ]; then {WRITE_METRICS}; else {first}; fi")
-    leader, other = start(bench, trial, 0), start(bench, trial, 1)
-    begun: list[str] = []
-    while len(begun) < 2:
-        begun += up.line().split()
-    (bench.root / "again").touch()
+    trial, leader, other = two_that_hang(bench, fifo)
     other.child.kill()
     successor = start(bench, trial, 1)
     ended = leader.end()
@@ -153,14 +141,7 @@ def test_a_node_that_dies_without_a_word_ends_the_attempt_once_another_takes_its
 def test_node_0_that_dies_without_a_word_begins_anew_and_the_others_with_it(
     bench: Bench, fifo: Callable[[str], Fifo]
 ) -> None:
-    up, hang = fifo("up"), fifo("hang")
-    first = f"echo $NODE_RANK > {up}; read hang < {hang}"
-    trial = make_trial(f"if [ -e {bench.root}/again ]; then {WRITE_METRICS}; else {first}; fi")
-    leader, other = start(bench, trial, 0), start(bench, trial, 1)
-    begun: list[str] = []
-    while len(begun) < 2:
-        begun += up.line().split()
-    (bench.root / "again").touch()
+    trial, leader, other = two_that_hang(bench, fifo)
     leader.child.kill()
     successor = start(bench, trial, 0)
     assert other.end().code == 69
@@ -173,9 +154,7 @@ def test_a_node_without_a_sign_of_life_is_gone(bench: Bench, fifo: Callable[[str
     trial = make_trial(f"echo $NODE_RANK > {up}; read hang < {fifo('hang')}")
     leader = start(bench, trial, 0, patch=f"{QUICK}; nodes.LOST_SECONDS = 1")
     other = start(bench, trial, 1)
-    begun: list[str] = []
-    while len(begun) < 2:
-        begun += up.line().split()
+    wait_for_both(up)
     other.child.send_signal(signal.SIGSTOP)
     ended = leader.end()
     other.child.send_signal(signal.SIGCONT)

@@ -6,7 +6,6 @@ import hashlib
 import importlib.util
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,13 +19,6 @@ from tests.unit.trial_support import REPOSITORY, WRITE_METRICS, Bench, make_tria
 
 SCHEMA = json.loads((REPOSITORY / "schemas" / "result.schema.json").read_text())
 SAVE = 'mkdir -p "$OUTPUT_DIR/deep/er"; printf model > "$OUTPUT_DIR/model.pt"; printf a > "$OUTPUT_DIR/deep/er/a"; '
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    bench = Bench(tmp_path)
-    yield bench
-    bench.close()
 
 
 def module() -> ModuleType:

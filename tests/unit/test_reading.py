@@ -9,7 +9,6 @@ import signal
 import sqlite3
 import struct
 import sys
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -48,13 +47,6 @@ def of_output(text: str | bytes, *sources: dict[str, Any], folder: Path | None =
 
 def history(reading: Any) -> list[dict[str, Any]]:
     return [json.loads(line) for line in reading.history().splitlines()]
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    bench = Bench(tmp_path)
-    yield bench
-    bench.close()
 
 
 @pytest.fixture

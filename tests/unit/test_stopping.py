@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +35,6 @@ def start(bench: Bench, trial: dict[str, Any], **options: Any) -> Running:
 
 def run(bench: Bench, trial: dict[str, Any], **options: Any) -> Ended:
     return start(bench, trial, **options).end()
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    bench = Bench(tmp_path)
-    yield bench
-    bench.close()
 
 
 def with_rule(command: str, *, lr: float = 0.1, **rule: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,13 +44,6 @@ RESULT, ATTEMPT = (
     json.loads((REPOSITORY / "schemas" / f"{name}.schema.json").read_text()) for name in ("result", "attempt")
 )
 ENVIRONMENT = load("environment")
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    bench = Bench(tmp_path)
-    yield bench
-    bench.close()
 
 
 def check_files(bench: Bench, trial: Mapping[str, Any]) -> None:

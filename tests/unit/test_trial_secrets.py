@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,13 +11,6 @@ from tests.unit.trial_support import Bench, make_trial
 
 SECRET = "hunter2hunter2"
 FROM_SECRET = {"HF_TOKEN": {"secret": "hugging-face", "key": "token"}}
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    bench = Bench(tmp_path)
-    yield bench
-    bench.close()
 
 
 @pytest.mark.parametrize(
