@@ -54,6 +54,7 @@ def test_another_queue_takes_what_waits_and_leaves_what_runs(sweep: ClusterSweep
     sweep.edit({"x": 1}, {"x": 2}, {"x": 3}, {"x": 4}, queue="team")
     sweep.run("submit", "toy")
     held(sweep, 2)
+    until(lambda: len(sweep.events("start")) == 2, lambda: sweep.kubectl("describe", "jobs,pods"))
     before, running = sweep.uids(), {int(x) for x in sweep.events("start")}
     sweep.edit({"x": 1}, {"x": 2}, {"x": 3}, {"x": 4}, {"x": 5}, queue="other", backoffLimit=3)
     output = sweep.run("submit", "toy")
