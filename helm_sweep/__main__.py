@@ -57,7 +57,7 @@ def program() -> int:
         meant = f"did you mean `helm-sweep {near}`? " if near else ""
         raise BadInput(f"helm-sweep: no verb {word!r}; {meant}`helm-sweep --help` lists all")
     layout.look_from(Path(folder))
-    sys.argv = [f"helm-sweep {word}", *words[1:], *verb.words]
+    sys.argv = [f"helm-sweep {word}", *words[1:]]
     code: int = import_module(verb.module).main()
     return code
 

@@ -1,6 +1,6 @@
 """Completion on the command line, by argcomplete: verbs, their options, and the names of sweeps.
 
-A shell asks the program itself, with the line so far in COMP_LINE; a verb's parser answers for its own words.
+The shell runs the program with the line so far in COMP_LINE; the parser of the verb completes its arguments.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ SHELLS = ("bash", "zsh", "fish")
 
 
 def main(words: list[str]) -> int:
-    """Print what a shell is to read: `eval "$(helm-sweep completion bash)"`."""
+    """Print the completion script of a shell, for `eval "$(helm-sweep completion bash)"`."""
     import cli
 
     parser = cli.parser(main.__doc__, sweep=False, prog="helm-sweep completion")

@@ -1,4 +1,4 @@
-"""The verbs of the program. Each is a script of scripts/ and, but for what only the program needs, a target of make."""
+"""The verbs of the program. Each is a script in scripts/ and, but for `OWN`, a target of make."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ from difflib import get_close_matches
 
 @dataclass(frozen=True)
 class Verb:
-    """A verb as a person types it."""
+    """A verb of the command line."""
 
     name: str
     help: str
     script: str = ""
-    """Its module in scripts/, where that has another name."""
-    words: tuple[str, ...] = ()
-    """What the script is told beside what a person writes."""
+    """Its module in scripts/, where the verb's name is taken: by the package sweep, by Python's own gc."""
 
     @property
     def module(self) -> str:
@@ -24,49 +22,49 @@ class Verb:
 
 
 GROUPS = {
-    "start": [
-        Verb("init", "make a project of the folder you are in: values/base.yaml"),
-        Verb("new", "start a sweep of a program: new NAME -- python train.py --lr {lr}"),
-        Verb("check", "run one trial now, from the code as it lies here, and keep nothing"),
+    "get started": [
+        Verb("init", "make the current folder a project: writes values/base.yaml"),
+        Verb("new", "create a sweep for a program: new NAME -- python train.py --lr {lr}"),
+        Verb("check", "run one trial now, with the code as it is, and keep nothing"),
     ],
     "run a sweep": [
-        Verb("sweep", "from space.yaml to a picked winner, here or on a cluster; also called run", "drive"),
+        Verb("sweep", "run everything from space.yaml to best.yaml, here or on a cluster; also called run", "drive"),
         Verb("expand", "write the trials of space.yaml into values.yaml, and commit them"),
         Verb("plan", "show what would run and what it may cost"),
-        Verb("render", "print the Jobs"),
-        Verb("dataset", "fill and check the data set"),
-        Verb("submit", "give the Jobs to the engine"),
-        Verb("watch", "look on until a sweep has ended"),
-        Verb("status", "where every trial stands"),
-        Verb("logs", "what a trial printed"),
-        Verb("retry", "give failed trials new Jobs"),
+        Verb("render", "print the Kubernetes objects of a sweep"),
+        Verb("dataset", "prepare and verify the data set"),
+        Verb("submit", "start the Jobs of a sweep, here or on a cluster"),
+        Verb("watch", "follow a sweep until it ends"),
+        Verb("status", "show the state of every trial"),
+        Verb("logs", "print the output of a trial"),
+        Verb("retry", "create new Jobs for failed trials"),
         Verb("stop", "suspend a sweep on a cluster"),
-        Verb("resume", "let it go on", "stop", ("--resume",)),
+        Verb("resume", "resume a suspended sweep"),
         Verb("uninstall", "remove a sweep from its cluster; results stay"),
     ],
-    "look at results": [
-        Verb("collect", "gather results into values/NAME/results.csv, and commit it"),
-        Verb("report", "leaderboard, out/NAME/report.html, and its charts as SVG"),
+    "results": [
+        Verb("collect", "collect results into values/NAME/results.csv, and commit it"),
+        Verb("report", "show the ranking; write out/NAME/report.html and its charts"),
         Verb("best", "write the winner to values/NAME/best.yaml"),
-        Verb("fetch", "copy what a trial left in OUTPUT_DIR to here"),
+        Verb("fetch", "copy the files a trial left in OUTPUT_DIR to this machine"),
     ],
-    "years later": [
-        Verb("trace", "everything a result came from"),
-        Verb("reproduce", "run a trial once more, and compare"),
-        Verb("replay", "make every round of a search again, and show what differs"),
-        Verb("ledger", "hours by sweep, commit, author and status, and what was wasted"),
-        Verb("gc", "list, or remove, what no values file in Git's history names", "tidy"),
+    "provenance": [
+        Verb("trace", "show where a result came from: line, commit, code, data, node"),
+        Verb("reproduce", "run a trial again and compare"),
+        Verb("replay", "recompute every round of a search, and show differences"),
+        Verb("ledger", "show hours by sweep, commit, author and status"),
+        Verb("gc", "list results that no values file in Git's history names; --yes removes them", "tidy"),
     ],
-    "around it": [
-        Verb("doctor", "what a sweep needs here and on the cluster: there, or what to do"),
-        Verb("role", "the rights that are needed in a namespace"),
-        Verb("completion", "completion for a shell: completion bash|zsh|fish"),
+    "other": [
+        Verb("doctor", "check what a sweep needs on this machine and on the cluster"),
+        Verb("role", "print the RBAC rights that a user needs in a namespace"),
+        Verb("completion", "print the completion script: completion bash|zsh|fish"),
     ],
 }
 VERBS = {verb.name: verb for group in GROUPS.values() for verb in group}
 ALIASES = {"run": "sweep"}
 OWN = {"init", "completion"}
-"""Verbs that a clone has no use for, so make has not."""
+"""Verbs that a clone does not need, so that make has no target for them."""
 
 USAGE = """\
 usage: helm-sweep [--project DIR] VERB …
@@ -75,10 +73,10 @@ Hyperparameter sweeps on Kubernetes, with nothing to install in the cluster.
 
 {groups}
 
-  --project DIR  the project: the nearest folder from DIR upward that has values/base.yaml
-  --version      versions of the program, of its commit and of its chart
+  --project DIR  the project is DIR, or the nearest folder above it that has values/base.yaml
+  --version      show the versions of the program, its commit and its chart
 
-`helm-sweep VERB --help` says what a verb takes."""
+`helm-sweep VERB --help` lists the options of a verb."""
 
 
 def usage() -> str:
@@ -92,11 +90,11 @@ def usage() -> str:
 
 
 def nearest(word: str) -> str:
-    """The verb that was perhaps meant; "" if none is near."""
+    """The most similar verb; "" if none is."""
     return next(iter(get_close_matches(word, [*VERBS, *ALIASES], n=1)), "")
 
 
-# ---- messages name targets and variables of make; the program has them spelled as it is called itself ----
+# ---- messages name targets and variables of make; the program rewrites them as its own commands ----
 
 _VALUE = r"""(?:"[^"]*"|'[^']*'|[^\s`"',;:()]+)"""
 _TARGET = re.compile(rf"\bmake ({'|'.join(VERBS)})\b((?: [A-Z_]+=(?:{_VALUE})?)*)")
@@ -107,7 +105,7 @@ _NAMES = ("SWEEP", "TRIAL")
 
 
 def spelled(text: str) -> str:
-    """A message with its commands as they are typed here: `make retry SWEEP=x` is `helm-sweep retry x`."""
+    """A message with the commands of the program: `make retry SWEEP=x` is `helm-sweep retry x`."""
     text = text.replace("run `make setup`", "install helm-sweep again")
     shortest = {target: alias for alias, target in ALIASES.items()}
     text = _TARGET.sub(lambda match: f"helm-sweep {shortest.get(match[1], match[1])}{match[2]}", text)

@@ -110,11 +110,13 @@ def run(
 def main(argv: list[str] | None = None) -> int:
     parser = cli.parser(__doc__)
     cli.engine_argument(parser)
-    parser.add_argument("--top", type=int, default=1, metavar="K", help="the K best points instead of one")
-    parser.add_argument("--max-cost", type=float, metavar="SECONDS", help="only points that train for at most so long")
-    parser.add_argument("--no-commit", action="store_true", help="write best.yaml, but leave the commit to you")
+    parser.add_argument("--top", type=int, default=1, metavar="K", help="write the K best points; default: 1")
+    parser.add_argument(
+        "--max-cost", type=float, metavar="SECONDS", help="only points whose training takes at most SECONDS"
+    )
+    parser.add_argument("--no-commit", action="store_true", help="write best.yaml, but do not commit it")
     parser.add_argument("--dry-run", action="store_true", help="print best.yaml and write nothing")
-    parser.add_argument("--json", action="store_true", help="the winning trials as JSON on stdout")
+    parser.add_argument("--json", action="store_true", help="print the winning trials as JSON")
     args = parser.parse_args(argv)
     began = git.position(Clone.here().root)
     return run(

@@ -1,6 +1,6 @@
-"""Run one trial now, from the code as it lies here, and keep nothing: does it start, and are its metrics read?
+"""Run one trial now, with the code as it is, and keep nothing: to see that it starts and that its metrics are read.
 
-It is the first of those with the smallest budget, of space.yaml as it is or of values.yaml; neither need be committed.
+Takes the first trial with the smallest budget, from space.yaml or else values.yaml. Nothing needs to be committed.
 """
 
 from __future__ import annotations
@@ -72,8 +72,10 @@ def show_end(name: str, checked: Checked, asked: int | None) -> None:
 
 def main() -> int:
     parser = cli.parser(__doc__)
-    parser.add_argument("--for", dest="seconds", type=seconds, metavar="TIME", help="stop it after 60s, 5m …")
-    parser.add_argument("--code", metavar="DIR", help="the folder to take; default: as expand does")
+    parser.add_argument(
+        "--for", dest="seconds", type=seconds, metavar="TIME", help="stop the trial after TIME, such as 60s or 5m"
+    )
+    parser.add_argument("--code", metavar="DIR", help="folder of the code; default: code.path, else trainer")
     args = parser.parse_args()
     files = Clone.here().sweep(args.sweep)
     draft = expand.draft(

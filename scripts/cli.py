@@ -1,4 +1,4 @@
-"""What every verb shares at its edge: arguments, talk on stderr, data on stdout. How it ends is guard's business."""
+"""What all verbs share: arguments, messages on stderr, data on stdout. guard.py turns errors into exit codes."""
 
 from __future__ import annotations
 
@@ -27,42 +27,42 @@ from sweep.session import Session, Target
 from sweep.session import open_sweep as open_session
 
 FLAGS = {
-    "allow-dirty": "submit uncommitted changes, recorded as such",
+    "allow-dirty": "submit uncommitted changes too; results record it",
     "push": "push the current branch before trials start",
-    "takeover": "cluster: submit over a release of a commit that HEAD does not contain",
-    "yes": "cluster: do not ask before running trials are ended",
+    "takeover": "cluster: replace a release whose commit is not in the history of HEAD",
+    "yes": "cluster: do not ask before ending running trials",
 }
-"""Of a submission; each is a variable of make too."""
+"""Flags of a submission; each is also a variable of make."""
 
 
 Looker = Callable[[Mapping[str, JobState]], None]
-"""What is done whenever the Jobs of a sweep were looked at."""
+"""Called with the states of the Jobs, each time they were read."""
 
 
 class Project(argparse.Action):
-    """`--project DIR`, known to layout.py from then on."""
+    """`--project DIR`: sets where layout.py looks for the project."""
 
     def __call__(self, _parser: Any, _namespace: Any, value: Any, _option: str | None = None) -> None:
         look_from(Path(value))
 
 
 def names_of_sweeps(**_: Any) -> list[str]:
-    """For completion."""
+    """Completes names of sweeps."""
     return Clone.here().sweeps
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose complaints are errors like all others: one line."""
+    """A parser that raises BadInput, for an error of one line."""
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        if "_ARGCOMPLETE" in os.environ:  # a shell asks what may follow, and wants no more
+        if "_ARGCOMPLETE" in os.environ:  # a shell asks for completions
             import argcomplete
 
             argcomplete.autocomplete(self)
         return super().parse_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
-        raise BadInput(f"{self.prog}: {message}; --help shows what it takes")
+        raise BadInput(f"{self.prog}: {message}; see --help")
 
 
 def parser(doc: str | None, *, sweep: bool = True, prog: str = "") -> argparse.ArgumentParser:
@@ -70,17 +70,17 @@ def parser(doc: str | None, *, sweep: bool = True, prog: str = "") -> argparse.A
     prog = prog or Path(sys.argv[0]).name
     arguments = Parser(prog, description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument(
-        "--project", metavar="DIR", action=Project, help="the project: DIR, or the nearest folder above"
+        "--project", metavar="DIR", action=Project, help="the project is DIR, or the nearest project above it"
     )
     if sweep:
-        name = arguments.add_argument("sweep", help="name of the sweep: the folder values/<sweep>")
+        name = arguments.add_argument("sweep", help="name of the sweep, that is of the folder values/<sweep>")
         name.completer = names_of_sweeps  # type: ignore[attr-defined]
     return arguments
 
 
 def engine_argument(arguments: argparse.ArgumentParser) -> None:
     """Where the sweep runs; `open_sweep` reads it."""
-    arguments.add_argument("--engine", default="auto", help=f"auto (the default) or one of {', '.join(NAMES)}")
+    arguments.add_argument("--engine", default="auto", help=f"auto (the default), {' or '.join(NAMES)}")
     arguments.add_argument(
         "--context", default="", help="kubectl context; default: cluster.context, then the current one"
     )
@@ -88,12 +88,12 @@ def engine_argument(arguments: argparse.ArgumentParser) -> None:
 
 
 def trial_argument(arguments: argparse.ArgumentParser) -> None:
-    """A trial of any sweep, by as much of its id as tells it from the others."""
-    arguments.add_argument("trial", type=hex_digits, help="id of the trial, or the beginning of one")
+    """A trial of any sweep, by its id or the first digits of it."""
+    arguments.add_argument("trial", type=hex_digits, help="id of the trial, or its first digits")
 
 
 def hex_digits(text: str) -> str:
-    """Type of an argument: what an id may begin with."""
+    """Type of an argument: an id, or its first digits."""
     if not re.fullmatch("[0-9a-f]{4,64}", text):
         raise argparse.ArgumentTypeError("write TRIAL=id: at least four of its hex digits, as in TRIAL=fa77f959c6e3")
     return text
@@ -105,10 +105,10 @@ def open_sweep(args: argparse.Namespace) -> Session:
 
 
 def submit_arguments(arguments: argparse.ArgumentParser) -> None:
-    """What a submission can be told, by itself or as a step of `make sweep`."""
+    """The options of a submission, by itself or as a step of `make sweep`."""
     engine_argument(arguments)
     arguments.add_argument(
-        "--slots", type=count, help="local: how many trials at once; default: one a core, or a GPU set"
+        "--slots", type=count, help="local: how many trials run at once; default: one per core, or per GPU set"
     )
     for name, meaning in FLAGS.items():
         arguments.add_argument(f"--{name}", action="store_true", help=meaning)
@@ -116,7 +116,10 @@ def submit_arguments(arguments: argparse.ArgumentParser) -> None:
 
 def quorum_argument(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument(
-        "--quorum", type=share, default=1.0, help="share of trials that must have ended before the next round (1.0)"
+        "--quorum",
+        type=share,
+        default=1.0,
+        help="share of trials that must have ended before the next round; default: 1.0",
     )
 
 
@@ -139,13 +142,13 @@ def count(text: str) -> int:
 def turn(
     session: Session, path: Path, since: git.Position, *, wanted: bool
 ) -> AbstractContextManager[commits.Turn | None]:
-    """The turn to write a file of a sweep and commit it, on the branch of `since`; none where that is not wanted."""
+    """The turn to write a file of a sweep and commit it on the branch of `since`; does nothing unless `wanted`."""
     clone = session.files.clone
     return commits.turn(clone.root, [clone.relative(path)], say, since) if wanted else nullcontext()
 
 
 def confirm(what: str) -> None:
-    """Ask before something that cannot be taken back. Raises BadInput for anything but a yes."""
+    """Ask before something that cannot be undone. Raises BadInput for anything but a yes."""
     if not sys.stdin.isatty():
         raise BadInput(f"{what}; say YES=1 to do it")
     say(what)
@@ -155,7 +158,7 @@ def confirm(what: str) -> None:
 
 
 def person(session: Session, *, yes: bool, look: Looker = lambda _: None) -> Person:
-    """Who sits here, for an engine to talk to; `yes`: who agrees to everything. `look` sees the states of Jobs too."""
+    """The person at the terminal, for an engine; `yes`: agrees to everything. `look` is called with states of Jobs."""
 
     def watcher() -> Watcher:
         import display  # with rich, which takes a tenth of a second to import
@@ -185,7 +188,7 @@ def show_page(text: str) -> None:
 
 
 def pass_on(lines: Iterable[bytes]) -> None:
-    """What others wrote, on stdout: to the byte where no terminal shows it, else as text."""
+    """Write what others wrote to stdout: escaped on a terminal, byte for byte elsewhere."""
     for line in lines:
         if sys.stdout.isatty():
             show_page(line.decode(errors="backslashreplace").replace("\r\n", "\n").replace("\r", "\n"))

@@ -45,9 +45,9 @@ def run(
 def main(argv: list[str] | None = None) -> int:
     parser = cli.parser(__doc__)
     cli.engine_argument(parser)
-    parser.add_argument("--no-commit", action="store_true", help="write results.csv, but leave the commit to you")
-    parser.add_argument("--dry-run", action="store_true", help="only say what would be written")
-    parser.add_argument("--json", action="store_true", help="counts and problems as JSON on stdout")
+    parser.add_argument("--no-commit", action="store_true", help="write results.csv, but do not commit it")
+    parser.add_argument("--dry-run", action="store_true", help="show what would be written, and write nothing")
+    parser.add_argument("--json", action="store_true", help="print counts and problems as JSON")
     args = parser.parse_args(argv)
     began = git.position(Clone.here().root)
     return run(cli.open_sweep(args), began, commit=not args.no_commit, dry_run=args.dry_run, json=args.json)

@@ -1,4 +1,4 @@
-"""Fill a sweep's data folder with its data set, by the command the values call data.prepare, and check it."""
+"""Prepare the data set of a sweep by the command in `data.prepare`, and verify it."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def run(session: Session, words: Sequence[str] = (), upload: Path | None = None)
 def main(argv: list[str] | None = None) -> int:
     parser = cli.parser(__doc__)
     cli.engine_argument(parser)
-    parser.add_argument("--upload", type=Path, help="cluster: send this folder, where the cluster has no way out")
-    parser.add_argument("words", nargs="*", help="further words for data.prepare, after --")
+    parser.add_argument("--upload", type=Path, metavar="DIR", help="cluster: upload DIR instead of downloading")
+    parser.add_argument("words", nargs="*", help="after --: further arguments of data.prepare")
     args = parser.parse_args(argv)
     return run(cli.open_sweep(args), args.words, args.upload)
 

@@ -1,4 +1,4 @@
-"""Look at what a sweep needs on this machine and on the cluster, a line each: ok, or what to do. Changes nothing."""
+"""Check what a sweep needs on this machine and on the cluster: one line each, ok or what to do. Changes nothing."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def main() -> int:
     parser = cli.parser(__doc__, sweep=False)
     parser.add_argument("--context", default="", help="kubectl context; default: cluster.context, then the current one")
     parser.add_argument("--namespace", default="", help="namespace; default: cluster.namespace, then the context's")
-    parser.add_argument("--json", action="store_true", help="the findings as JSON on stdout")
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     args = parser.parse_args()
     listed = findings(Clone.here(), Target("cluster", args.context, args.namespace))
     if args.json:

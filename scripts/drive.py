@@ -1,6 +1,6 @@
-"""Run the verbs of `make sweep` in turn: from space.yaml to a picked winner. Any of them may be run by itself.
+"""Run a whole sweep, from space.yaml to best.yaml: expand, plan, submit, watch, collect, report and best in turn.
 
-A search in rounds, or a race, is expanded, submitted and collected until expand has nothing to add.
+A search in rounds, or a race, repeats these until no trials are left to add.
 """
 
 from __future__ import annotations
@@ -135,10 +135,10 @@ def main() -> int:
     parser = cli.parser(__doc__)
     cli.submit_arguments(parser)
     cli.quorum_argument(parser)
-    parser.add_argument("--repin", action="store_true", help="run the code as it is now: frozen anew, and committed")
     parser.add_argument(
-        "--notify", metavar="CMD", help="a program to start at the first failure and the end; docs/faq.md"
+        "--repin", action="store_true", help="run the code as it is now: freeze it again, and commit it"
     )
+    parser.add_argument("--notify", metavar="CMD", help="run CMD at the first failure and at the end; see docs/faq.md")
     args = parser.parse_args()
     argv = notify.parsed(args.notify) if args.notify is not None else None
     files = Clone.here().sweep(args.sweep)

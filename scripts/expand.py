@@ -1,7 +1,7 @@
 """Expand values/<sweep>/space.yaml into the trials of values.yaml, freeze the code into code.yaml, and commit it.
 
-What exists is kept: the block of trials unless space.yaml has changed, the code unless --repin, all else always. A
-search in rounds (tpe, halving) goes on by one round if the committed results.csv allows; so does a race.
+Existing trials are kept unless space.yaml has changed, and the code is kept unless --repin. Lines outside of the
+marked block are never changed. A search in rounds (tpe, halving), or a race, adds a round if results.csv allows it.
 """
 
 from __future__ import annotations
@@ -43,23 +43,29 @@ class ExpandOptions:
 def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = cli.parser(__doc__)
     add = parser.add_argument
-    add("--dry-run", action="store_true", help="say what would be written, and write nothing")
-    add("--no-commit", dest="commit", action="store_false", help="write the files, and leave the commit to you")
-    add("--force", action="store_true", help="replace the block of trials though it was edited, or a search has begun")
+    add("--dry-run", action="store_true", help="show what would be written, and write nothing")
+    add("--no-commit", dest="commit", action="store_false", help="write the files, but do not commit them")
+    add("--force", action="store_true", help="replace the block of trials even if it was edited, or a search has begun")
     add("--code", metavar="DIR", help="the folder to freeze; default: code.path, else trainer")
-    add("--repin", action="store_true", help="freeze the code anew, and commit it where it was edited")
-    add("--allow-dirty", action="store_true", help="freeze code with uncommitted changes, marked as such")
-    add("--json", action="store_true", help="what was done, as JSON on stdout")
+    add("--repin", action="store_true", help="freeze the code again, and commit it if it was edited")
+    add("--allow-dirty", action="store_true", help="freeze uncommitted changes too; code.yaml marks them")
+    add("--json", action="store_true", help="print what was done as JSON")
     cli.engine_argument(parser)
     cli.quorum_argument(parser)
-    more = parser.add_argument_group("more trials, made from the committed results.csv")
+    more = parser.add_argument_group("add trials, from the committed results.csv")
     kind = more.add_mutually_exclusive_group()
-    kind.add_argument("--around", metavar="best|ID", help="new points around the best one, or around a trial")
-    kind.add_argument("--replicate-top", type=cli.count, metavar="K", help="more seeds for the best K points")
-    kind.add_argument("--race", type=cli.count, metavar="K", help="seeds for the best K points, step by step")
-    more.add_argument("--shrink", type=cli.share, default=0.5, metavar="SHARE", help="--around: of every range (0.5)")
-    more.add_argument("--n", type=cli.count, default=8, help="--around: how many points (8)")
-    more.add_argument("--replicates", type=cli.count, default=8, metavar="R", help="seeds of a point at most (8)")
+    kind.add_argument("--around", metavar="best|ID", help="new points around the best point, or around trial ID")
+    kind.add_argument("--replicate-top", type=cli.count, metavar="K", help="more seeds for the K best points")
+    kind.add_argument(
+        "--race", type=cli.count, metavar="K", help="more seeds for the K best points, round by round, until one leads"
+    )
+    more.add_argument(
+        "--shrink", type=cli.share, default=0.5, metavar="SHARE", help="--around: share of every range; default: 0.5"
+    )
+    more.add_argument("--n", type=cli.count, default=8, help="--around: number of points; default: 8")
+    more.add_argument(
+        "--replicates", type=cli.count, default=8, metavar="R", help="at most R seeds per point; default: 8"
+    )
     return parser.parse_args(argv)
 
 

@@ -1,6 +1,6 @@
-"""Copy what a trial left in OUTPUT_DIR to this machine, every file's hash checked; `best` is the winner.
+"""Copy the files that a trial left in OUTPUT_DIR to this machine, and verify their hashes; `best` is the winner.
 
-May be interrupted: the same command goes on from there.
+May be interrupted: the same command continues.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ def bar(size: int) -> Iterator[Callable[[int], None]]:
 
 def arguments() -> argparse.Namespace:
     parser = cli.parser(__doc__)
-    parser.add_argument("trial", help="id of a trial of the sweep, or the beginning of one; or `best`")
-    parser.add_argument("--to", type=Path, metavar="DIR", help="default: out/<sweep>/outputs/<id>")
+    parser.add_argument("trial", help="id of the trial, or its first digits; or `best`")
+    parser.add_argument("--to", type=Path, metavar="DIR", help="folder to copy to; default: out/<sweep>/outputs/<id>")
     cli.engine_argument(parser)
     parser.add_argument("--dry-run", action="store_true", help="list the files, and copy nothing")
-    parser.add_argument("--json", action="store_true", help="the files as JSON on stdout")
+    parser.add_argument("--json", action="store_true", help="print the files as JSON")
     return parser.parse_args()
 
 

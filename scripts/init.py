@@ -1,7 +1,7 @@
-"""Make a project of the folder you are in: values/base.yaml, and lines of .gitignore; both are committed.
+"""Make the current folder a project: write values/base.yaml and add to .gitignore, and commit both.
 
-What can be found out is filled in: the image from a Dockerfile, kubectl's current context and namespace, the claims
-there if the cluster answers within seconds, a lock file, whether there is a GPU. What is there already stays.
+Fills in what it can detect: the image from a Dockerfile, kubectl's current context and namespace, claims in that
+namespace (if the cluster answers within seconds), a lock file, and whether there is a GPU. Existing files are kept.
 """
 
 from __future__ import annotations
@@ -109,8 +109,8 @@ def vendor(clone: Clone) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     parser = cli.parser(__doc__, sweep=False)
-    parser.add_argument("--no-commit", action="store_true", help="write the files, and leave the commit to you")
-    parser.add_argument("--vendor", action="store_true", help="copy the chart into the project too, for plain helm")
+    parser.add_argument("--no-commit", action="store_true", help="write the files, but do not commit them")
+    parser.add_argument("--vendor", action="store_true", help="also copy the chart into the project, for plain helm")
     args = parser.parse_args(argv)
     clone = Clone(start().resolve())
     git.root(clone.root)  # raises where there is no repository

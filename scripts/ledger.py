@@ -1,4 +1,4 @@
-"""Hours by sweep, commit, author and status over every result store that this clone sees, and what was wasted."""
+"""Show hours by sweep, commit, author and status, over all result stores of this project, and which were wasted."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def reconciled(book: Ledger) -> None:
 
 def main() -> int:
     parser = cli.parser(__doc__, sweep=False)
-    parser.add_argument("--json", action="store_true", help="all of it as JSON on stdout")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
     args = parser.parse_args()
     clone = Clone.here()
     book, ceilings = ledger.read(clone), ledger.ceilings(clone)

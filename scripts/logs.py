@@ -1,6 +1,6 @@
-"""Print what a trial printed: the output of its newest attempt, or of the one named.
+"""Print the output of a trial: of its newest attempt, or of --attempt.
 
-On a terminal what is no text is shown escaped; into a pipe or a file it goes as it is.
+On a terminal control characters are shown escaped; in a pipe or a file the output is unchanged.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Start another sweep: values/<sweep>/space.yaml and values.yaml for a program, ready to run and to be changed.
+"""Create a sweep for a program: values/<sweep>/space.yaml and values.yaml, ready to run and to edit.
 
     new mine -- python train.py --lr {lr} --epochs 3
 
-A word {name} is a hyperparameter, {hyperparameters} stands for all. What the program offers is read from its own --help
-and, without importing it, from its source; from a configuration file where --config names one.
+{name} is replaced by that hyperparameter, {hyperparameters} by all of them. Their names, types and defaults are read
+from the program's --help and source (it is not imported), or from the file that --config names.
 """
 
 from __future__ import annotations
@@ -169,13 +169,17 @@ def main(argv: list[str] | None = None, clone: Clone | None = None) -> int:
         "--config",
         type=Path,
         metavar="FILE",
-        help="a YAML file that has the program's settings; without it those that the command names",
+        help="YAML file with the program's settings; default: the one that the command names",
     )
     default = {"metric": "val_loss", "direction": "minimize"}
     parser.add_argument(
-        "--objective", type=objective, default=default, help="NAME:minimize or :maximize; val_loss:minimize"
+        "--objective",
+        type=objective,
+        default=default,
+        metavar="METRIC:DIRECTION",
+        help="minimize or maximize a metric; default: val_loss:minimize",
     )
-    parser.epilog = "After -- comes the command, as you would type it."
+    parser.epilog = "After -- follows the command, as you type it in a shell."
     try:
         args = parser.parse_args(words[:at])
     except BadInput as error:

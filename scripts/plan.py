@@ -1,4 +1,4 @@
-"""Show what a submission would do, and refuse one that is above its budget. Changes nothing."""
+"""Show what a submission would run and what it may cost, and fail if that exceeds the budget. Changes nothing."""
 
 from __future__ import annotations
 
@@ -106,9 +106,11 @@ def run(session: Session, *, read_store: bool = False, trial: str | None = None,
 def main(argv: list[str] | None = None) -> int:
     parser = cli.parser(__doc__)
     cli.engine_argument(parser)
-    parser.add_argument("--store", action="store_true", help="read the result store too, not only results.csv")
-    parser.add_argument("--trial", type=cli.hex_digits, metavar="ID", help="show what this one is started with")
-    parser.add_argument("--json", action="store_true", help="the plan as JSON on stdout")
+    parser.add_argument("--store", action="store_true", help="also read the result store, not only results.csv")
+    parser.add_argument(
+        "--trial", type=cli.hex_digits, metavar="ID", help="show the command, environment and resources of this trial"
+    )
+    parser.add_argument("--json", action="store_true", help="print the plan as JSON")
     args = parser.parse_args(argv)
     return run(cli.open_sweep(args), read_store=args.store, trial=args.trial, json=args.json)
 

@@ -1,4 +1,4 @@
-"""Print the objects that a submission would install, as YAML (--json: as one JSON list)."""
+"""Print the Kubernetes objects that a submission would install, as YAML."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import cli
 def main() -> int:
     parser = cli.parser(__doc__)
     cli.engine_argument(parser)
-    parser.add_argument("--json", action="store_true", help="one JSON list instead of YAML documents")
+    parser.add_argument("--json", action="store_true", help="print one JSON list instead of YAML")
     args = parser.parse_args()
     objects = cli.open_sweep(args).rendered.objects
     if args.json:

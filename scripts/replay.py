@@ -1,7 +1,7 @@
-"""Make every round of a sweep again, from the results.csv in Git that it names, and judge every stopped trial again.
+"""Recompute every round of a sweep from the results.csv in Git that it names, and every verdict of a stop rule.
 
-Ends with 1 where a round differs (its trials were edited, or libraries of other versions sample other points), and
-where the verdict of a stop rule does not follow from its evidence.
+Exits with 1 if a round differs (its trials were edited, or other versions of libraries sample other points), or if a
+verdict does not follow from its evidence.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def show_verdicts(sweep: str, verdicts: list[Judged]) -> bool:
 
 def main(argv: list[str] | None = None, clone: Clone | None = None) -> int:
     parser = cli.parser(__doc__)
-    parser.add_argument("--json", action="store_true", help="the rounds and verdicts as JSON on stdout")
+    parser.add_argument("--json", action="store_true", help="print the rounds and verdicts as JSON")
     args = parser.parse_args(argv)
     clone = clone or Clone.here()
     files = clone.sweep(args.sweep)

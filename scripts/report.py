@@ -1,7 +1,4 @@
-"""Show the ranking, and write out/<sweep>/report.html: one file that opens from disk. Reads what collect wrote.
-
-Its charts lie beside it as plots/*.svg.
-"""
+"""Show the ranking, and write out/<sweep>/report.html and its charts, plots/*.svg. Reads what collect wrote."""
 
 from __future__ import annotations
 
@@ -182,12 +179,16 @@ def live(opened: Callable[[], Session], port: int) -> int:
 def main(argv: list[str] | None = None) -> int:
     parser = cli.parser(__doc__)
     cli.engine_argument(parser)
-    parser.add_argument("--top", type=int, default=10, metavar="K", help="rows of the ranking in the terminal")
-    parser.add_argument("--plots", type=Path, metavar="DIR", help="write the charts as SVG there")
-    parser.add_argument("--live", action="store_true", help="serve the report to this machine's browsers as it changes")
-    parser.add_argument("--port", type=int, default=0, metavar="N", help="--live: on this port; default: any free one")
-    parser.add_argument("--dry-run", action="store_true", help="only show the ranking")
-    parser.add_argument("--json", action="store_true", help="the ranking as JSON on stdout instead of as text")
+    parser.add_argument(
+        "--top", type=int, default=10, metavar="K", help="show the K best rows of the ranking; default: 10"
+    )
+    parser.add_argument("--plots", type=Path, metavar="DIR", help="folder for the charts; default: out/<sweep>/plots")
+    parser.add_argument(
+        "--live", action="store_true", help="serve the report on this machine, updated as the sweep runs"
+    )
+    parser.add_argument("--port", type=int, default=0, metavar="N", help="--live: the port; default: any free one")
+    parser.add_argument("--dry-run", action="store_true", help="show the ranking, and write nothing")
+    parser.add_argument("--json", action="store_true", help="print the ranking as JSON")
     args = parser.parse_args(argv)
     if args.live:
         return live(partial(cli.open_sweep, args), args.port)

@@ -1,4 +1,4 @@
-"""Run the Job of a result once more, from its id alone, and compare: equal, within the spread over seeds, or not."""
+"""Run the Job of a result again, found by its id alone, and compare: equal, within the spread over seeds, or not."""
 
 from __future__ import annotations
 
@@ -62,11 +62,11 @@ def show_job(clone: Clone, trace: tracing.Trace, args: argparse.Namespace) -> No
 def arguments() -> argparse.Namespace:
     parser = cli.parser(__doc__, sweep=False)
     cli.trial_argument(parser)
-    parser.add_argument("--sweep", default="", help="look for the trial only there")
+    parser.add_argument("--sweep", default="", help="search only this sweep")
     parser.add_argument("--context", default="", help="kubectl context, for a trial of a cluster")
     parser.add_argument("--namespace", default="", help="namespace, for a trial of a cluster")
-    parser.add_argument("--dry-run", action="store_true", help="print the Job as JSON, run nothing")
-    parser.add_argument("--json", action="store_true", help="the comparison as JSON on stdout")
+    parser.add_argument("--dry-run", action="store_true", help="print the Job as JSON, and run nothing")
+    parser.add_argument("--json", action="store_true", help="print the comparison as JSON")
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""Give every failed or stuck trial a Job with a new name: writes `retries` into values.yaml and commits it."""
+"""Create new Jobs for failed and stuck trials: writes `retries` into values.yaml and commits it."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def cut_off(session: Session) -> bool:
 def main() -> int:
     parser = cli.parser(__doc__)
     cli.engine_argument(parser)
-    parser.add_argument("--dry-run", action="store_true", help="say which, change nothing")
-    parser.add_argument("--no-commit", action="store_true", help="write values.yaml, do not commit it")
+    parser.add_argument("--dry-run", action="store_true", help="show which trials, and change nothing")
+    parser.add_argument("--no-commit", action="store_true", help="write values.yaml, but do not commit it")
     args = parser.parse_args()
     began = git.position(Clone.here().root)
     session = cli.open_sweep(args)

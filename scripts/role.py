@@ -1,4 +1,4 @@
-"""Print the rights that a person needs to run sweeps in one namespace, for an administrator to apply."""
+"""Print the Role and RoleBinding that a user needs to run sweeps in a namespace, for an administrator to apply."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sweep.layout import Kit
 def main() -> int:
     parser = cli.parser(__doc__, sweep=False)
     parser.add_argument("--namespace", default="default", help="namespace of the sweeps")
-    parser.add_argument("--user", default="someone", help="name of the user, as the cluster knows them")
+    parser.add_argument("--user", default="someone", help="name of the user in the cluster")
     args = parser.parse_args()
     path = Kit.here().role
     text = yamlfile.read_text(path, str(path))

@@ -1,4 +1,4 @@
-"""Show where every trial of a sweep stands, from its Jobs and the result store."""
+"""Show the state of every trial of a sweep, from its Jobs and the result store."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def show(rows: list[Row], running: Mapping[str, Progress], metric: str, names: l
 def main() -> int:
     parser = cli.parser(__doc__)
     cli.engine_argument(parser)
-    parser.add_argument("--json", action="store_true", help="one JSON list, a row a trial")
+    parser.add_argument("--json", action="store_true", help="print a JSON list with an object per trial")
     args = parser.parse_args()
     session = cli.open_sweep(args)
     now = standing.look(session, session.engine.states())

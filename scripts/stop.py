@@ -1,4 +1,4 @@
-"""Suspend a sweep on a cluster: its Pods end, its Jobs wait. `make resume` lets it go on, from its checkpoints."""
+"""Suspend the Jobs of a sweep on a cluster; their Pods end. `make resume` continues from the checkpoints."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ import cli
 def main() -> int:
     parser = cli.parser(__doc__)
     cli.engine_argument(parser)
-    parser.add_argument("--resume", action="store_true", help="let the sweep go on")
-    parser.add_argument("--dry-run", action="store_true", help="only say how many Jobs that would be")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="show how many Jobs would be suspended, and change nothing"
+    )
     args = parser.parse_args()
     session = cli.open_sweep(args)
-    changed = session.engine.suspend(not args.resume, args.dry_run)
-    verb = "would be " if args.dry_run else ""
-    after = f"; `make resume SWEEP={session.name}` lets them go on" if changed and not args.resume else ""
-    cli.say(f"{session.name}: {changed} Jobs {verb}{'resumed' if args.resume else 'suspended'}{after}")
+    suspended = session.engine.suspend(True, args.dry_run)
+    if args.dry_run:
+        cli.say(f"{session.name}: {suspended} Jobs would be suspended")
+        return 0
+    hint = f"; `make resume SWEEP={session.name}` lets them go on" if suspended else ""
+    cli.say(f"{session.name}: {suspended} Jobs suspended{hint}")
     return 0
 
 

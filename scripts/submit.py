@@ -1,4 +1,4 @@
-"""Give a sweep's Jobs to the engine. The local engine runs them here and now, and ends when they have ended."""
+"""Start the Jobs of a sweep: install them on the cluster, or run them on this machine and wait for them."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def run(
 def main(argv: list[str] | None = None) -> int:
     parser = cli.parser(__doc__)
     cli.submit_arguments(parser)
-    parser.add_argument("--dry-run", action="store_true", help="check everything, run nothing")
+    parser.add_argument("--dry-run", action="store_true", help="check everything, and start nothing")
     args = parser.parse_args(argv)
     session = cli.open_sweep(args)
     provenance = submission.record(session, args.allow_dirty)

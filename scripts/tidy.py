@@ -1,4 +1,4 @@
-"""List what the result stores hold that no values file in Git's history names; --yes removes it. In doubt it stays."""
+"""List results that no values file in Git's history names; --yes removes them. In doubt, a result is kept."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def main() -> int:
     parser.add_argument(
         "--unknown-commits",
         action="store_true",
-        help="also what was made from commits that this clone does not have; fetch every branch of everybody first",
+        help="also list results of commits that this clone does not have; fetch everybody's branches first",
     )
-    parser.add_argument("--json", action="store_true", help="the list as JSON on stdout")
+    parser.add_argument("--json", action="store_true", help="print the list as JSON")
     args = parser.parse_args()
     search = garbage.find(Clone.here(), unknown=args.unknown_commits)
     if args.json:

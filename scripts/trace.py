@@ -1,4 +1,4 @@
-"""Show everything a result came from: its line in a values file, commit, space, code, image, data, node, attempts."""
+"""Show where a result came from: its line in a values file, commit, space, code, image, data, node and attempts."""
 
 from __future__ import annotations
 
@@ -89,8 +89,8 @@ def show(trace: tracing.Trace, commands: dict[str, str]) -> None:
 def main() -> int:
     parser = cli.parser(__doc__, sweep=False)
     cli.trial_argument(parser)
-    parser.add_argument("--sweep", default="", help="look only there; default: everywhere, then in Git's history")
-    parser.add_argument("--json", action="store_true", help="all of it as JSON on stdout")
+    parser.add_argument("--sweep", default="", help="search only this sweep; default: all sweeps, then Git's history")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
     args = parser.parse_args()
     clone = Clone.here()
     trace = tracing.of(clone, args.trial, args.sweep)

@@ -1,4 +1,4 @@
-"""Remove a sweep from its cluster, all releases of it. Collects first; the result store keeps every result."""
+"""Remove all releases of a sweep from its cluster. Collects first; the result store keeps every result."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ def main() -> int:
     parser = cli.parser(__doc__)
     cli.engine_argument(parser)
     parser.add_argument("--force", action="store_true", help="do not collect first")
-    parser.add_argument("--yes", action="store_true", help="do not ask before running trials are ended")
-    parser.add_argument("--dry-run", action="store_true", help="only say which releases would go")
+    parser.add_argument("--yes", action="store_true", help="do not ask before ending running trials")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="show which releases would be removed, and change nothing"
+    )
     args = parser.parse_args()
     session = cli.open_sweep(args)
     engine = session.engine

@@ -1,4 +1,4 @@
-"""Watch a sweep until it ends. May be stopped and started at any time: nothing depends on it."""
+"""Follow a sweep until it ends. May be interrupted and started again at any time: the sweep does not depend on it."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def main(argv: list[str] | None = None) -> int:
         type=float,
         default=watching.GIVE_UP_SECONDS,
         metavar="SECONDS",
-        help="how long all that remains may fail to start; default: %(default)s",
+        help="stop watching after SECONDS in which nothing that is left can start; default: %(default)s",
     )
     args = parser.parse_args(argv)
     return run(cli.open_sweep(args), quorum=args.quorum, give_up=args.give_up)

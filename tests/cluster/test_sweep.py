@@ -90,7 +90,7 @@ def test_stop_and_resume(sweep: ClusterSweep) -> None:
     until(lambda: not sweep.kubectl.items("pods"), lambda: sweep.kubectl("describe", "pods"))
     assert "suspended" in sweep.run("status", "toy")
     sweep.open_gate()
-    assert "2 Jobs resumed" in sweep.run("stop", "toy", "--resume")
+    assert "2 Jobs resumed" in sweep.run("resume", "toy")
     assert "2 succeeded" in sweep.run("drive", "toy")
 
 
@@ -126,7 +126,7 @@ def test_first_trials_that_fail_alike_hold_back_the_rest_until_it_is_resumed(swe
     assert line.endswith("`make resume SWEEP=toy` and `make sweep SWEEP=toy` go on (`failFast: 0` lets all run)")
     assert held(sweep) > {of_x[2]}, "these are not tried again"
     assert {row["status"] for row in sweep.table()} == {"pending"}
-    sweep.run("stop", "toy", "--resume")
+    sweep.run("resume", "toy")
     assert not held(sweep)
     sweep.open_gate()
     sweep.edit({"x": 2})

@@ -307,7 +307,6 @@ def refuse(machine: Machine, name: str, row: Row) -> None:
     the old one or the new one; and the same again ends as if nothing had been (in a short run every third time)."""
     verb = verbs.VERBS[name]
     words = [machine.trial if word == "TRIAL" else word for word in row.words.split()]
-    words += verb.words
     machine.back(row.before)
     old = machine.state()["values"]
     usual, _, usually = machine.run(verb.module, *words)
@@ -465,7 +464,6 @@ def test_a_verb_leaves_and_shows_nothing_through_what_is_no_file(machine: Machin
     """Each verb of the program meets, at places that it touches, each kind in turn; with EVERY_POINT=1 all at all."""
     verb, row = verbs.VERBS[name], ROWS[name]
     words = [machine.trial if word == "TRIAL" else word for word in row.words.split()]
-    words += verb.words
     offset = zlib.crc32(name.encode())
     touched, usual = places(machine, row, verb.module, words)
     assert touched, name

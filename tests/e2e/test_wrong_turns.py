@@ -85,7 +85,7 @@ def repository(project: Repository, tmp_path: Path) -> Repository:
         ("run mine", "values/mine: no space.yaml and no values.yaml; `helm-sweep new mine` starts a sweep"),
         ("status mine", "mine: no values/mine/values.yaml; `helm-sweep new mine` starts one"),
         ("rnu mine", "no verb 'rnu'; did you mean `helm-sweep run`?"),
-        ("run", "the following arguments are required: sweep; --help shows what it takes"),
+        ("run", "the following arguments are required: sweep; see --help"),
         ("run Mine", "Mine: not a sweep name; use at most 32 of a-z, 0-9 and '-', starting with a letter"),
         ("run mine --repinn", "unrecognized arguments: --repinn"),
         ("run mine --slots 0", "argument --slots: expected a whole number of at least 1, got '0'"),

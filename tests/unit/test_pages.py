@@ -68,7 +68,7 @@ def parse(command: str, monkeypatch: pytest.MonkeyPatch, *, whole: bool) -> None
     if words[0] in ("--help", "--version", "completion"):
         return
     verb = verbs.VERBS[verbs.ALIASES.get(words[0], words[0])]
-    monkeypatch.setattr(sys, "argv", [f"helm-sweep {words[0]}", *words[1:], *verb.words])
+    monkeypatch.setattr(sys, "argv", [f"helm-sweep {words[0]}", *words[1:]])
     monkeypatch.setattr(cli, "look_from", lambda _: None)
     try:
         import_module(verb.module).main()

@@ -37,7 +37,6 @@ def test_every_script_is_a_verb_by_the_name_of_its_target() -> None:
         recipe = re.search(rf"^{name}: setup .*\n\t@(.*)$", makefile, re.M)
         assert recipe
         assert f"$(RUN)/{verbs.VERBS[name].module}.py" in recipe[1]
-        assert set(verbs.VERBS[name].words) <= set(recipe[1].split())
 
 
 def test_help_lists_every_verb_in_a_line() -> None:
@@ -64,11 +63,11 @@ def test_an_unknown_verb_is_told_in_a_line_with_the_nearest(word: str, line: str
     assert (done.returncode, done.stdout, done.stderr) == (2, "", line)
 
 
-def test_a_verb_is_told_its_words_and_its_usage_names_the_program() -> None:
+def test_the_usage_of_a_verb_names_the_program() -> None:
     done = program("resume", "--help")
     assert done.stdout.startswith("usage: helm-sweep resume [-h]")
     assert program("run", "--help").stdout.startswith("usage: helm-sweep run [-h]")
-    assert program("plan", talk=r"^error: helm-sweep plan: .* sweep; --help shows what it takes\n$").returncode == 2
+    assert program("plan", talk=r"^error: helm-sweep plan: .* sweep; see --help\n$").returncode == 2
 
 
 def test_version_names_program_commit_and_chart() -> None:
