@@ -27,6 +27,8 @@ def test_the_worse_are_stopped_and_another_rule_trains_them_whole(clone: TestClo
     traced = clone.run("trace", rows[0.1]["id"])
     assert "by asha: accuracy 0.1 at rung" in traced
     assert "which the store has as it quotes them" in traced
+    refusal = clone.run("reproduce", rows[0.1]["id"], code=2)
+    assert "was stopped early, so its metrics are not those of a whole training" in refusal
     (verdict,) = (clone.root / "results").glob(f"trials/*/{rows[0.1]['id']}/stopped-*.json")
     rung = f"{json.loads(verdict.read_text())['verdict']['rung']:g}"
     (peer,) = (clone.root / "results").glob(f"rungs/*/{rung}/{rows[0.9]['id']}.json")

@@ -27,9 +27,14 @@ class Origin:
 
 
 def origin(trace: Trace) -> Origin:
-    """Raises BadInput for a trial without a result, or that no values file in Git lists."""
+    """Raises BadInput for a trial without a result, or stopped early, or that no values file in Git lists."""
     if not trace.metrics:
         raise BadInput(f"TRIAL={trace.id}: has no result to compare with; `make retry` is for what failed")
+    if trace.row and trace.row.status == "pruned":
+        raise BadInput(
+            f"TRIAL={trace.id}: was stopped early, so its metrics are not those of a whole training, which a reproduction "
+            "is; `make trace` judges that verdict again, and without `stop` in values.yaml the sweep trains it whole"
+        )
     if not trace.source:
         raise BadInput(f"TRIAL={trace.id}: in no values file of Git's history here; `git fetch` every branch")
     return Origin(trace.source.sweep, trace.source.commit)
