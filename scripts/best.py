@@ -28,7 +28,7 @@ def check(session: Session, text: str, rows: list[results.Row]) -> None:
     files = session.files
     draft = files.out / files.best.name
     write_atomic(draft, text)
-    used = [draft if path == files.values else path for path in session.values_files]
+    used = session.values_with({files.values: draft})
     best.check(render.render(files.clone.chart, session.name, used, root=files.clone.root).trials, rows)
 
 

@@ -14,11 +14,11 @@ from json import loads
 from pathlib import Path
 
 import cli
-from sweep import commits, freezing, git, settings
+from sweep import commits, freezing, git, rehearsal, settings
 from sweep.errors import BadInput
 from sweep.files import write_atomic
 from sweep.layout import Clone, SweepFiles
-from sweep.session import choose_engine
+from sweep.session import Target, choose_engine, open_values
 from sweep.settings import Settings
 from sweep.spaces import expansion, search, spacefile, strangers, valuesfile
 from sweep.spaces.valuesfile import ValuesFile
@@ -123,10 +123,8 @@ def write(clone: Clone, pending: dict[Path, str], *, dry_run: bool = False) -> N
 def save(new: expansion.Draft, began: git.Position) -> commits.Commit | None:
     """Write and commit the files of the sweep, those that a person changed too."""
     clone = new.files.clone
-    own = (new.files.space, new.files.values, new.files.code)
-    paths = [clone.relative(path) for path in own if clone.has(path) or path in new.pending]
     message = new.message
-    with commits.turn(clone.root, paths, cli.say, began) as turn:
+    with commits.turn(clone.root, new.paths, cli.say, began) as turn:
         write(clone, new.pending)
         commit = turn.commit(message)
     if commit:
@@ -151,6 +149,9 @@ def run(files: SweepFiles, options: ExpandOptions) -> int:
     if options.dry_run or not options.commit:
         write(clone, new.pending, dry_run=options.dry_run)
     else:
+        if new.pending or git.dirty(clone.root, *new.paths):
+            session = open_values(files, new.values, Target(options.engine))
+            rehearsal.check(session, new.values, new.pending.get(files.code))
         commit = save(new, began)
     if options.json:
         cli.put(

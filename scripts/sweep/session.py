@@ -22,6 +22,7 @@ from sweep.records import results, store
 from sweep.render import Release, Rendered, Trial
 from sweep.settings import Settings
 from sweep.spaces import spacefile, strangers, valuesfile
+from sweep.spaces.valuesfile import ValuesFile
 from sweep.tally import Tally
 
 
@@ -47,10 +48,14 @@ class Session:
     @property
     def values_files(self) -> list[Path]:
         """What helm gets, in order: later files win."""
+        return self.values_with({})
+
+    def values_with(self, drafts: Mapping[Path, Path]) -> list[Path]:
+        """The same with drafts, by the file that each stands in for, whether that is there or not."""
         clone, files = self.files.clone, self.files
         own = [files.engine_values(self.engine.NAME)] if self.engine.values else []
         listed = [clone.base, files.code, files.values, *own, files.provenance]
-        return [path for path in listed if clone.has(path)]
+        return [drafts.get(path, path) for path in listed if path in drafts or clone.has(path)]
 
     @property
     def code_folder(self) -> Path:
@@ -106,7 +111,7 @@ class Session:
             clone = self.files.clone
             return render.render(clone.chart, name, values, self.engine.namespace, clone.root)
         except BadInput as error:
-            raise BadInput(locate(str(error), self.files)) from error
+            raise BadInput(locate(str(error), self.files, valuesfile.load(self.files))) from error
 
     def check_names(self) -> list[str]:
         """What is new in trials by hand, a line each. Raises BadInput for a hyperparameter that looks misspelt."""
@@ -182,10 +187,14 @@ def open_sweep(clone: Clone, name: str, target: Target | None = None) -> Session
                 else f"`make new SWEEP={name}` starts one"
             )
         )
-    head = valuesfile.load(files).head
-    given = settings.read(clone.chart, valuesfile.base(clone), head)
-    if given.sweep != name:
-        raise head.bad(("sweep",), f"is not the name of the folder; write `sweep: {name}`")
+    return open_values(files, valuesfile.load(files), target)
+
+
+def open_values(files: SweepFiles, values: ValuesFile, target: Target) -> Session:
+    """Open a sweep whose values.yaml holds, or is to hold, these values. Raises BadInput."""
+    given = settings.read(files.clone.chart, valuesfile.base(files.clone), values.head)
+    if given.sweep != files.name:
+        raise values.head.bad(("sweep",), f"is not the name of the folder; write `sweep: {files.name}`")
     engine, why = choose_engine(target.engine, given)
     return Session(files, given, named(engine)(files, given, target), why)
 
@@ -205,9 +214,8 @@ def choose_engine(wanted: str, given: Settings) -> tuple[str, str]:
     return "local", f"kubectl's current context is {current or 'not set'}, not {context}"
 
 
-def locate(message: str, files: SweepFiles) -> str:
+def locate(message: str, files: SweepFiles, values: ValuesFile) -> str:
     """Put `file:line` before a reason of helm's that names a trial, or a key that one of the values files has."""
-    values = valuesfile.load(files)
     trial = re.match(r"trials[.\[](\d+)", message)
     if trial:
         lines = sorted(line for line, _ in values.trials())

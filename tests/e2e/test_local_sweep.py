@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 from collections.abc import Callable
@@ -51,7 +52,8 @@ def test_sweep_runs_to_a_winner_and_a_second_run_starts_nothing(
     prepared(clone)
     clone.open_gate()
     output = clone.run("drive", "toy")
-    sweep, best = helms()  # what was rendered already, nobody renders again to learn
+    draft, sweep, best = helms()  # what was rendered already, nobody renders again to learn
+    assert re.search(r"-f out/toy/draft-[^/ ]+/values.yaml", draft)
     assert "-f values/toy/values.yaml" in sweep
     assert "-f out/toy/best.yaml" in best
     assert "on the local engine\n  because values/base.yaml names no cluster.context\n" in output
@@ -96,7 +98,9 @@ def test_hand_added_line_trains_exactly_one_trial_and_is_committed(
     path.write_text(path.read_text() + '  - {"x": 7}   # by hand\n')
     helms()
     clone.run("drive", "toy")
-    assert len(helms()) == 2
+    draft, *whole = helms()  # the draft has one trial
+    assert "draft-" in draft
+    assert len(whole) == 2
     assert clone.events("start")[3:] == ["7"]
     assert clone.git("status", "--porcelain") == ""
     commits = {row["commit"] for row in clone.rows().values()}

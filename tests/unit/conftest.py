@@ -15,6 +15,7 @@ from tests.unit.trial_support import Bench, Fifo
 
 HERE = Clone.here().root
 SPACE = tomllib.loads((Path(__file__).parent / "bad_inputs" / "space.toml").read_text())["base"]
+BASE = "{image: {repository: none, tag: none}, local: {requirements: null}}\n"
 
 
 @pytest.fixture
@@ -29,11 +30,11 @@ def person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def clone(tmp_path: Path, person: None) -> Clone:  # noqa: ARG001
     """A clone with one commit, and values/demo/space.yaml not yet committed."""
     root = tmp_path / "clone"
-    shutil.copytree(HERE / "schemas", root / "schemas")
-    for name in ("values.schema.json", "files/secrets.json"):
-        path = root / "chart" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(HERE / "chart" / name, path)
+    for name in ("schemas", "chart"):
+        shutil.copytree(HERE / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (root / "values").mkdir()
+    (root / "values" / "base.yaml").write_text(BASE)
+    (root / ".gitignore").write_text("/out/\n")
     (root / "trainer").mkdir()
     (root / "trainer" / "train.py").write_text("print('hello')\nprint('world')\n")
     for words in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message=first"]):

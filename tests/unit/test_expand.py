@@ -25,6 +25,7 @@ TABLES = {
     for name in ("space", "values")
 }
 SPACE = TABLES["space"]["base"]
+OBJECTIVE = "objective: {metric: loss, direction: minimize}\n"
 BAD = [
     pytest.param(name, case, id=f"{name}: {case['name']}") for name, table in TABLES.items() for case in table["case"]
 ]
@@ -43,9 +44,11 @@ def run(clone: Clone, *words: str) -> None:
 
 
 def state(clone: Clone) -> dict[str, bytes]:
-    """Every file of the work tree, and HEAD."""
+    """Every file of the work tree but out/, and HEAD."""
     files = {
-        str(path): path.read_bytes() for path in clone.root.rglob("*") if path.is_file() and ".git" not in path.parts
+        str(path): path.read_bytes()
+        for path in clone.root.rglob("*")
+        if path.is_file() and not {".git", "out"} & set(path.relative_to(clone.root).parts)
     }
     return files | {"HEAD": git(clone.root, "rev-parse", "HEAD").encode()}
 
@@ -145,7 +148,7 @@ def test_an_unexpanded_file_gets_its_trials_and_keeps_its_head(clone: Clone) -> 
 
 def test_values_without_a_space_are_a_sweep_too(clone: Clone) -> None:
     demo(clone).space.unlink()
-    demo(clone).values.write_text('sweep: demo\ncommand: [x]\ntrials:\n  - {"lr": 0.3}\n')
+    demo(clone).values.write_text(f'sweep: demo\n{OBJECTIVE}command: [x]\ntrials:\n  - {{"lr": 0.3}}\n')
     run(clone)
     assert message(clone).startswith("demo: 1 trial (1 by hand)\n")
     assert demo(clone).code.exists()

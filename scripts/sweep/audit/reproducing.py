@@ -32,8 +32,8 @@ def origin(trace: Trace) -> Origin:
         raise BadInput(f"TRIAL={trace.id}: has no result to compare with; `make retry` is for what failed")
     if trace.row and trace.row.status == "pruned":
         raise BadInput(
-            f"TRIAL={trace.id}: was stopped early, so its metrics are not those of a whole training, which a reproduction "
-            "is; `make trace` judges that verdict again, and without `stop` in values.yaml the sweep trains it whole"
+            f"TRIAL={trace.id}: was stopped early, so its metrics are not those of a whole training, and a "
+            "reproduction is; `make trace` judges that verdict again, and without `stop` the sweep trains it whole"
         )
     if not trace.source:
         raise BadInput(f"TRIAL={trace.id}: in no values file of Git's history here; `git fetch` every branch")

@@ -45,6 +45,13 @@ class Draft:
     """The new text of the files that change."""
 
     @property
+    def paths(self) -> list[str]:
+        """What of the sweep is committed, by names within the clone."""
+        files = self.files
+        own = (files.space, files.values, files.code)
+        return [files.clone.relative(path) for path in own if files.clone.has(path) or path in self.pending]
+
+    @property
     def origin(self) -> str:
         """How the trials came about: `random, n=8, seed=0; 1 by hand`."""
         own, block = len(self.values.head.value("trials") or []), self.values.block
