@@ -73,9 +73,14 @@ def parser(doc: str | None, *, sweep: bool = True, prog: str = "") -> argparse.A
         "--project", metavar="DIR", action=Project, help="the project is DIR, or the nearest project above it"
     )
     if sweep:
-        name = arguments.add_argument("sweep", help="name of the sweep, that is of the folder values/<sweep>")
-        name.completer = names_of_sweeps  # type: ignore[attr-defined]
+        sweep_argument(arguments)
     return arguments
+
+
+def sweep_argument(arguments: argparse.ArgumentParser, nargs: str | None = None) -> None:
+    """The sweep's name, as positional argument."""
+    name = arguments.add_argument("sweep", nargs=nargs, help="name of the sweep, that is of the folder values/<sweep>")
+    name.completer = names_of_sweeps  # type: ignore[attr-defined]
 
 
 def engine_argument(arguments: argparse.ArgumentParser) -> None:
@@ -92,9 +97,14 @@ def trial_argument(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument("trial", type=hex_digits, help="id of the trial, or its first digits")
 
 
+def is_beginning(text: str) -> bool:
+    """Whether this can be an id, or the first digits of one."""
+    return bool(re.fullmatch("[0-9a-f]{4,64}", text))
+
+
 def hex_digits(text: str) -> str:
     """Type of an argument: an id, or its first digits."""
-    if not re.fullmatch("[0-9a-f]{4,64}", text):
+    if not is_beginning(text):
         raise argparse.ArgumentTypeError("write TRIAL=id: at least four of its hex digits, as in TRIAL=fa77f959c6e3")
     return text
 

@@ -1,6 +1,6 @@
 """Copy the files that a trial left in OUTPUT_DIR to this machine, and verify their hashes; `best` is the winner.
 
-May be interrupted: the same command continues.
+May be interrupted: the same command continues. Without the sweep, that of the trial; without the trial, the best.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cli
-from sweep import collection
+from sweep import collection, words
 from sweep.errors import BadInput
+from sweep.layout import Clone
 from sweep.records import artifacts, store
 from sweep.render import Trial
 from sweep.session import Session
@@ -41,13 +42,34 @@ def bar(size: int) -> Iterator[Callable[[int], None]]:
 
 
 def arguments() -> argparse.Namespace:
-    parser = cli.parser(__doc__)
+    parser = cli.parser(__doc__, sweep=False)
+    cli.sweep_argument(parser, nargs="?")
     parser.add_argument("trial", help="id of the trial, or its first digits; or `best`")
     parser.add_argument("--to", type=Path, metavar="DIR", help="folder to copy to; default: out/<sweep>/outputs/<id>")
     cli.engine_argument(parser)
     parser.add_argument("--dry-run", action="store_true", help="list the files, and copy nothing")
     parser.add_argument("--json", action="store_true", help="print the files as JSON")
     return parser.parse_args()
+
+
+def named(clone: Clone, sweep: str | None, trial: str) -> tuple[str, str]:
+    """(sweep, trial or `best`) of what was typed, where one word may stand for both. Raises BadInput."""
+    if sweep:
+        return sweep, trial
+    if trial in clone.sweeps:
+        return trial, BEST
+    if trial != BEST:
+        from sweep.audit import tracing
+
+        if not cli.is_beginning(trial):
+            raise BadInput(f"TRIAL={trial}: neither an id nor a sweep in values/; `make status` lists the ids")
+        known = tracing.of(clone, trial)
+        return next((name for name in known.sweeps if name in clone.sweeps), known.sweeps[0]), known.id
+    picked = [name for name in clone.sweeps if clone.has(clone.sweep(name).best)]
+    if len(picked) != 1:
+        of = f"of {words.counted(len(picked), 'sweep')}: {' '.join(picked)}" if picked else "of no sweep yet"
+        raise BadInput(f"TRIAL={BEST}: there is one {of}; say which, as in `make fetch SWEEP=mine`")
+    return picked[0], BEST
 
 
 def wanted(session: Session, beginning: str) -> Trial:
@@ -61,6 +83,7 @@ def wanted(session: Session, beginning: str) -> Trial:
 
 def main() -> int:
     args = arguments()
+    args.sweep, args.trial = named(Clone.here(), args.sweep, args.trial)
     session = cli.open_sweep(args)
     trial = wanted(session, args.trial)
     session.engine.fetch(session, cli.say)
@@ -87,7 +110,8 @@ def main() -> int:
         with bar(outputs.size) as progress:
             copied = artifacts.fetch(place, outputs, files, folder, progress)
     there = len(files) - copied
-    cli.say(f"{trial.id}: {copied} files in {folder}{f', {there} were there' if there else ''}")
+    rest = f", {there} there already" if there else ""
+    cli.say(f"{trial.id}: {words.counted(copied, 'file')} copied to {folder}{rest}")
     return 0
 
 

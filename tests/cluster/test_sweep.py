@@ -323,7 +323,7 @@ def test_what_the_winner_left_comes_here_through_a_pod_and_the_rest_goes(sweep: 
     to = tmp_path / "to"
     to.mkdir()
     (to / "model.part").write_bytes(data[:5_000_000])
-    assert f"1 files in {to}" in sweep.run("fetch", "toy", "best", "--to", str(to))
+    assert f"1 file copied to {to}" in sweep.run("fetch", "toy", "best", "--to", str(to))
     assert (to / "model").read_bytes() == data
     assert "its outputs were removed" in sweep.run("fetch", "toy", sweep.ids()[1], code=2)
     assert "reaching the result store" not in sweep.run("drive", "toy"), "once is enough"

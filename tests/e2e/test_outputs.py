@@ -37,6 +37,10 @@ def test_what_is_kept_is_what_the_values_say(clone: TestClone, tmp_path: Path, k
     ids = {row["hyperparameters"]["x"]: trial for trial, row in clone.rows().items()}
     clone.run("fetch", "toy", "best", "--to", str(tmp_path / "to"))
     assert (tmp_path / "to" / "model").read_text() == "3"
+    assert "there is one of 3 sweeps: cifar10-narrow cifar10-published toy" in clone.run("fetch", "best", code=2)
+    for word in ("toy", ids[3]):  # a sweep's best, and a trial of whatever sweep
+        assert f"out/toy/outputs/{ids[3]}" in clone.run("fetch", word)
+    assert "neither an id nor a sweep in values/" in clone.run("fetch", "tyo", code=2)
     if keep == "best 1":
         output = clone.run("fetch", "toy", ids[1][:6], code=2)
         assert f"its outputs were removed, as `outputs` says; `make reproduce TRIAL={ids[1]}`" in output
