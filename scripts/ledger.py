@@ -8,6 +8,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import cli
+from sweep import prices
 from sweep.audit import ledger
 from sweep.audit.ledger import Account, Ledger
 from sweep.layout import Clone
@@ -35,12 +36,16 @@ def group(console: Console, name: str, accounts: dict[str, Account], gpu: bool, 
     table.add_column(name, overflow="ellipsis", no_wrap=True, max_width=20)
     for title in ("trials", "trial-h", "GPU-h", *booking.CAUSES, *(["ceiling"] if name == "sweep" else [])):
         table.add_column({"preempted": "preempt.", "duplicate": "duplic."}.get(title, title), justify="right")
+    paid = any(account.money for account in accounts.values())
+    if paid:
+        table.add_column("cost", justify="right")
     for key, account in list(accounts.items())[:SHOWN]:
         shown = key[:12] if name == "commit" else key
         spent = [hours(sum(spans.values()) / 1000) for spans in (account.milliseconds, account.gpu_milliseconds)]
         most = ceilings.get(key)
         ceiling = [f"{most[gpu]:.2f}" if most else ""] if name == "sweep" else []
-        table.add_row(shown, f"{len(account.trials):,}", *spent, *split(account, gpu), *ceiling)
+        cost = [prices.amount(account.money)] if paid else []
+        table.add_row(shown, f"{len(account.trials):,}", *spent, *split(account, gpu), *ceiling, *cost)
     console.print(table)
     if len(accounts) > SHOWN:
         console.print(f"and {len(accounts) - SHOWN} more; --json lists them")
@@ -63,6 +68,11 @@ def show(book: Ledger, ceilings: dict[str, Any]) -> None:
     for cause in booking.CAUSES[1:]:
         share = spent[cause] / whole if whole else 0
         console.print(f"  wasted, {cause}: {hours(spent[cause] / 1000)} {unit} ({share:.0%})")
+    if total.money:
+        unpriced = total.unpriced_gpu_milliseconds / 1000
+        console.print(f"  cost: {prices.text(total.money)}")
+        if unpriced:
+            console.print(f"  without a price: {hours(unpriced)} GPU-hours")
     console.print(f"The columns by cause{' and the ceiling' if ceilings else ''} are {unit}.")
 
 

@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Mapping
 
 import cli
-from sweep import helm, passing, plan, reading
+from sweep import helm, passing, plan, prices, reading
 from sweep.engines import release
 from sweep.errors import BadInput, Unreachable
 from sweep.jobs import JobState
@@ -39,7 +39,7 @@ def make_plan(session: Session, read_store: bool) -> plan.Plan:
     known = known_jobs(session)
     jobs = {state.name: (state.trial, state.condition) for state in known.values()}
     size = max(release.sizes(session.releases, session.files.clone.chart))
-    return plan.make(trials, done, jobs, size)
+    return plan.make(trials, done, jobs, size, session.rendered.price)
 
 
 def passed(session: Session, wanted: str | None) -> passing.Passed:
@@ -61,11 +61,8 @@ def show(session: Session, planned: plan.Plan) -> None:
                 f"  [{' '.join(trials)}]" if action in ("failed", "replaced", "removed") and len(trials) <= 5 else ""
             )
             cli.say(f"  {len(trials):5} {meaning}{names}")
-    if planned.to_run:
-        cli.say(
-            f"  ceiling: {figure(planned.to_run_hours)} trial-hours, {figure(planned.to_run_gpu_hours)} GPU-hours "
-            f"(whole sweep: {figure(planned.ceiling_gpu_hours)} GPU-hours)"
-        )
+    for line in ceiling_of(session, planned) if planned.to_run else ():
+        cli.say(f"  {line}")
     share = planned.release_bytes / helm.SECRET_LIMIT_BYTES
     parts = f"{len(session.releases)} helm releases, the largest" if len(session.releases) > 1 else "a helm release"
     cli.say(f"  as {parts} about {planned.release_bytes:,} bytes, {share:.0%} of what a Secret holds")
@@ -73,6 +70,20 @@ def show(session: Session, planned: plan.Plan) -> None:
         cli.say(f"  {note}")
     for line in limits_of(session):
         cli.say(f"  {line}")
+
+
+def ceiling_of(session: Session, planned: plan.Plan) -> list[str]:
+    """The most that it may take, in hours and where there is a price in money."""
+    run, whole = (cost(planned, hours) for hours in (planned.to_run_gpu_hours, planned.ceiling_gpu_hours))
+    lines = [f"ceiling: {figure(planned.to_run_hours)} trial-hours, {run} (whole sweep: {whole})"]
+    if session.settings.prices and session.engine.RUNS_ON and planned.ceiling_gpu_hours and not planned.price:
+        lines.append("prices.nodes: none of them fits nodeSelector, so nothing is said of money")
+    return lines
+
+
+def cost(planned: plan.Plan, gpu_hours: float) -> str:
+    money = planned.money(gpu_hours)
+    return f"{figure(gpu_hours)} GPU-hours" + (f", {prices.text(money)}" if money else "")
 
 
 def limits_of(session: Session) -> list[str]:

@@ -102,6 +102,20 @@ matters where it tells what is one row. Empty where the command writes METRICS_F
 {{- $named | ternary (toJson $steps) "[]" -}}
 {{- end }}
 
+{{/* What an hour of one GPU costs on the nodes that nodeSelector asks for, JSON; empty where nothing says so. */}}
+{{- define "helm-sweep.price" -}}
+{{- $selected := .Values.nodeSelector | default (get (.Values.pod | default dict) "nodeSelector") | default dict -}}
+{{- $price := dict -}}
+{{- with .Values.prices -}}
+  {{- range $entry := .nodes -}}
+    {{- $fits := empty $price -}}
+    {{- range $name, $value := $entry.labels }}{{ if ne (toString (get $selected $name)) $value }}{{ $fits = false }}{{ end }}{{ end -}}
+    {{- if $fits }}{{ $price = dict "gpu_hour" $entry.gpu_hour "currency" $.Values.prices.currency "spot" (default false $entry.spot) }}{{ end -}}
+  {{- end -}}
+{{- end -}}
+{{- if $price }}{{ toJson $price }}{{ end -}}
+{{- end }}
+
 {{/* ---- checks that the schema cannot say in words ---- */}}
 
 {{/* What YAML spoils on its way here or from here: a bare `n` as a key, and characters that are written raw but cannot be

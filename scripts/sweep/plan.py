@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.errors import BadInput
+from sweep.prices import Money, Price
 from sweep.render import Rendered, Trial
 from sweep.words import counted, figure
 
@@ -39,16 +40,28 @@ class Plan:
     """Trial-hours (without regard to GPUs) of the trials that would run."""
     release_bytes: int
     """About what the helm release would take in its Secret."""
+    price: Price | None = None
+    """Of a GPU-hour, where the values name one."""
 
     def of(self, action: str) -> list[str]:
         return [trial for trial, planned in self.actions.items() if planned == action]
+
+    def money(self, gpu_hours: float) -> Money:
+        """What these cost at the price of the plan, nothing without one."""
+        return self.price.of(gpu_hours) if self.price and gpu_hours else {}
 
     @property
     def to_run(self) -> list[str]:
         return [trial for trial, planned in self.actions.items() if planned in ("new", "unchanged", "replaced")]
 
 
-def make(trials: Sequence[Trial], done: Collection[str], jobs: Mapping[str, tuple[str, str]], size: int) -> Plan:
+def make(
+    trials: Sequence[Trial],
+    done: Collection[str],
+    jobs: Mapping[str, tuple[str, str]],
+    size: int,
+    price: Price | None = None,
+) -> Plan:
     """Compare. `done` are ids with a valid result; `jobs` maps the names of known Jobs to (trial id, condition)."""
     with_job = {trial for trial, _ in jobs.values()}
     conditions = {name: condition for name, (_, condition) in jobs.items()}
@@ -64,6 +77,7 @@ def make(trials: Sequence[Trial], done: Collection[str], jobs: Mapping[str, tupl
         to_run_gpu_hours=sum(trial.gpus * trial.limit_seconds for trial in run) / 3600,
         to_run_hours=sum(trial.limit_seconds for trial in run) / 3600,
         release_bytes=size,
+        price=price,
     )
 
 

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sweep import helm
+from sweep import helm, prices
 from sweep.errors import BadInput
 
 Object = dict[str, Any]
@@ -59,6 +59,12 @@ class Rendered:
     def config_maps(self) -> dict[str, dict[str, str]]:
         """ConfigMap name -> its data."""
         return {item["metadata"]["name"]: item["data"] for item in self.objects if item["kind"] == "ConfigMap"}
+
+    @cached_property
+    def price(self) -> prices.Price | None:
+        """Of an hour of one GPU where this runs; None where the values name none."""
+        records = (data["provenance.json"] for data in self.config_maps.values() if "provenance.json" in data)
+        return prices.read(json.loads(next(records, "{}")).get("price"))
 
 
 @dataclass(frozen=True)

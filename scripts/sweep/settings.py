@@ -102,6 +102,7 @@ class Settings:
     goal: Mapping[str, float] = field(default_factory=dict)
     spend: Spend = Spend()
     until: str = ""
+    prices: Mapping[str, Any] | None = None
     failFast: int = 3  # noqa: N815 - as the values have it
     queue: str = ""
     priority: str = ""

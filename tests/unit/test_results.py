@@ -412,11 +412,14 @@ def test_a_table_of_another_time_is_read(path: Path) -> None:
     assert results.from_csv(results.to_csv(rows)) == rows
 
 
+COST: dict[str, Any] = {"cost_spot": 1.0, "cost_on_demand": 2.0, "currency": "EUR"}
+
+
 @pytest.mark.parametrize("column", ["store", "engine", "objective", *results.NUMBERS, *results.TEXTS])
 def test_a_column_that_is_not_there_is_unknown(column: str) -> None:
     if column == "seed":
         return  # without it a row says nothing
-    whole = [row({"lr": 0.1}, node="a", gpu="b", gpu_seconds=1.0, queued_s=2.0, attempts=3, stop="0a1b")]
+    whole = [row({"lr": 0.1}, node="a", gpu="b", gpu_seconds=1.0, queued_s=2.0, attempts=3, stop="0a1b", **COST)]
     header, cells = csv.reader(io.StringIO(results.to_csv(whole).decode()))
     place = header.index(column)
     text = io.StringIO()

@@ -9,10 +9,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sweep import git, plan
+from sweep import git, plan, prices
 from sweep.audit import storage, tables
 from sweep.errors import BadInput
 from sweep.layout import Clone
+from sweep.prices import Money
 from sweep.records import booking, results, store
 from sweep.records.attempt import Attempt
 from sweep.records.results import Row
@@ -37,6 +38,8 @@ class Entry:
     milliseconds: int
     """That passed, whatever GPUs it had."""
     gpu_milliseconds: int
+    money: Money
+    """What the GPUs cost, where their price is known."""
     recorded: bool
     """False: no store has it any more, a results.csv remembers it."""
 
@@ -51,12 +54,17 @@ class Account:
     """Cause -> that passed, whatever GPUs it had."""
     gpu_milliseconds: dict[str, int] = field(default_factory=lambda: dict.fromkeys(booking.CAUSES, 0))
     """Cause -> GPUs x milliseconds."""
+    money: Money = field(default_factory=dict)
+    unpriced_gpu_milliseconds: int = 0
+    """Of which nobody knows what they cost."""
 
     def add(self, entry: Entry) -> None:
         self.trials.add(entry.trial)
         self.attempts += entry.attempts
         self.milliseconds[entry.cause] += entry.milliseconds
         self.gpu_milliseconds[entry.cause] += entry.gpu_milliseconds
+        self.money = prices.total((self.money, entry.money))
+        self.unpriced_gpu_milliseconds += 0 if entry.money else entry.gpu_milliseconds
 
     def data(self) -> dict[str, Any]:
         """As JSON, in hours."""
@@ -65,7 +73,9 @@ class Account:
             for spent in (self.milliseconds, self.gpu_milliseconds)
         )
         counts = {"trials": len(self.trials), "attempts": self.attempts}
-        return counts | {"trial_hours": trial_hours, "gpu_hours": gpu_hours}
+        unpriced = self.unpriced_gpu_milliseconds / 3_600_000
+        cost = {"cost": prices.by_currency(self.money), "unpriced_gpu_hours": unpriced}
+        return counts | {"trial_hours": trial_hours, "gpu_hours": gpu_hours} | (cost if self.money else {})
 
 
 @dataclass(frozen=True)
@@ -203,6 +213,7 @@ def _entries(trial: str, stored: Stored, row: Row | None, sweep: str, authors: C
             attempts=booked.attempts,
             milliseconds=booked.milliseconds,
             gpu_milliseconds=booked.gpu_milliseconds,
+            money=booked.money,
             recorded=bool(stored.attempts),
         )
 

@@ -6,11 +6,13 @@ numbers, so that the causes of a trial add up to its total exactly, in whatever 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from sweep import words
+from sweep import prices, words
+from sweep.prices import Money
 from sweep.records.attempt import Attempt, seconds_of
 from sweep.records.store import FINAL, Stored
 
@@ -33,6 +35,8 @@ class Booked:
     """GPUs x milliseconds."""
     attempts: int = 1
     attempt: Attempt | None = None
+    money: Money = field(default_factory=dict)
+    """What the GPUs cost, where their price is known."""
 
 
 def book(stored: Stored, *, over: bool = False, gpus: int = 0) -> list[Booked]:
@@ -45,12 +49,19 @@ def book(stored: Stored, *, over: bool = False, gpus: int = 0) -> list[Booked]:
     if not stored.attempts and stored.result:
         seconds = seconds_of(stored.result, stored.result.get("finished_at"))
         return [Booked("useful", round(seconds * 1000), round(seconds * gpus * 1000))]
-    return [
-        Booked(
-            _cause(attempt, standing), round(attempt.seconds * 1000), round(attempt.gpu_seconds * 1000), attempt=attempt
-        )
-        for attempt in stored.attempts
-    ]
+    return [_booked(attempt, _cause(attempt, standing)) for attempt in stored.attempts]
+
+
+def _booked(attempt: Attempt, cause: str) -> Booked:
+    gpu_milliseconds = round(attempt.gpu_seconds * 1000)
+    price = prices.read(provenance(attempt.record).get("price"))
+    money = price.of(gpu_milliseconds / 3_600_000) if price and gpu_milliseconds else {}
+    return Booked(cause, round(attempt.seconds * 1000), gpu_milliseconds, attempt=attempt, money=money)
+
+
+def unpriced(booked: Iterable[Booked]) -> int:
+    """GPU-milliseconds of which nobody knows what they cost."""
+    return sum(entry.gpu_milliseconds for entry in booked if not entry.money)
 
 
 def _standing(stored: Stored, over: bool) -> str:
@@ -98,6 +109,8 @@ def provenance(record: Mapping[str, Any]) -> dict[str, Any]:
     code = given.get("code")
     if isinstance(code, dict) and all(isinstance(code.get(name), str) for name in PROGRAM):
         checked["code"] = {name: words.line(code[name])[:LONGEST_AUTHOR] for name in PROGRAM}
+    if price := prices.read(given.get("price")):
+        checked["price"] = dataclasses.asdict(price)
     if type(number) is int:
         checked["round"] = number
     return checked

@@ -30,9 +30,10 @@ LONGEST_ROW = 8 << 20
 
 BEFORE = ("schema_version", "id", "status", "store", "engine", "objective")
 GPU_SECONDS = ("gpu_seconds", *(f"gpu_seconds_{cause}" for cause in booking.CAUSES))
-NUMBERS = ("seed", "attempts", "queued_s", "setup_s", "train_s", *GPU_SECONDS)
-TEXTS = ("node", "gpu", "reason", "commit", "code", "image", "image_id", "data", "stop")
-SELDOM = ("stop",)
+COSTS = ("cost_spot", "cost_on_demand")
+NUMBERS = ("seed", "attempts", "queued_s", "setup_s", "train_s", *GPU_SECONDS, *COSTS)
+TEXTS = ("node", "gpu", "reason", "commit", "code", "image", "image_id", "data", "currency", "stop")
+SELDOM = ("currency", "stop", *COSTS)
 """Columns that a table has only where a row has something in them."""
 TEXT_COLUMNS = ("id", "status", "store", "engine", *TEXTS)
 NEEDED = ("schema_version", "id", "status", "seed")
@@ -63,6 +64,10 @@ class Row:
     gpu_seconds_failed: float | None = None
     gpu_seconds_preempted: float | None = None
     gpu_seconds_duplicate: float | None = None
+    cost_spot: float | None = None
+    """Of all attempts that have a price in `currency`, that of the newest of them; the other half is the next."""
+    cost_on_demand: float | None = None
+    currency: str = ""
     node: str = ""
     gpu: str = ""
     reason: str = ""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sweep import files, secrets, words
+from sweep import files, prices, secrets, words
 from sweep.errors import BadInput
 from sweep.files import check_merged
 from sweep.jobs import JobState
@@ -19,6 +19,7 @@ from sweep.records.attempt import Attempt
 from sweep.records.booking import Booked
 from sweep.records.columns import (
     BEFORE,
+    COSTS,
     CSV_VERSION,
     GPU_SECONDS,
     LARGEST_BYTES,
@@ -123,7 +124,7 @@ def _row(trial: Trial, stored: Stored, old: Row, job: JobState, engine: str) -> 
         data=identity["data"],
         more=old.more,
     )
-    row = replace(row, **{name: getattr(old, name) for name in GPU_SECONDS})
+    row = replace(row, **{name: getattr(old, name) for name in (*GPU_SECONDS, *COSTS, "currency")})
     if stored.result:
         return _with_result(row, stored.result, stored.attempts, trial)
     if old.status in FINAL and counts_for(old, trial):
@@ -202,18 +203,40 @@ def _remembered(row: Row, stored: Stored) -> list[Booked]:
     spent = {cause: round(1000 * (getattr(row, f"gpu_seconds_{cause}") or 0)) for cause in booking.CAUSES}
     trained = (row.setup_s or 0) + (row.train_s or 0) if row.status in FINAL else 0.0
     took = sum(booked.milliseconds for booked in booking.book(stored)) if stored.result else round(1000 * trained)
-    useful = Booked("useful", took, spent.pop("useful"), row.attempts)
-    return [useful, *(Booked(cause, 0, gpu_seconds, 0) for cause, gpu_seconds in spent.items() if gpu_seconds)]
+    whole = sum(spent.values())
+    money = {cause: _cost_of(row, spent[cause] / whole if whole else 0.0) for cause in spent}
+    useful = Booked("useful", took, spent.pop("useful"), row.attempts, money=money["useful"])
+    rest = ((cause, gpu_milliseconds) for cause, gpu_milliseconds in spent.items() if gpu_milliseconds)
+    return [useful, *(Booked(cause, 0, size, 0, money=money[cause]) for cause, size in rest)]
+
+
+def _cost_of(row: Row, share: float) -> dict[tuple[str, bool], float]:
+    """A share of what a row remembers of its cost: by cause it knows the time alone."""
+    if not row.currency or not share:
+        return {}
+    kinds = {(row.currency, True): row.cost_spot, (row.currency, False): row.cost_on_demand}
+    return {kind: cost * share for kind, cost in kinds.items() if cost is not None}
 
 
 def _with_gpu_seconds(row: Row, stored: Stored, gpus: int) -> Row:
-    """The columns GPU_SECONDS, where there is more than the row remembers."""
+    """The columns GPU_SECONDS and what they cost, where there is more than the row remembers."""
     if not stored.attempts and not stored.result:
         return row
-    spent = booking.by_cause(booked(row, stored, gpus), lambda booked: booked.gpu_milliseconds)
+    entries = booked(row, stored, gpus)
+    spent = booking.by_cause(entries, lambda booked: booked.gpu_milliseconds)
     totals = zip(GPU_SECONDS, (sum(spent.values()), *spent.values()), strict=True)
     columns: dict[str, Any] = {name: milliseconds / 1000 for name, milliseconds in totals}
-    return replace(row, **columns)
+    return replace(row, **columns, **(_costs(entries) if stored.attempts else {}))
+
+
+def _costs(entries: Sequence[Booked]) -> dict[str, Any]:
+    """The columns of what the attempts cost, in the currency of the newest that has a price."""
+    currencies = [currency for entry in entries for currency, _ in entry.money]
+    if not currencies:
+        return dict.fromkeys(COSTS) | {"currency": ""}
+    sums = prices.total(entry.money for entry in entries)
+    costs = {name: sums.get((currencies[-1], spot)) for name, spot in zip(COSTS, (True, False), strict=True)}
+    return {name: cost and round(cost, 6) for name, cost in costs.items()} | {"currency": currencies[-1]}
 
 
 def _commit(attempt: dict[str, Any]) -> str:
@@ -253,23 +276,23 @@ def _ranked_metrics(rows: Iterable[Row], first: Sequence[str]) -> list[str]:
     return sorted(having, key=lambda name: (name not in first, -having[name], name))
 
 
-def _text_columns(rows: Sequence[Row]) -> list[str]:
-    """Those of TEXTS that the table has."""
-    return [name for name in TEXTS if name not in SELDOM or any(getattr(row, name) for row in rows)]
+def _columns_of(rows: Sequence[Row], names: Sequence[str]) -> list[str]:
+    """Those of `names` that the table has."""
+    return [name for name in names if name not in SELDOM or any(getattr(row, name) not in ("", None) for row in rows)]
 
 
 def _table(rows: Sequence[Row], metrics: Sequence[str], names: Sequence[str], longest: int) -> bytes:
     """The table with these columns, and reasons of at most `longest` characters; nothing where it is too large."""
-    texts = _text_columns(rows)
+    fixed, texts = _columns_of(rows, NUMBERS), _columns_of(rows, TEXTS)
     header = [*(f"metric.{cells.name(name)}" for name in metrics), *(f"hp.{cells.name(name)}" for name in names)]
     more = sorted({name for row in rows for name in row.more})
     table = io.BytesIO()
-    longest_line = table.write(cells.line([*BEFORE, *header, *NUMBERS, *texts, *map(cells.name, more)]).encode())
+    longest_line = table.write(cells.line([*BEFORE, *header, *fixed, *texts, *map(cells.name, more)]).encode())
     values = 0
     for row in rows:
         numbers = [row.objective, *map(row.metrics.get, metrics), *map(row.hyperparameters.get, names)]
         values += len(numbers) - numbers.count(None)
-        numbers += [getattr(row, name) for name in NUMBERS]
+        numbers += [getattr(row, name) for name in fixed]
         about = [getattr(row, name)[: longest if name == "reason" else None] for name in texts]
         before, after = (map(cells.text, some) for some in ([row.id, row.status, row.store, row.engine], about))
         rest = (cells.text(row.more.get(name, "")) for name in more)

@@ -19,7 +19,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from sweep import secrets, words
+from sweep import prices, secrets, words
 from sweep.ranking.pareto import Front
 from sweep.ranking.stats import Choice, is_test_metric
 from sweep.ranking.stopped import Stopped
@@ -91,7 +91,10 @@ def spent(rows: Sequence[Row], snapshot: Snapshot) -> verdict.Spent:
     """Over all attempts; a trial whose attempts are gone counts with what its row remembers."""
     booked = _booked(rows, snapshot)
     return verdict.Spent(
-        sum(entry.milliseconds for entry in booked) / 1000, sum(entry.gpu_milliseconds for entry in booked) / 1000
+        sum(entry.milliseconds for entry in booked) / 1000,
+        sum(entry.gpu_milliseconds for entry in booked) / 1000,
+        prices.total(entry.money for entry in booked),
+        booking.unpriced(booked) / 1000,
     )
 
 
@@ -335,6 +338,7 @@ def hours_by_cause(rows: Sequence[Row], snapshot: Snapshot) -> Iterator[dict[str
                 "attempts": attempts[cause],
                 "hours": words.hours(spent[cause] / 1000),
                 "gpu_hours": words.hours(gpus[cause] / 1000),
+                "cost": prices.amount(prices.total(entry.money for entry in booked if entry.cause == cause)),
             }
 
 

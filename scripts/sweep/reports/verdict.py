@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from sweep import prices
 from sweep.jobs import HELD_BACK
+from sweep.prices import Money
 from sweep.ranking.stats import Choice, MeasuredPoint, is_test_metric, test_metrics
 from sweep.ranking.stopped import Stopped
 from sweep.records.results import Row, counts
@@ -29,9 +31,19 @@ class Spent:
 
     trial_seconds: float
     gpu_seconds: float
+    money: Money = field(default_factory=dict)
+    """What the GPUs cost, as far as their price is known."""
+    unpriced_gpu_seconds: float = 0.0
 
     def __str__(self) -> str:
-        return f"{hours(self.gpu_seconds)} GPU-hours, {hours(self.trial_seconds)} trial-hours"
+        cost = f", {self.cost}" if self.money else ""
+        return f"{hours(self.gpu_seconds)} GPU-hours, {hours(self.trial_seconds)} trial-hours{cost}"
+
+    @property
+    def cost(self) -> str:
+        """In words; "" where nothing is known of it."""
+        missing = f"; {hours(self.unpriced_gpu_seconds)} GPU-hours have no price" if self.unpriced_gpu_seconds else ""
+        return prices.text(self.money) + missing if self.money else ""
 
 
 def decimals(size: float) -> int:

@@ -63,6 +63,8 @@ class LocalEngine(Engine):
         if "isolate" in schema["properties"]["results"]["properties"]:  # not yet in a commit that is reproduced
             # All trials are the same user's processes: mounting only a part of the store would keep nobody out.
             values["results"]["isolate"] = False
+        if "prices" in schema["properties"]:
+            values["prices"] = None  # they are the cluster's
         if self.data_folder:
             values["data"] = {"volume": elsewhere | {"hostPath": {"path": str(self.data_folder)}}}
         return values
