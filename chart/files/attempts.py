@@ -43,6 +43,7 @@ class Attempt:
         self.folder = self.siblings.below(self.name)
         self.history: tuple[int, ...] | None = ()  # what tells that history.jsonl is ours; None: it is the command's
         self.history_text = b""  # what is in it
+        self.taken: dict[str, Any] | None = None  # what is in taken.json
         self.variables: dict[str, str] = {}  # by which the command finds the other nodes
         self.record: dict[str, Any] = {
             "schema_version": SCHEMA_VERSION, "id": trial["id"], "attempt": self.name, "sweep": trial.get("sweep", ""),
@@ -108,6 +109,21 @@ class Attempt:
             if data != self.history_text and self.history is not None:
                 self.folder.write_atomic(name, data)
                 self.history, self.history_text = sign(), data
+
+    def keep_taken(self, record: dict[str, Any] | None) -> None:
+        """Have what was read of the metrics in taken.json, for an attempt that goes on from this one."""
+        if record is not None and record != self.taken:
+            with suppress(OSError):
+                self.folder.write_atomic("taken.json", record)
+                self.taken = record
+
+    def before(self) -> list[Folder]:
+        """Folders of the attempts that this one may go on from, the newest first: those since a result."""
+        names: list[str] = []
+        for record, _ in attempts_in(self.siblings, but=self.name):
+            ended = record.get("status") in (*FINAL, "duplicate")
+            names = [] if ended else [*names, str(record.get("attempt"))]
+        return [self.siblings.below(name) for name in reversed(names) if re.fullmatch(ATTEMPT_NAME, name)]
 
     def used_before(self, grace: float) -> tuple[float, int]:
         """Seconds that earlier attempts ran, and how many they were; one without an end ran to its last sign of life.

@@ -28,17 +28,20 @@ MOST_METRICS, LONGEST_NAME = 1000, 200
 SHOWN_NAMES, SHOWN_CHARACTERS = 8, 60  # of metrics that are no result, in the one line about them
 
 
-def reading_of(trial: dict[str, Any], *folders: Folder) -> Reading | None:
-    """What reads the metrics where the values say how; None where the command writes METRICS_FILE. Raises Stop."""
+def reading_of(trial: dict[str, Any], attempt: Attempt, *folders: Folder) -> Reading | None:
+    """What reads the metrics where the values say how, as attempts before have left them; None where the command writes
+    METRICS_FILE. Raises Stop."""
     sources = trial["identity"].get("metrics")
     if not sources:
         return None
     import reading
 
     try:
-        return reading.Reading(sources, trial.get("steps", []), *folders)
+        reader = reading.Reading(sources, trial.get("steps", []), *folders)
     except ValueError as error:
         raise Stop(BAD_INPUT, f"{error}; mend it in the values", ended=None) from None
+    reader.go_on_from(attempt.before())
+    return reader
 
 
 def read_all(
@@ -66,6 +69,7 @@ def read_all(
 
     reading.look(tick)
     attempt.keep_history(reading.history())
+    attempt.keep_taken(reading.record())
     for line in reading.summary():
         say(f"{trial['id']}: {masked(line)}")
     return reading.metrics(), masked("".join(f"; {flaw}" for flaw in reading.lacks()))

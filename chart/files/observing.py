@@ -35,6 +35,7 @@ class Observer:
         if self.reading:
             self.reading.look(live=True)
             self.attempt.keep_history(self.reading.history())
+            self.attempt.keep_taken(self.reading.record())
         if self.watch:
             self.watch.look()
 

@@ -14,16 +14,19 @@ from __future__ import annotations
 
 from collections import deque
 
+import resuming
+from identity import SCHEMA_VERSION
 from printed import KEPT_LINES, Deadline, Lines, Printed
 from rows import history, short
 from written import Written
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     from folders import Folder
+    from resuming import Taken
     from rows import Number, Row
 
 
@@ -51,6 +54,12 @@ class Reading:
         self.lines, self.kept = Lines(), deque[str](maxlen=KEPT_LINES)
         self.deadline = Deadline()
         self.step: Number | None = None  # the last that was printed
+        self.earlier = resuming.Earlier([], [])
+        self.ended = False
+
+    def go_on_from(self, attempts: Iterable[Folder]) -> None:
+        """Take in what the attempts before this one have read, the newest first."""
+        self.earlier = resuming.read(attempts, len(self.sources))
 
     def hear(self, chunk: bytes) -> None:
         """What the program prints, as it comes; an empty chunk is the end."""
@@ -66,34 +75,56 @@ class Reading:
 
     def look(self, tick: Callable[[], None] = lambda: None, live: bool = False) -> None:
         """Read the files that were written to. `live`: the program still runs, and whatever takes long can wait."""
+        self.ended = not live
         for reader in self.written:
             reader.look(tick, live)
 
+    def taken(self) -> list[Taken]:
+        """What each source has come to, with what attempts before this one have read."""
+        return [resuming.joined(reader.rows, self.earlier.of(place)) for place, reader in enumerate(self.sources)]
+
     def metrics(self) -> Row:
-        return {name: value for reader in self.sources for name, value in reader.rows.metrics().items()}
+        values = map(self._metrics, self.sources, self.taken())
+        return {name: value for row in values for name, value in row.items()}
+
+    def _metrics(self, reader: Printed | Written, taken: Taken) -> Row:
+        rows = reader.rows
+        return rows.ours({"first": taken.first, "last": taken.last}.get(rows.take, taken.best))
+
+    def record(self) -> dict[str, Any] | None:
+        """What the next attempt is to know, as taken.json has it; None while it adds nothing."""
+        if not self.ended and not any(reader.rows.count for reader in self.sources):
+            return None
+        return {"schema_version": SCHEMA_VERSION, "sources": [taken.record() for taken in self.taken()]}
 
     def history(self) -> bytes:
-        return history(reader.rows for reader in self.sources)
+        sources = [reader.rows for reader in self.sources]
+        return history(sources, self.earlier.curve_before(sources, self.ended))
 
     def summary(self) -> list[str]:
         """A line a source: what was found, and what was looked for and was not."""
         lines = []
-        for reader in self.sources:
-            shown = [f"{name}={value:.6g}" for name, value in list(reader.rows.metrics().items())[:8]]
-            parts = [f"{', '.join(shown)} {reader.source_text()}"] if shown else []
-            lines.append(f"{reader.key} ({reader.source['from']}): {'; '.join(parts + self._lack(reader))}")
+        for place, (reader, taken) in enumerate(zip(self.sources, self.taken())):
+            shown = [f"{name}={value:.6g}" for name, value in list(self._metrics(reader, taken).items())[:8]]
+            before = self.earlier.of(place)
+            more = ", and in attempts before" if before and before.began == taken.began is not None else ""
+            parts = [f"{', '.join(shown)} {reader.source_text()}{more}"] if shown else []
+            lines.append(f"{reader.key} ({reader.source['from']}): {'; '.join(parts + self._lack(reader, taken))}")
         return lines
 
     def lacks(self) -> list[str]:
         """The same of what was not found alone."""
-        return [f"{reader.key}: {'; '.join(lack)}" for reader in self.sources for lack in [self._lack(reader)] if lack]
+        lacks = map(self._lack, self.sources, self.taken())
+        return [f"{reader.key}: {'; '.join(lack)}" for reader, lack in zip(self.sources, lacks) if lack]
 
-    def _lack(self, reader: Printed | Written) -> list[str]:
-        lack = reader.lack(self.kept)
-        if lack or not reader.rows.missing():
+    def _lack(self, reader: Printed | Written, taken: Taken) -> list[str]:
+        seen = {**reader.rows.seen, **dict.fromkeys(taken.last)}
+        missing = sorted(reader.rows.wanted - seen.keys())
+        lack = "" if taken.last and not missing else reader.lack(self.kept)
+        if lack or not missing:
             return [lack] if lack else []
-        wanted = reader.rows.missing()[0]
+        wanted = missing[0]
         from difflib import SequenceMatcher
 
-        names = sorted(reader.rows.seen, key=lambda name: -SequenceMatcher(None, wanted.lower(), name.lower()).ratio())
+        names = sorted(seen, key=lambda name: -SequenceMatcher(None, wanted.lower(), name.lower()).ratio())
         return [f"there is no {short(wanted)}; it has {', '.join(short(name, 60) for name in names[:8])}"]

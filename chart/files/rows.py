@@ -22,6 +22,7 @@ LONGEST_ROW = 1 << 20  # a line of a file
 DEEPEST = 32  # levels of folders, and of JSON
 MOST_NAMES, LONGEST_NAME, MOST_DIGITS = 1000, 200, 300
 MOST_CURVES, POINTS = 50, 500  # a curve keeps at least so many points, evenly spaced, and at most twice as many
+MOST_BESTS = 20  # rows that were the best when they came
 # A number as programs print it: 3, .5, 1e-3, 1,234.5, nan, -inf. A comma that groups no thousands makes it none, and
 # so does what follows in dates, times and versions. Fortran writes 1.5D+02.
 NUMBER = (
@@ -107,8 +108,8 @@ class Rows:
         self.seen: dict[str, None] = {}  # names as the source calls them
         self.first: Row = {}
         self.last: Row = {}
-        self.best: Row = {}
-        self.best_step: Number | None = None
+        self.bests: list[tuple[Number | None, Row]] = []  # step and row of each best so far, the newest last
+        self.began: Number | None = None  # the first step
         self.row: Row = {}
         self.step: Number | None = None
         self.curves: dict[str, Curve] = {}
@@ -132,9 +133,12 @@ class Rows:
         self.last.update(row)
         for name, value in row.items():
             self.first.setdefault(name, value)
-        if self.by in row and self._better(row[self.by]):
-            self.best, self.best_step = self.row, step
+        if self.by in row and self.better(row, self.best):
+            self.bests.append((step, self.row))
+            if len(self.bests) > MOST_BESTS:
+                del self.bests[:-1:2]
         if step is not None and is_finite(step):
+            self.began = step if self.began is None else self.began
             self._draw(row, step)
 
     def _repeats(self, row: Row) -> bool:
@@ -150,19 +154,15 @@ class Rows:
             if name in self.curves:
                 self.curves[name].add(step, value)
 
-    def metrics(self) -> Row:
-        taken = {"first": self.first, "last": self.last}.get(self.take, self.best)
-        return self.ours(taken)
+    @property
+    def best(self) -> Row:
+        return self.bests[-1][1] if self.bests else {}
 
     def ours(self, values: dict[str, Any]) -> dict[str, Any]:
         """Values by our names for them: those of `names`, or all."""
         return (
             {ours: values[theirs] for ours, theirs in self.names.items() if theirs in values} if self.names else values
         )
-
-    def missing(self) -> list[str]:
-        """What the values name and no row had."""
-        return sorted(self.wanted - self.seen.keys())
 
     def _steps(self, name: str) -> bool:
         return name.lower() in self.step_names or name.lower() in STEPS
@@ -174,14 +174,15 @@ class Rows:
             self.seen[name] = None
         return True
 
-    def _better(self, value: Number) -> bool:
-        before = self.best.get(self.by, math.nan)
+    def better(self, row: Row, best: Row) -> bool:
+        """Whether a row takes the place of the best one so far; {} where there is none."""
+        value, before = row[self.by], best.get(self.by, math.nan)
         return before != before or (value > before if self.take == "max" else value < before)
 
 
-def history(sources: Iterable[Rows]) -> bytes:
-    """The learning curves of all sources as the lines of HISTORY_FILE, one a step."""
-    steps: dict[Number, Row] = {}
+def history(sources: Iterable[Rows], before: Iterable[dict[str, Any]] = ()) -> bytes:
+    """The learning curves of all sources as the lines of HISTORY_FILE, one a step, after the rows of `before`."""
+    steps: dict[Number, dict[str, Any]] = {row["epoch"]: row for row in before}
     for rows in sources:
         for name, curve in rows.ours(rows.curves).items():
             for _, step, value in curve.points:

@@ -119,7 +119,7 @@ def train(options: Options, trial: dict[str, Any], attempt: Attempt, signals: in
     here, scratch = code_folder or os.getcwd(), os.path.abspath(options.scratch)
     words = words_of(trial["identity"], trial["id"], env, here, scratch)
     secret = secret_values(trial["identity"]["env"])
-    reading = reading_of(trial, Folder(here, "."), Folder(env["OUTPUT_DIR"], "."))
+    reading = reading_of(trial, attempt, Folder(here, "."), Folder(env["OUTPUT_DIR"], "."))
 
     watch = watch_of(options, trial, attempt)
     observer = Observer(attempt, reading, watch, peers)

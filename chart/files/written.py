@@ -74,9 +74,12 @@ class Written:
     def _read_points(self, files: dict[str, FoundFile], tick: Callable[[], None]) -> None:
         for name, step, value in patient(self._points(files), tick):
             self.rows.add({name: value}, step)
-        if self.rows.best_step is not None:  # the values of one step may lie in several files, anywhere
-            at = self.rows.best_step
-            self.rows.best = {name: value for name, step, value in patient(self._points(files), tick) if step == at}
+        whole: dict[Any, Row] = {step: {} for step, _ in self.rows.bests if step is not None}
+        if whole:  # the values of one step may lie in several files, anywhere
+            for name, step, value in patient(self._points(files), tick):
+                if step in whole:
+                    whole[step][name] = value
+            self.rows.bests = [(step, whole.get(step, row)) for step, row in self.rows.bests]
 
     def _points(self, files: dict[str, FoundFile]) -> Iterator[tuple[str, Number, Number]]:
         """(name, step, value) of what is there, by the module that the chart ships for such a source."""

@@ -44,7 +44,7 @@ helm-sweep/sweep: {{ toJson .Values.sweep }}
 passwd entry. JSON: file name -> text. */}}
 {{- define "helm-sweep.runner.files" -}}
 {{- $files := dict -}}
-{{- $reading := empty .Values.metrics | ternary list (list "reading" "rows" "printed" "written") -}}
+{{- $reading := empty .Values.metrics | ternary list (list "reading" "resuming" "rows" "printed" "written") -}}
 {{- range $source := .Values.metrics }}
   {{- with get (dict "tensorboard" "events" "mlflow" "mlruns") (toString $source.from) }}{{ $reading = append $reading . | uniq }}{{ end -}}
 {{ end -}}

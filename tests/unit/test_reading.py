@@ -175,7 +175,7 @@ def test_a_progress_bar_has_many_states_and_colours_are_no_text() -> None:
     green = "\x1b[1;32mval_acc\x1b[0m = \x1b[4m93.1%\x1b[m \x1b]8;;http://x\x07link\x1b]8;;\x07\n"
     reading = of_output(bar + green, {"format": "name=value", "take": "first"}, {"format": "name=value"})
     assert reading.metrics() == {"loss": 0.25, "val_acc": 93.1}
-    assert reading.sources[0].rows.metrics()["loss"] == 2.5
+    assert reading.taken()[0].first["loss"] == 2.5
 
 
 def test_of_a_line_without_an_end_the_beginning_is_read_in_bounded_memory() -> None:
@@ -745,6 +745,79 @@ def test_whatever_a_program_writes_raises_nothing(tmp_path_factory: pytest.TempP
     assert all(value is None or math.isfinite(value) for value in result["metrics"].values())
 
 
+# ---- attempts that go on from a checkpoint ----
+
+
+def attempt(folder: Path, number: int, lines: list[str], sources: list[dict[str, Any]], *, ended: bool) -> Any:
+    """A Reading of what one attempt prints, after those before it, and what it leaves for the next."""
+    place = FOLDERS.Folder(str(folder), "attempts")
+    reading = READING.Reading(sources, [], folder)
+    reading.go_on_from([place.below(str(before)) for before in range(number - 1, -1, -1)])
+    reading.hear("".join(f"{line}\n" for line in lines).encode())
+    reading.hear(b"")
+    reading.look(live=not ended)
+    with place.below(str(number)).handle(make=True):
+        pass
+    (folder / "attempts" / str(number) / "history.jsonl").write_bytes(reading.history())
+    if record := reading.record():
+        place.below(str(number)).write_atomic("taken.json", record)
+    return reading
+
+
+TAKES = [{"names": {"acc": "acc"}, "take": take} for take in ("last", "first", {"max": "acc"}, {"min": "acc"})]
+
+
+@given(st.lists(st.floats(width=32), min_size=1, max_size=12), st.data())
+def test_an_interrupted_training_has_the_metrics_and_the_curve_of_one_that_was_not(
+    tmp_path_factory: pytest.TempPathFactory, values: list[float], data: st.DataObject
+) -> None:
+    sources = [{"from": "output", "format": "name=value", **take} for take in TAKES]
+    lines = [f"epoch={step} acc={value!r}" for step, value in enumerate(values, 1)]
+    whole = attempt(tmp_path_factory.mktemp("whole"), 0, lines, sources, ended=True)
+    folder, checkpoint, number = tmp_path_factory.mktemp("parts"), 0, 0
+    for number in range(data.draw(st.integers(0, 4))):  # each ends somewhere, and leaves a checkpoint before that
+        reached = data.draw(st.integers(checkpoint, len(lines)))
+        attempt(folder, number, lines[checkpoint:reached], sources, ended=False)
+        checkpoint = data.draw(st.integers(checkpoint, reached))
+    last = attempt(folder, number + 1, lines[checkpoint:], sources, ended=True)
+    for place, take in enumerate(TAKES):
+        expected, taken = whole.sources[place].rows, last.taken()[place]
+        assert (repr(taken.best), repr(taken.last), repr(taken.first)) == (
+            repr(expected.best),
+            repr(expected.last),
+            repr(expected.first),
+        ), take
+    assert repr(last.metrics()) == repr(whole.metrics())
+    assert last.history() == whole.history()
+
+
+def test_an_attempt_that_began_anew_counts_alone(folder: Path) -> None:
+    source = {"from": "output", "format": "name=value", "names": {"acc": "acc"}, "take": {"max": "acc"}}
+    attempt(folder, 0, ["epoch=1 acc=0.9", "epoch=2 acc=0.8"], [source], ended=False)
+    again = attempt(folder, 1, ["epoch=1 acc=0.5", "epoch=2 acc=0.7"], [source], ended=True)
+    assert again.metrics() == {"acc": 0.7}
+    assert [row["acc"] for row in history(again)] == [0.5, 0.7]
+
+
+def test_what_is_printed_after_the_training_joins_it_and_without_steps_nothing_does(folder: Path) -> None:
+    source = {"from": "output", "format": "name=value"}
+    attempt(folder, 0, ["epoch=1 acc=0.9", "epoch=2 acc=0.8"], [source], ended=False)
+    assert attempt(folder, 1, ["test=0.6"], [source], ended=True).metrics() == {"epoch": 2, "acc": 0.8, "test": 0.6}
+    other = folder / "other"
+    other.mkdir()
+    attempt(other, 0, ["acc=0.9"], [source], ended=False)
+    assert attempt(other, 1, ["loss=0.6"], [source], ended=True).metrics() == {"loss": 0.6}
+    assert attempt(other, 2, [], [source], ended=True).metrics() == {"loss": 0.6}
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema_version": 1, "sources": [7]}', "nan", '{"a": ' * 9000])
+def test_what_an_attempt_left_that_is_none_is_not_gone_on_from(folder: Path, text: str) -> None:
+    source = {"from": "output", "format": "name=value"}
+    attempt(folder, 0, ["epoch=1 acc=0.9"], [source], ended=False)
+    (folder / "attempts" / "0" / "taken.json").write_text(text)
+    assert attempt(folder, 1, ["epoch=2 loss=1"], [source], ended=True).metrics() == {"epoch": 2, "loss": 1}
+
+
 # ---- in the runner ---------------------------------------------------------------------------------------------------
 
 
@@ -766,6 +839,26 @@ def test_a_program_that_prints_has_a_result_and_a_curve(bench: Bench) -> None:
     assert ended.err.splitlines()[0] == (
         f"trial.py: {trial['id']}: metrics[0] (output): epoch=2, accuracy=0.2, test_loss=nan in 3 of 3 lines"
     )
+
+
+@pytest.mark.parametrize("reached", [3, 4])
+def test_a_trial_that_goes_on_from_its_checkpoint_has_the_best_of_all_its_attempts(bench: Bench, reached: int) -> None:
+    """Of its last attempt the output alone would be epoch 4, or nothing at all."""
+    script = f"""
+        at=$CHECKPOINT_DIR/at; e=$(cat $at 2>/dev/null || echo 0)
+        while [ $e -lt 4 ]; do
+            e=$((e + 1)); echo epoch=$e accuracy=0.$(echo 3954 | cut -c $e); echo $e > $at
+            [ $e != {reached} ] || [ -f $at.once ] || {{ touch $at.once; exit 1; }}
+        done"""
+    trial, ended = run(bench, script, ACCURACY | {"take": {"max": "accuracy"}})
+    assert ended.code == 1
+    ended = bench.run(trial)
+    assert ended.code == 0, ended.err
+    assert bench.result(trial)["metrics"] == {"epoch": 2, "accuracy": 0.9}
+    assert "and in attempts before" in ended.err
+    *_, last = bench.attempts(trial)
+    rows = outputs.history(bench.results, trial["id"], last["attempt"])
+    assert [row["accuracy"] for row in rows] == [0.3, 0.9, 0.5, 0.4]
 
 
 def test_what_the_command_writes_itself_wins(bench: Bench) -> None:
@@ -901,7 +994,9 @@ def test_reading_goes_on_for_the_grace_period_after_sigterm(tmp_path: Path, benc
             for self.ticks in range(1, 1001):
                 tick()
 
-        history, metrics, summary, lacks = (staticmethod(lambda value=value: value) for value in (b"", {}, [], []))
+        history, metrics, summary, lacks, record = (
+            staticmethod(lambda value=value: value) for value in (b"", {}, [], [], None)
+        )
 
     options = TRIAL.parse_arguments([f"--results={bench.results}", f"--scratch={tmp_path}"])
     trial = make_trial("true")
