@@ -6,11 +6,12 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from sweep import commits, git, helm, yamlfile
+from sweep import clusterkinds, commits, git, helm, yamlfile
 from sweep.basefile import SHARED
 from sweep.engines.cluster import Cluster, Refused
 from sweep.engines.local import gpus_here
@@ -81,6 +82,7 @@ def of_cluster(cluster: Cluster, given: Settings) -> Iterator[Finding]:
     yield from _volumes(cluster, given)
     yield _security(cluster, given)
     yield _gpus(cluster, given)
+    yield _kind(cluster, version, given)
     yield Finding("image", UNKNOWN, "whether nodes can pull it shows with the first trial: `make status` says `image`")
 
 
@@ -181,6 +183,27 @@ def _gpus(cluster: Cluster, given: Settings) -> Finding:
         return OK, f"{total} {resource} on {len(nodes)} nodes"
 
     return _looked("gpus", look)
+
+
+def _kind(cluster: Cluster, version: str, given: Settings) -> Finding:
+    """What differs on this kind of cluster, and the taint that keeps trials off its nodes."""
+    nodes, namespace = [], None
+    with suppress(Refused):
+        namespace = cluster.get("Namespace", cluster.namespace)
+    with suppress(Refused):
+        nodes = cluster.list("Node")
+    kind = clusterkinds.kind_of(version, nodes, namespace)
+    name = kind.name if kind else "this cluster"
+    taint = clusterkinds.untolerated(nodes, given, kind)
+    if namespace and kind is clusterkinds.KINDS[0] and (refused := clusterkinds.refused_by_openshift(namespace, given)):
+        return Finding("kind", MISSING, f"{name}: {refused}")
+    if taint:
+        return Finding(
+            "kind", MISSING, f"{name}: every node that fits has the taint {taint}; set `tolerations: [{{…}}]`"
+        )
+    if not kind:
+        return Finding("kind", UNKNOWN, "no kind of cluster that is known; docs/cluster.md has those that are")
+    return Finding("kind", OK, f"{name}: {kind.advice}")
 
 
 def _looked(what: str, look: Callable[[], tuple[str, str]]) -> Finding:

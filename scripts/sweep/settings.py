@@ -84,6 +84,11 @@ class Spend:
 
 
 @dataclass(frozen=True)
+class Security:
+    runAsUser: int = 1000  # noqa: N815 - as the values have it
+
+
+@dataclass(frozen=True)
 class Settings:
     """Named and nested as in the chart's values, where each is described. What is null there is empty here.
 
@@ -113,6 +118,8 @@ class Settings:
     outputs: Outputs = Outputs()
     gpu: Gpu = Gpu()
     nodes: int = 1
+    security: Security = Security()
+    tolerations: tuple[Mapping[str, Any], ...] = ()
     cluster: ClusterPlace = ClusterPlace()
     local: Local = Local()
 
@@ -142,7 +149,8 @@ def of(values: Mapping[str, Any]) -> Settings:
         if "prepare" in part:
             part["prepare"] = tuple(part["prepare"] or ())
         parts[name] = _filled(kind, part)
-    parts["command"] = tuple(values.get("command") or ())
+    for name in ("command", "tolerations"):
+        parts[name] = tuple(values.get(name) or ())
     return _filled(Settings, parts)
 
 
@@ -160,6 +168,7 @@ _PARTS: dict[str, type[Any]] = {
     "outputs": Outputs,
     "gpu": Gpu,
     "spend": Spend,
+    "security": Security,
     "cluster": ClusterPlace,
     "local": Local,
 }

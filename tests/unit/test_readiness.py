@@ -135,7 +135,7 @@ def test_what_is_missing_is_said_with_what_to_do(
 def test_what_ones_rights_do_not_show_is_unknown() -> None:
     findings = looked(whole(hidden=("Node", "Namespace", "PersistentVolumeClaim")))
     assert {what for what, finding in findings.items() if finding.state == UNKNOWN} == {
-        *("gpus", "namespace", "results", "image"),
+        *("gpus", "namespace", "results", "image", "kind"),
     }
 
 
