@@ -26,8 +26,8 @@ def run(
     mixed = collection.mixed_images(rows)
     if mixed:
         cli.say(f"{session.name}: {mixed}")
-    table = results.to_csv(rows, results.objective_metrics(session.rendered.trials))
-    if left := results.left_out(rows, table):
+    table, left = session.table(rows)
+    if left:
         cli.say(f"{session.name}: {clone.relative(path)}: {left}")
     summary = ", ".join(f"{count} {status}" for status, count in results.counts(rows).items())
     with cli.turn(session, path, began, wanted=commit and not dry_run) as turn:

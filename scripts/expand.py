@@ -10,17 +10,18 @@ import guard
 
 import argparse
 from dataclasses import dataclass, fields
+from functools import partial
 from json import loads
 from pathlib import Path
 
 import cli
-from sweep import commits, freezing, git, rehearsal, settings
+from sweep import collection, commits, freezing, git, rehearsal, settings
 from sweep.errors import BadInput
 from sweep.files import write_atomic
 from sweep.layout import Clone, SweepFiles
 from sweep.session import Target, choose_engine, open_values
 from sweep.settings import Settings
-from sweep.spaces import expansion, search, spacefile, strangers, valuesfile
+from sweep.spaces import basis, expansion, search, spacefile, strangers, valuesfile
 from sweep.spaces.valuesfile import ValuesFile
 
 
@@ -97,17 +98,21 @@ def draft(files: SweepFiles, options: ExpandOptions) -> expansion.Draft:
     if before:
         valuesfile.check(before, sweep, schema)
 
-    def engine() -> str:
-        return choose_engine(options.engine, read_settings(clone, before))[0]
+    unsaved = options.allow_dirty or options.dry_run or not options.commit
 
-    text, note = expansion.text(files, domain, before, options.wish, engine)
+    freeze = partial(freezing.text, files, folder=options.code, repin=options.repin, dirty_allowed=unsaved)
+
+    def committed() -> basis.Basis | None:
+        engine = choose_engine(options.engine, read_settings(clone, before))[0]
+        return collection.committed(files, engine, lambda: freeze(valuesfile.load(files))[0] is not None)
+
+    text, note = expansion.text(files, domain, before, options.wish, committed)
     values = before if before and before.text == text else valuesfile.parse(text, clone.relative(files.values))
     trials = valuesfile.check(values, sweep, schema) if values is not before else len(values.trials())
     if not trials:
         raise values.head.bad(("trials",), "no trials; write one below `trials:`, or a space.yaml to expand")
     strangers.notes(values, domain, read_settings(clone, values))
-    unsaved = options.allow_dirty or options.dry_run or not options.commit
-    code, code_note = freezing.text(files, values, options.code, repin=options.repin, dirty_allowed=unsaved)
+    code, code_note = freeze(values)
     pending = ({files.values: text} if values is not before else {}) | ({files.code: code} if code is not None else {})
     return expansion.Draft(files, domain, values, trials, expansion.by_hand(files, before), note, code_note, pending)
 

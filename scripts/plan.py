@@ -34,7 +34,7 @@ def make_plan(session: Session, read_store: bool) -> plan.Plan:
         done = {trial for trial, stored in snapshot.trials.items() if stored.result}
     else:
         listed = {trial.id: trial for trial in trials}
-        ended = (row for row in results.read(session.files.results) if row.status in store.FINAL)
+        ended = (row for row in results.read_whole(session.files.results) if row.status in store.FINAL)
         done = {row.id for row in ended if row.id in listed and results.counts_for(row, listed[row.id])}
     known = known_jobs(session)
     jobs = {state.name: (state.trial, state.condition) for state in known.values()}

@@ -16,7 +16,7 @@ import cli
 from sweep import standing
 from sweep.errors import BadInput, Unreachable, of_machine
 from sweep.files import write_atomic
-from sweep.records import results, same, store
+from sweep.records import results, same, store, superseded
 from sweep.records.results import Row
 from sweep.render import varying_names
 from sweep.reports import plots, vendor
@@ -52,7 +52,9 @@ def material(session: Session, now: standing.Situation | None = None) -> Materia
     from sweep.reports.report import Material
 
     trials = session.rendered.trials
-    rows = now.rows if now else results.read(session.files.results)
+    table, is_older = results.read_whole(session.files.results), superseded.older_than(trials)
+    older = [row for row in table if is_older(row)]
+    rows = now.rows if now else [row for row in table if not is_older(row)]
     if not rows:
         raise BadInput(f"{session.files.clone.relative(session.files.results)}: has no rows; run `make collect` first")
     objectives = results.objectives(trials)
@@ -76,6 +78,7 @@ def material(session: Session, now: standing.Situation | None = None) -> Materia
         ended,
         guard.spell,
         search_of(session, rows),
+        older,
     )
 
 

@@ -34,7 +34,7 @@ def main() -> int:
         try:
             engine.fetch(session, cli.say)
             rows, _ = session.look(jobs)
-            results.write(session.files.results, rows, results.objective_metrics(session.rendered.trials))
+            results.put(session.files.results, session.table(rows)[0])
         except SweepError as error:
             raise type(error)(f"{error}; nothing was removed: FORCE=1 removes without collecting") from error
     engine.remove(cli.say)

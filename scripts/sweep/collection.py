@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from sweep.records import results
-from sweep.session import Session
+from sweep.layout import SweepFiles
+from sweep.records import results, same
+from sweep.session import Session, Target, open_sweep
+from sweep.spaces import basis
+from sweep.spaces.basis import Basis
 from sweep.words import counted
 
 if TYPE_CHECKING:
@@ -20,8 +23,22 @@ def choose(session: Session) -> tuple[list[results.Row], Choice]:
 
     trials = session.rendered.trials
     listed = {trial.id for trial in trials}
-    rows = [row for row in results.read(session.files.results) if row.id in listed]
+    rows = [row for row in results.read_whole(session.files.results) if row.id in listed]
     return rows, stats.choose(rows, results.objectives(trials)[0], session.engine.NAME, session.settings.budget)
+
+
+def committed(files: SweepFiles, engine: str, is_renewed: Callable[[], bool]) -> Basis | None:
+    """The committed results that a round may be made of: those of the code that the sweep runs next.
+
+    `is_renewed`: whether that is frozen only now, so that nothing has run by it. Raises BadInput.
+    """
+    read = basis.committed(files, engine)
+    if not read or not read.programs:
+        return read
+    if is_renewed():
+        return read.of_program(None)
+    identity = open_sweep(files.clone, files.name, Target(engine)).rendered.trials[0].identity
+    return read.of_program(same.program(identity["code"], identity["image"]))
 
 
 def mixed_images(rows: Iterable[results.Row]) -> str:

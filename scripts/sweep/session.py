@@ -18,7 +18,7 @@ from sweep.engines.kinds import NAMES, named
 from sweep.errors import BadInput
 from sweep.jobs import HELD_BACK, JobState
 from sweep.layout import Clone, SweepFiles
-from sweep.records import results, store
+from sweep.records import results, store, superseded
 from sweep.render import Release, Rendered, Trial
 from sweep.settings import Settings
 from sweep.spaces import spacefile, strangers, valuesfile
@@ -133,10 +133,16 @@ class Session:
         jobs = self.engine.states() if jobs is None else jobs
         states = {trial.id: jobs[trial.job] for trial in trials if trial.job in jobs}
         snapshot = store.read(self.engine.store_folder, trials, self.files.store_cache)
-        rows = results.merge(results.read(self.files.results), trials, snapshot, states, self.engine.NAME)
+        rows = results.merge(results.read_whole(self.files.results), trials, snapshot, states, self.engine.NAME)
         tally = Tally(self.settings, trials, rows, snapshot, self.engine.store_folder)
         reached = tally(jobs, self.engine.now()) if tally.limits else ""
         return results.with_reason(rows, f"{HELD_BACK}: {reached}") if reached else rows, snapshot
+
+    def table(self, rows: Sequence[results.Row]) -> tuple[bytes, str]:
+        """results.csv of the rows that a look gave, with those that it keeps; and what it has no room for."""
+        trials = self.rendered.trials
+        older = superseded.kept(results.read_whole(self.files.results), trials, rows)
+        return superseded.to_csv(rows, older, results.objective_metrics(trials))
 
     def tally(self) -> Tally:
         """What the trials have come to and taken, by the store and results.csv as they are now."""
@@ -144,7 +150,7 @@ class Session:
             return Tally(self.settings, [], [], store.Snapshot({}, [], found=False), self.engine.store_folder)
         trials, folder = self.rendered.trials, self.engine.store_folder
         snapshot = store.read(folder, trials, self.files.store_cache)
-        return Tally(self.settings, trials, results.read(self.files.results), snapshot, folder)
+        return Tally(self.settings, trials, results.read_whole(self.files.results), snapshot, folder)
 
     def reached(self) -> str:
         """Which limit of the sweep is reached by what the store and results.csv tell, without asking the engine."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -327,6 +328,18 @@ def test_an_edited_program_runs_by_one_command(clone: TestClone) -> None:
     assert not before.keys() & after.keys()
     assert {row["status"] for row in after.values()} == {"succeeded"}
     assert sorted(clone.events("start")) == ["1", "1", "2", "2"]
+    assert "(2 trials, best score -1)" in " ".join(output.split())
+    with (clone.root / "values" / "toy" / "results.csv").open() as opened:
+        table = {row["id"]: row for row in csv.DictReader(opened)}
+    assert {id: row["superseded"] for id, row in table.items()} == dict.fromkeys(before, "code") | dict.fromkeys(
+        after, ""
+    )
+    assert {row["code"] for row in table.values() if row["superseded"]} == {row["code"] for row in before.values()}
+    program.write_text(program.read_text().removesuffix("# better\n"))
+    assert "2 already done" in clone.run("drive", "toy", "--repin")
+    assert {id: row["objective"] for id, row in clone.rows().items()} == {
+        id: row["objective"] for id, row in before.items()
+    }
 
 
 def test_another_terminal_sees_what_runs_and_watches_it_to_its_end(clone: TestClone) -> None:

@@ -47,6 +47,26 @@ def test_halving_goes_on_from_checkpoints_and_drops_what_diverged(clone: TestClo
     assert clone.run("replay", "search-halving").count(": equal (") == 3
 
 
+def test_a_round_is_never_made_of_results_of_earlier_code(clone: TestClone) -> None:
+    """Not by the command that freezes the new code, nor by one after it, until what is listed has run by it."""
+    clone.run("expand", "search-tpe")
+    clone.run("submit", "search-tpe")
+    clone.run("collect", "search-tpe")
+    program = clone.root / "examples" / "functions" / "train.py"
+    program.write_text(program.read_text() + "# better\n")
+    waits = "round 2 of 3 waits: 7 of 7 trials are not in results.csv; `make sweep` runs them"
+    assert waits in clone.run("expand", "search-tpe", "--repin")
+    assert waits in clone.run("expand", "search-tpe")
+    assert "# round 2" not in (clone.root / "values" / "search-tpe" / "values.yaml").read_text()
+    clone.run("submit", "search-tpe")
+    clone.run("collect", "search-tpe")
+    clone.run("expand", "search-tpe")
+    table = rows(clone, "search-tpe")
+    assert [row["superseded"] for row in table].count("code") == 7
+    assert len(table) == 14
+    assert clone.run("replay", "search-tpe").count(": equal (") == 2
+
+
 def test_a_search_killed_anywhere_goes_on_and_trains_nothing_twice(clone: TestClone) -> None:
     """Killed after its first results, in its second round and in its third: the same command goes on from there."""
     values = clone.root / "values" / "search-tpe" / "values.yaml"

@@ -6,7 +6,7 @@ import codecs
 import io
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,8 +32,8 @@ BEFORE = ("schema_version", "id", "status", "store", "engine", "objective")
 GPU_SECONDS = ("gpu_seconds", *(f"gpu_seconds_{cause}" for cause in booking.CAUSES))
 COSTS = ("cost_spot", "cost_on_demand")
 NUMBERS = ("seed", "attempts", "queued_s", "setup_s", "train_s", *GPU_SECONDS, *COSTS)
-TEXTS = ("node", "gpu", "reason", "commit", "code", "image", "image_id", "data", "currency", "stop")
-SELDOM = ("currency", "stop", *COSTS)
+TEXTS = ("node", "gpu", "reason", "commit", "code", "image", "image_id", "data", "currency", "stop", "superseded")
+SELDOM = ("currency", "stop", "superseded", *COSTS)
 """Columns that a table has only where a row has something in them."""
 TEXT_COLUMNS = ("id", "status", "store", "engine", *TEXTS)
 NEEDED = ("schema_version", "id", "status", "seed")
@@ -79,8 +79,15 @@ class Row:
     data: str = ""
     stop: str = ""
     """The group of the rule that stopped it: its result is one for sweeps with this rule alone."""
+    superseded: str = ""
+    """`code` where the sweep has other code by now: the row is kept to compare with, and is in no ranking."""
     more: dict[str, str] = field(default_factory=dict)
     """Columns that a newer helm-sweep wrote, as they stand."""
+
+
+def columns_of(rows: Sequence[Row], names: Sequence[str]) -> list[str]:
+    """Those of `names` that the table of these rows has."""
+    return [name for name in names if name not in SELDOM or any(getattr(row, name) not in ("", None) for row in rows)]
 
 
 class Lines:

@@ -29,10 +29,10 @@ from sweep.records.columns import (
     MOST_ROWS,
     MOST_VALUES,
     NUMBERS,
-    SELDOM,
     TEXTS,
     Lines,
     columns,
+    columns_of,
     row_of,
 )
 from sweep.records.columns import STATUSES as STATUSES
@@ -87,22 +87,18 @@ def merge(
     Every listed trial has a row, and a result once seen is never dropped while its trial is listed: without the store
     its row stays, as store=missing. Results that another engine made of the same points stay too.
     """
-    known = {row.id: row for row in old}
+    known = {row.id: replace(row, superseded="") for row in old}
     rows = []
     for trial in trials:
         stored = snapshot.trials.get(trial.id, Stored())
-        before = known.get(trial.id) or Row(trial.id, "missing", {})
+        before = known.pop(trial.id, None) or Row(trial.id, "missing", {})
         row = _row(trial, stored, before, states.get(trial.id, NO_JOB), engine)
         rows.append(_with_gpu_seconds(row, stored, trial.gpus))
-    listed = {row.id for row in rows}
     points = {same.anywhere(row) for row in rows}
     elsewhere = [
         row
         for row in known.values()
-        if row.id not in listed
-        and row.engine != engine
-        and row.status in (*FINAL, "failed")
-        and same.anywhere(row) in points
+        if row.engine != engine and row.status in (*FINAL, "failed") and same.anywhere(row) in points
     ]
     return sorted(rows + elsewhere, key=lambda row: row.id)
 
@@ -276,14 +272,9 @@ def _ranked_metrics(rows: Iterable[Row], first: Sequence[str]) -> list[str]:
     return sorted(having, key=lambda name: (name not in first, -having[name], name))
 
 
-def _columns_of(rows: Sequence[Row], names: Sequence[str]) -> list[str]:
-    """Those of `names` that the table has."""
-    return [name for name in names if name not in SELDOM or any(getattr(row, name) not in ("", None) for row in rows)]
-
-
 def _table(rows: Sequence[Row], metrics: Sequence[str], names: Sequence[str], longest: int) -> bytes:
     """The table with these columns, and reasons of at most `longest` characters; nothing where it is too large."""
-    fixed, texts = _columns_of(rows, NUMBERS), _columns_of(rows, TEXTS)
+    fixed, texts = columns_of(rows, NUMBERS), columns_of(rows, TEXTS)
     header = [*(f"metric.{cells.name(name)}" for name in metrics), *(f"hp.{cells.name(name)}" for name in names)]
     more = sorted({name for row in rows for name in row.more})
     table = io.BytesIO()
@@ -345,7 +336,12 @@ def from_csv(data: bytes, name: str = "results.csv") -> list[Row]:
 
 
 def read(path: Path) -> list[Row]:
-    """The rows of results.csv, none if there is no such file yet. Raises BadInput."""
+    """The rows of results.csv but those of earlier code, none if there is no such file yet. Raises BadInput."""
+    return [row for row in read_whole(path) if not row.superseded]
+
+
+def read_whole(path: Path) -> list[Row]:
+    """All rows of results.csv, for who asks by id or sorts out those of earlier code. Raises BadInput."""
     if not files.exists(path, path.parents[1]):
         return []
     return from_csv(files.read(path, LARGEST_BYTES, path.parents[1]), files.short(path))

@@ -3,6 +3,7 @@
     settings       the hyperparameters alone, or less one: the line of a budget, the point of a search space
     trial          with the seed: one trial of a sweep, where code, image and data are the same for all
     configuration  a row's settings, engine, code, image and data: its replicates differ in the seed alone
+    program        the code alone: a trial of other code is another one
     anywhere       a row's settings, seed, code and data: the same trial, whichever engine and so image ran it
 
 None of them is an id: that is the chart's, and hashes more than a table tells.
@@ -69,6 +70,11 @@ def of_line(fixed: Mapping[str, Any], line: Mapping[str, Any]) -> str:
 def configuration(row: Like, without: str = "") -> tuple[str, ...]:
     """What replicates share, on one engine; `without` the budget, what all of its rungs share."""
     return settings(row.hyperparameters, without), row.engine, row.code, row.image, row.data
+
+
+def program(code: str, image: str) -> str:
+    """What was run: the code by its hash, or the image that has it; "" where neither is known."""
+    return code or image
 
 
 def anywhere(row: Like) -> tuple[str, int, str, str]:

@@ -30,7 +30,7 @@ from sweep.records.exits import EXITS
 from sweep.records.results import Row
 from sweep.records.store import Snapshot, Stored
 from sweep.records.strict import is_number
-from sweep.reports import figures, outlook, verdict
+from sweep.reports import earlier, figures, outlook, verdict
 from sweep.reports.importance import LEAST
 from sweep.reports.live import Now
 from sweep.reports.outlook import SearchSoFar
@@ -76,6 +76,8 @@ class Material:
     """How commands are spelled where the report is made, of `make` or `helm-sweep`."""
     search: SearchSoFar = NO_SEARCH
     """What space.yaml and the rounds in values.yaml say."""
+    older: Sequence[Row] = ()
+    """Rows of code that the sweep has no longer."""
 
     @cached_property
     def importance(self) -> dict[str, Any] | None:
@@ -83,8 +85,9 @@ class Material:
 
     @cached_property
     def outlook(self) -> list[str]:
-        """What to make of it for the next round."""
-        return outlook.sentences(self.choice, self.importance, self.search)
+        """What to make of it for the next round, and what was before."""
+        of_earlier_code = earlier.sentences(self.older, self.choice.objective)
+        return [*outlook.sentences(self.choice, self.importance, self.search), *of_earlier_code]
 
 
 def spent(rows: Sequence[Row], snapshot: Snapshot) -> verdict.Spent:

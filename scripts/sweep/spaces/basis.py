@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sweep import git
 from sweep.errors import BadInput
 from sweep.layout import SweepFiles
-from sweep.records import results
+from sweep.records import results, same
 from sweep.records.results import Row
 
 
@@ -18,6 +18,16 @@ class Basis:
     blob: str
     engine: str
     rows: tuple[Row, ...]
+
+    def of_program(self, program: str | None) -> Basis:
+        """Less the rows of other code, None: of any code; those whose code is not known stay."""
+        rows = (row for row in self.rows if same.program(row.code, row.image) in ("", program))
+        return replace(self, rows=tuple(rows))
+
+    @property
+    def programs(self) -> set[str]:
+        """What its rows were made by, as far as that is known."""
+        return {same.program(row.code, row.image) for row in self.rows} - {""}
 
 
 def committed(files: SweepFiles, engine: str) -> Basis | None:
@@ -38,4 +48,5 @@ def at(files: SweepFiles, blob: str, engine: str) -> Basis:
         raise BadInput(
             f"results.csv {blob[:12]}: not in this clone; fetch all of its history (`git fetch --unshallow`)"
         )
-    return Basis(blob, engine, tuple(results.from_csv(data, files.clone.relative(files.results))))
+    rows = results.from_csv(data, files.clone.relative(files.results))
+    return Basis(blob, engine, tuple(row for row in rows if not row.superseded))

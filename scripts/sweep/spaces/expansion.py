@@ -15,6 +15,9 @@ from sweep.spaces.block import Block, Section
 from sweep.spaces.space import Space
 from sweep.spaces.valuesfile import ValuesFile
 
+Committed = Callable[[], basis.Basis | None]
+"""Gives the committed results that count."""
+
 
 @dataclass(frozen=True)
 class Wish:
@@ -86,12 +89,12 @@ class Draft:
 
 
 def text(
-    files: SweepFiles, space: Space | None, values: ValuesFile | None, wish: Wish, engine: Callable[[], str]
+    files: SweepFiles, space: Space | None, values: ValuesFile | None, wish: Wish, committed: Committed
 ) -> tuple[str, str]:
     """(the text that values.yaml should have, what to say about it: why a search does not go on, what is dropped).
 
-    `engine` tells whose results count; it is asked only where results do. Raises BadInput where expand would overwrite
-    what a person wrote, and TrialsFailed where a search has nothing to go on with.
+    `committed` gives the results that count; it is asked only where results do. Raises BadInput where expand would
+    overwrite what a person wrote, and TrialsFailed where a search has nothing to go on with.
     """
     if space is None:
         if values is None:
@@ -104,7 +107,7 @@ def text(
         return valuesfile.generate(files.name, space, [search.first(space)]), ""
     block = values.block
     if block and block.space == space.digest:
-        return _grown(files, space, values, block, wish, engine)
+        return _grown(space, values, block, wish, committed)
     if block:
         _check_replaceable(values, block, wish)
     valuesfile.check_head(values, space)
@@ -138,23 +141,21 @@ def _check_replaceable(values: ValuesFile, block: Block, wish: Wish) -> None:
         )
 
 
-def _grown(
-    files: SweepFiles, space: Space, values: ValuesFile, block: Block, wish: Wish, engine: Callable[[], str]
-) -> tuple[str, str]:
+def _grown(space: Space, values: ValuesFile, block: Block, wish: Wish, committed: Committed) -> tuple[str, str]:
     """The text with the next section, if there is one and the results for it."""
     what = wish.section or search.following(space, block.titles)
     if not what:
         return values.text, ""
     valuesfile.check_head(values, space)
-    committed = basis.committed(files, engine())
+    read = committed()
     trials = [trial for _, trial in values.trials()]
     latest = block.sections[-1].trials if block.sections and not wish.section else ()
-    reason = search.waiting(space, trials, latest, committed, 0 if wish.section else wish.quorum)
+    reason = search.waiting(space, trials, latest, read, 0 if wish.section else wish.quorum)
     if reason and wish.section:
         raise BadInput(f"{what}: {reason}")
-    if reason or committed is None:
+    if reason or read is None:
         return values.text, f"{what} waits: {reason}"
-    section, note = _next_section(space, block, what, committed, wish)
+    section, note = _next_section(space, block, what, read, wish)
     return (valuesfile.with_section_added(values, space, section) if section else values.text), note
 
 

@@ -46,7 +46,8 @@ def best(doc: Document, objective: dict[str, str], budget: str, past: Past) -> I
         data = past.blob(entry["at"])
         if data is None:
             raise doc.bad((*path, "at"), f"{entry['at'][:12]} is not in this clone; fetch its history, or correct it")
-        rows = list(results.from_csv(data, f"{entry['from']} at {entry['at'][:12]}"))
+        table = results.from_csv(data, f"{entry['from']} at {entry['at'][:12]}")
+        rows = [row for row in table if not row.superseded]
         engine = entry.get("engine") or _engine(doc, index, rows)
         from sweep.ranking import stats  # with scipy, half a second
 

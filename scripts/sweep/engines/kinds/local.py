@@ -130,7 +130,7 @@ class LocalEngine(Engine):
             watcher = person.watcher()
             snapshot = store.read(folder, rendered.trials, self.files.store_cache)
             done = {trial for trial, stored in snapshot.trials.items() if stored.result}
-            tally = Tally(self.settings, rendered.trials, results.read(self.files.results), snapshot, folder)
+            tally = Tally(self.settings, rendered.trials, results.read_whole(self.files.results), snapshot, folder)
             gpus = max((trial.gpus for trial in rendered.trials if trial.id not in done), default=0)
             places = slots_for(gpus, options.slots, self.settings.nodes)
             path = self.path()
