@@ -13,6 +13,7 @@ from sweep.errors import BadInput, SweepError, of_machine
 from sweep.files import holds, write_atomic
 from sweep.layout import Clone
 from sweep.records import artifacts, results, store
+from sweep.records.same import ASKED
 from sweep.session import Session
 from sweep.spaces import valuesfile
 from sweep.words import counted
@@ -66,8 +67,12 @@ def describe(session: Session, choice: stats.Choice, rows: list[results.Row], ch
     stored = store.read(session.engine.store_folder, [row.id for row in chosen]).trials
     left = [trial for trial, kept in stored.items() if artifacts.named(trial, kept.result)]
     pairs = zip(session.rendered.trials, session.lines, strict=True)
-    nulls = {trial.id: [name for name, value in line.items() if value is None] for trial, line in pairs}
-    text = best.values(valuesfile.load(session.files).head.data, chosen, sentences, left, nulls)
+    # What no row has: what a line says null of, and what it asks for itself.
+    unseen = {
+        trial.id: {name: value for name, value in line.items() if value is None or name in ASKED}
+        for trial, line in pairs
+    }
+    text = best.values(valuesfile.load(session.files).head.data, chosen, sentences, left, unseen)
     lines = text.splitlines(keepends=True)
     return "".join(guard.spell(line) if line.lstrip().startswith("#") else line for line in lines)
 

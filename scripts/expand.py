@@ -147,7 +147,7 @@ def run(files: SweepFiles, options: ExpandOptions) -> int:
     new = draft(files, options)
     most = search.most_trials(new.domain) if new.domain else 0
     given = read_settings(clone, new.values)
-    cli.say(f"{sweep}: {new.summary}{expansion.limits(given, new.trials, most)}")
+    cli.say(f"{sweep}: {new.summary}{expansion.limits(given, [trial for _, trial in new.values.trials()], most)}")
     for line in filter(None, (new.note, new.code_note, *expansion.passing_notes(given, new.values))):
         cli.say(f"{sweep}: {line}")
     commit = None

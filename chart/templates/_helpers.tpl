@@ -161,6 +161,15 @@ read (NUL: no process can be given it). Hyperparameters have the schema for it. 
 {{- end -}}
 {{- end }}
 
+{{/* Takes (dict "Values" VALUES "key" STRING). */}}
+{{- define "helm-sweep.image.check" -}}
+{{- with .Values.image -}}
+{{- if not .repository }}{{ fail (printf "%s.repository: name the image that trials run in" $.key) }}{{ end -}}
+{{- if not (or .digest .tag) }}{{ fail (printf "%s.tag: give a tag, or better image.digest" $.key) }}{{ end -}}
+{{- if and $.Values.strict (not .digest) }}{{ fail (printf "%s.digest: is missing, and strict is true; write the digest of the image, sha256:…, or `strict: false`" $.key) }}{{ end -}}
+{{- end -}}
+{{- end }}
+
 {{- define "helm-sweep.check" -}}
 {{- include "helm-sweep.metrics.check" . -}}
 {{- include "helm-sweep.secrets.check" . -}}
@@ -170,13 +179,11 @@ read (NUL: no process can be given it). Hyperparameters have the schema for it. 
 {{- if not .sweep }}{{ fail "sweep: give the sweep a name, as in `sweep: quickstart`" }}{{ end -}}
 {{- if not .trials }}{{ fail "trials: the list is empty; add a trial, or let `make sweep` expand space.yaml" }}{{ end -}}
 {{- if not .command }}{{ fail "command: say what a trial runs, as in `command: [python, train.py]`" }}{{ end -}}
-{{- if not .image.repository }}{{ fail "image.repository: name the image that trials run in" }}{{ end -}}
-{{- if not (or .image.digest .image.tag) }}{{ fail "image.tag: give a tag, or better image.digest" }}{{ end -}}
-{{- if and .strict (not .image.digest) }}{{ fail "image.digest: is missing, and strict is true; write the digest of the image, sha256:…, or `strict: false`" }}{{ end -}}
+{{- include "helm-sweep.image.check" (dict "Values" . "key" "image") -}}
 {{- if not .objective }}{{ fail "objective: name the metric that ranks trials, as in `objective: {metric: val_accuracy, direction: maximize}`" }}{{ end -}}
 {{- $shared := include "helm-sweep.hyperparameters" $ | fromJson -}}
 {{- if hasKey $shared "seed" }}{{ fail "hyperparameters.seed: reserved for the seed of a trial; set it in `trials`" }}{{ end -}}
-{{- range $name := list "resources" "gpu" -}}
+{{- range $name := list "resources" "gpu" "limit_seconds" "image" -}}
   {{- if hasKey $shared $name }}{{ fail (printf "hyperparameters.%s: reserved; set `%s` beside hyperparameters, or rename it" $name $name) }}{{ end -}}
 {{- end -}}
 {{- if and .code.files (ne .code.source "bundle") }}{{ fail "code.files: only read with code.source: bundle" }}{{ end -}}

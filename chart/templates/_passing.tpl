@@ -61,7 +61,7 @@ a word without a placeholder. Takes the word. JSON. */}}
 {{- $used := $always -}}
 {{- if or $always $placeholders -}}
 {{- range $index, $trial := .Values.trials -}}
-  {{- $names := concat (keys (omit $trial "seed" "resources" "gpu")) (keys $shared) | uniq -}}
+  {{- $names := concat (keys (omit $trial "seed" "resources" "gpu" "limit_seconds" "image")) (keys $shared) | uniq -}}
   {{- $listed = append $listed $names -}}
   {{- if $always -}}
   {{- else if include "helm-sweep.passing.named" (dict "placeholders" $placeholders "names" $names) }}{{ $used = "true" -}}

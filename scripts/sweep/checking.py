@@ -92,7 +92,7 @@ class Check:
         chosen = smallest([trial for _, trial in values.trials()], given.budget)
         self.store.mkdir()
         own: dict[str, Any] = {
-            "trials": [dict(chosen)],
+            "trials": [{name: value for name, value in chosen.items() if not (seconds and name == "limit_seconds")}],
             "results": {"volume": {"nfs": None, "pvc": None, "hostPath": {"path": str(self.store)}}},
             "outputs": {"keep": "all"},
             "checkpoints": "keep",

@@ -181,8 +181,41 @@ def test_tree_of_git_is_the_code_whatever_the_rest(tmp_path: Path) -> None:
     assert ids(tmp_path, code=GIT | {"tree": "2" * 40}) != [trial.id]
 
 
+def test_image_of_a_trial_is_part_of_it(tmp_path: Path) -> None:
+    """As the sweep's is: what it says for itself is what would be, were it said for all."""
+    digest, other = (f"sha256:{number:064d}" for number in (1, 2))
+    owns = [{"tag": "2"}, {"digest": other}, {"repository": "mirror.example.org/other"}, {"tag": "2", "digest": other}]
+    wholes = [{"repository": "r/t", "tag": "2", "digest": ""}, {"repository": "r/t", "digest": other}]
+    shared = {"repository": "r/t", "tag": "1", "digest": digest}
+    mine = [rendered(tmp_path, with_values(image=shared, trials=[{"lr": 0.5, "image": own}])) for own in owns]
+    theirs = [ids(tmp_path, image=image)[0] for image in (*wholes, shared)]
+    assert [each.trials[0].id for each in mine] == [theirs[0], theirs[1], theirs[2], theirs[1]]
+    used = [container_of(each.jobs[0])["image"] for each in mine]
+    assert used == ["r/t:2", f"r/t@{other}", f"mirror.example.org/other@{digest}", f"r/t@{other}"]
+    assert "trials[0].image.digest: is missing, and strict is true" in refusal(
+        tmp_path, strict=True, image=shared, trials=[{"lr": 0.5, "image": {"tag": "2"}}]
+    )
+    here = shared | {"byTrial": False}
+    assert ids(tmp_path, image=here, trials=[{"lr": 0.5, "image": owns[1]}]) == theirs[2:], "where no image runs"
+
+
+def test_limit_of_a_trial_takes_the_place_of_the_sweeps(tmp_path: Path) -> None:
+    both = rendered(tmp_path, with_values(trials=[{"lr": 0.5, "limit_seconds": 7200}, {"lr": 0.25}]))
+    long, usual = (trial.limit_seconds for trial in both.trials)
+    deadlines = [job["spec"]["template"]["spec"]["activeDeadlineSeconds"] for job in both.jobs]
+    assert (long, deadlines[0] - deadlines[1]) == (7200, 7200 - usual)
+
+
+def test_peers_of_a_stop_rule_have_the_same_image(tmp_path: Path) -> None:
+    stop = {"rule": "median", "metric": "loss", "direction": "minimize"}
+    trials = [{"lr": 0.5}, {"lr": 0.25, "limit_seconds": 9}, {"lr": 0.5, "image": {"tag": "2"}}]
+    groups = [trial.group for trial in rendered(tmp_path, with_values(stop=stop, trials=trials)).trials]
+    assert groups[0] == groups[1] != groups[2]
+
+
 def test_resources_and_gpu_of_a_trial_are_no_part_of_it(tmp_path: Path) -> None:
-    plain, own = {"lr": 0.5}, {"lr": 0.5, "gpu": {"count": 3}, "resources": {"limits": {"memory": "1Gi"}}}
+    plain = {"lr": 0.5}
+    own = plain | {"gpu": {"count": 3}, "resources": {"limits": {"memory": "1Gi"}}, "limit_seconds": 7200}
     before, after = (rendered(tmp_path, with_values(trials=[trial])).trials[0] for trial in (plain, own))
     assert (before.id, before.identity) == (after.id, after.identity)
     assert before.job != after.job

@@ -51,7 +51,7 @@ def test_a_word_that_names_it_is_none_and_a_shard_and_best_have_the_same_trial(t
     assert identity(tmp_path, {"clip": 2, "z": 3}, trial=shard, command=command).id == trial.id
     head = with_values(command=command, hyperparameters={"clip": 2, "z": 3})
     winner = row(trial.identity["hyperparameters"], 0, 0.9, id=trial.id)
-    (tmp_path / "best.yaml").write_text(best.values(head, [winner], [], nulls={trial.id: ["clip"]}))
+    (tmp_path / "best.yaml").write_text(best.values(head, [winner], [], unseen={trial.id: {"clip": None}}))
     assert [sample.id for sample in render.render(CHART, "demo", [tmp_path / "best.yaml"]).trials] == [trial.id]
 
 

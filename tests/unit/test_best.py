@@ -111,6 +111,12 @@ def test_the_head_is_kept_and_only_own_hyperparameters_are_listed() -> None:
     assert "5.0e-05" in text
 
 
+def test_what_a_trial_asks_for_itself_goes_with_it(tmp_path: Path) -> None:
+    asked = {"limit_seconds": 60, "image": {"repository": "other", "tag": "2"}}
+    rows = rows_of(ids(tmp_path, json.dumps(HEAD | {"trials": [{"lr": 1} | asked]})))
+    best.check(ids(tmp_path, best.values(HEAD, rows, [], unseen={rows[0].id: asked})), rows)
+
+
 def test_a_head_that_changed_since_is_refused(tmp_path: Path) -> None:
     rows = rows_of(ids(tmp_path, json.dumps(HEAD | {"trials": [{"lr": 1}]})))
     changed = HEAD | {"command": ["python", "other.py"]}

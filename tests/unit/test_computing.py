@@ -189,6 +189,37 @@ def test_resources_of_what_is_not_there_are_not_asked_for() -> None:
     assert lines == [{"a": 1}, {"a": 2, "b": 5, "resources": {"limits": {"memory": "5Gi"}}}]
 
 
+LIMIT_AND_IMAGE = f"""limit_seconds: {{size == 'big': "{{600 * epochs}}", epochs > 5: 1200}}
+image: {{tag: "{{framework}}-2", digest: {{framework == 'jax': "sha256:{7:064d}"}}}}
+resources: {{limits: {{memory: {{size == 'big' and epochs > 5: 32Gi, size == 'big': 16Gi, else: 4Gi}}}}}}
+"""
+
+
+def test_limit_and_image_follow_hyperparameters_and_a_table_gives_the_first_that_holds() -> None:
+    space = "{size: [small, big], epochs: [5, 10], framework: [torch, jax]}"
+    lines = search.expand(read(space, "{name: grid}", more=LIMIT_AND_IMAGE))
+    seen = {(line["size"], line["epochs"]): line for line in lines}
+    assert {key: (line.get("limit_seconds"), line["resources"]["limits"]["memory"]) for key, line in seen.items()} == {
+        ("small", 5): (None, "4Gi"),
+        ("small", 10): (1200, "4Gi"),
+        ("big", 5): (3000, "16Gi"),
+        ("big", 10): (6000, "32Gi"),
+    }
+    images = {line["framework"]: line["image"] for line in lines}
+    assert images == {"torch": {"tag": "torch-2"}, "jax": {"tag": "jax-2", "digest": f"sha256:{7:064d}"}}
+
+
+def test_a_constant_may_be_a_table_too() -> None:
+    space = "{d: [64, 512], o: [sgd, adam], warmup: {value: {o == 'adam': 500, d > 64: 50}}, w: 2 * warmup}"
+    lines = search.expand(read(space, "{name: grid}"))
+    assert [(line.get("warmup"), line.get("w")) for line in lines] == [
+        (None, None),
+        (500, 1000),
+        (50, 100),
+        (500, 1000),
+    ]
+
+
 @pytest.mark.parametrize(
     ("more", "problem"),
     [
@@ -205,7 +236,18 @@ def test_resources_of_what_is_not_there_are_not_asked_for() -> None:
             r":5: resources.limits.cpu: it gives True, which is not a quantity; ",
         ),
         ("resources: {memory: 4Gi}", r":5: resources.memory: unknown key; "),
-        ("gpu: {count: many}", r":5: gpu.count: 'many' does not match "),
+        ("gpu: {count: many}", r":5: gpu.count: it gives many, not a whole number from 0 to 1024; write .* braces"),
+        ("limit_seconds: 600 * a", r":5: limit_seconds: it gives 600 \* a, not a whole .* in braces, as in {600 \* a}"),
+        (
+            "limit_seconds: {a > 0: 5, other: 6}",
+            r":5: limit_seconds.other: other is not a hyperparameter; ",
+        ),
+        ("limit_seconds: {else: 5, a > 0: 6}", r":5: limit_seconds.else: nothing below `else` is looked at; move it "),
+        ('limit_seconds: {a > 0: "{0 * a}"}', r":5: limit_seconds.a > 0: it gives 0, not a whole number from 1 to "),
+        ("image: {name: x}", r":5: image.name: unknown key; known here: repository, tag, digest"),
+        ("image: {tag: 1.1}", r":5: image.tag: it gives 1.1, which is not a tag, .*; put a tag such as 1.10 in quotes"),
+        ("image: {digest: 'sha256:{a}'}", r":5: image.digest: it gives sha256:1, which is not sha256: and 64 digits"),
+        ("image: registry/train:2", r":5: image: expected a map, got the string 'registry/train:2'; write {tag"),
     ],
 )
 def test_what_is_no_request_is_refused_with_its_line(more: str, problem: str) -> None:

@@ -62,13 +62,14 @@ def test_one_shard_is_the_release_of_the_sweeps_name() -> None:
 
 def test_a_shards_line_has_the_final_hyperparameters_and_what_is_the_trials_own() -> None:
     line = {"lr": "1e-4", "resources": {"limits": {"memory": "1Gi"}}, "seed": 7, "gpu": {"count": 2}}
+    line |= {"limit_seconds": 60, "image": {"tag": "2"}}
     other = {"lr": 3}
     parts = release.shard_lines(
         [_trial("0" * 12, 7, lr=0.0001, width=8), _trial("1" * 12, 0, lr=3, width=8)], [line, other], 1
     )
     assert parts == [
         [
-            {"lr": 0.0001, "width": 8, "seed": 7, "resources": {"limits": {"memory": "1Gi"}}, "gpu": {"count": 2}},
+            {"lr": 0.0001, "width": 8} | {name: value for name, value in line.items() if name != "lr"},
             {"lr": 3, "width": 8},
         ]
     ]

@@ -36,8 +36,8 @@ def test_a_line_is_what_its_budgets_have_in_common(point: dict[str, Any], budget
     assert same.settings({**point, "epochs": budget}, without="epochs") == same.settings(point)
 
 
-def test_a_line_of_a_values_file_is_its_trial_whatever_it_asks_of_the_cluster() -> None:
-    line = {"lr": 0.1, "seed": 2, "resources": {"limits": {"memory": "1Gi"}}}
+def test_a_line_of_a_values_file_is_its_trial_whatever_it_asks_for_itself() -> None:
+    line = {"lr": 0.1, "seed": 2, "resources": {"limits": {"memory": "1Gi"}}, "limit_seconds": 9, "image": {"tag": "2"}}
     assert same.of_line({"lr": 1, "epochs": 3}, line) == same.trial({"epochs": 3, "lr": 0.1}, 2)
 
 

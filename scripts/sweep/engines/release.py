@@ -22,6 +22,7 @@ from sweep.engines.cluster import Cluster
 from sweep.engines.patience import Patience
 from sweep.errors import BadInput
 from sweep.files import write_atomic
+from sweep.records import same
 from sweep.render import Object, Release, Trial, container_of
 
 HOST_LABEL, PID_LABEL = "helm-sweep/host", "helm-sweep/pid"
@@ -58,7 +59,7 @@ def shard_lines(trials: Sequence[Trial], lines: Sequence[Mapping[str, Any]], sha
     """
     parts: list[list[dict[str, Any]]] = [[] for _ in range(shards)]
     for trial, line in zip(trials, lines, strict=True):
-        own = {key: value for key, value in line.items() if isinstance(value, Mapping)}  # resources, gpu
+        own = {key: value for key, value in line.items() if key in same.ASKED}
         nulls = {key: None for key, value in line.items() if value is None}
         seed = {"seed": trial.identity["seed"]} if "seed" in line else {}
         parts[shard_of(trial.id, shards)].append(nulls | trial.identity["hyperparameters"] | seed | own)

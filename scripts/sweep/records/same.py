@@ -15,6 +15,11 @@ import json
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+ASKED = ("resources", "gpu", "limit_seconds", "image")
+"""What a trial's line may ask for itself, in place of what the sweep asks for all."""
+OF_A_TRIAL = ("seed", *ASKED)
+"""What a trial's line may set that is no hyperparameter."""
+
 
 class Like(Protocol):
     """What is compared of a row of results.csv."""
@@ -62,8 +67,8 @@ def trial(hyperparameters: Mapping[str, Any], seed: int) -> str:
 
 
 def of_line(fixed: Mapping[str, Any], line: Mapping[str, Any]) -> str:
-    """`trial` of a line of `trials:` below `fixed`; what it asks of the cluster (maps) is no part of it."""
-    own = {name: value for name, value in line.items() if name != "seed" and not isinstance(value, Mapping)}
+    """`trial` of a line of `trials:` below `fixed`; what it asks for itself is no part of it."""
+    own = {name: value for name, value in line.items() if name not in OF_A_TRIAL}
     return trial({**fixed, **own}, line.get("seed", 0))
 
 

@@ -44,12 +44,12 @@ def values(
     rows: Sequence[Row],
     sentences: Sequence[str],
     with_outputs: Collection[str] = (),
-    nulls: Mapping[str, Collection[str]] = MappingProxyType({}),
+    unseen: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> str:
     """The text of best.yaml: the sweep's own settings (`head`, of values.yaml) with `rows` as its only trials.
 
     A comment says how, by helm alone, and `sentences` why it is the best; `with_outputs` are the trials that left some,
-    `nulls` by trial the names that its line says null of, which no row has.
+    `unseen` by trial what its line says that no row has.
     """
     sweep = head["sweep"]
     shared = settings.of(head).hyperparameters
@@ -62,7 +62,7 @@ def values(
     ]
     for row in rows:
         own = {name: given for name, given in row.hyperparameters.items() if not same.says(shared, name, given)}
-        own |= dict.fromkeys(nulls.get(row.id, ()))
+        own |= unseen.get(row.id, {})
         left = f"; `make fetch SWEEP={sweep} TRIAL={row.id}` brings what it left" if row.id in with_outputs else ""
         lines += [f"  # {row.id}: {flow(row.objective)}{left}", f"  - {flow_trial(own, row.seed)}"]
     return "\n".join(lines) + "\n"

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import operator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sweep import git, passing, secrets, words
 from sweep.errors import BadInput
 from sweep.layout import SweepFiles
+from sweep.records import same
 from sweep.settings import Settings
 from sweep.spaces import basis, search, valuesfile
 from sweep.spaces.block import Block, Section
-from sweep.spaces.space import Space
+from sweep.spaces.space import Line, Space
 from sweep.spaces.valuesfile import ValuesFile
 
 Committed = Callable[[], basis.Basis | None]
@@ -185,20 +187,24 @@ def evidence(files: SweepFiles, space: Space | None, final: ValuesFile, before: 
 
 def passing_notes(given: Settings, values: ValuesFile) -> list[str]:
     """What a person may not have meant by how hyperparameters are passed, a line each."""
-    own = (name for _, trial in values.trials() for name in trial if name not in ("seed", "resources", "gpu"))
+    own = (name for _, trial in values.trials() for name in trial if name not in same.OF_A_TRIAL)
     return passing.notes(given.command, given.passing, dict.fromkeys((*given.hyperparameters, *own)))
 
 
-def limits(given: Settings, trials: int, most: int) -> str:
-    """What the trials may cost; `most`: those of all rounds."""
-    seconds, gpus = given.limit_seconds, given.gpu.count * given.nodes
+def limits(given: Settings, trials: Sequence[Line], most: int) -> str:
+    """What the trials may cost; `most`: those of all rounds, each of the rest as dear as the dearest."""
+    seconds = [int(trial.get("limit_seconds", given.limit_seconds)) for trial in trials]
+    gpus = [int((trial.get("gpu") or {}).get("count", given.gpu.count)) * given.nodes for trial in trials]
+    longest, largest = max(seconds, default=given.limit_seconds), max(gpus, default=given.gpu.count * given.nodes)
 
-    def cost(count: int) -> str:
-        hours = count * seconds / 3600
-        return f"{hours:.1f} h" + (f", {hours * gpus:.1f} GPU-hours" if gpus else "")
+    def cost(more: int) -> str:
+        hours = (sum(seconds) + more * longest) / 3600
+        gpu_hours = (sum(map(operator.mul, seconds, gpus)) + more * longest * largest) / 3600
+        return f"{hours:.1f} h" + (f", {gpu_hours:.1f} GPU-hours" if largest else "")
 
-    rounds = f"; with all rounds at most {most} trials, {cost(most)}" if most > trials else ""
-    return f"; each at most {seconds} s, {cost(trials)} in all{rounds}"
+    more = most - len(trials)
+    rounds = f"; with all rounds at most {most} trials, {cost(more)}" if more > 0 else ""
+    return f"; each at most {longest} s, {cost(0)} in all{rounds}"
 
 
 def by_hand(files: SweepFiles, values: ValuesFile | None) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sweep import yamlfile
-from sweep.spaces import constraint, domainspec, expression, outline
+from sweep.spaces import cases, constraint, domainspec, expression, outline
 from sweep.spaces.computed import Computed
 from sweep.spaces.constraint import Constraint
 from sweep.spaces.domain import Parameter, When
@@ -54,7 +54,7 @@ def read(doc: Document, raw: Mapping[str, Any], fixed: Mapping[str, Any]) -> Hyp
             computed = _computed(doc, entry, parsed, fixed)
             parsed.computed.setdefault(entry.name, []).append(replace(computed, when=when, only=only))
         elif "value" in entry.raw:
-            computed = _constant(doc, entry, {*fixed, *parsed.parameters})
+            computed = _constant(doc, entry, {*fixed, *parsed.parameters, *parsed.computed})
             parsed.computed.setdefault(entry.name, []).append(replace(computed, when=when, only=only))
         else:
             if "type" not in entry.raw:
@@ -125,17 +125,22 @@ def _computed(doc: Document, entry: Hyperparameter, parsed: Hyperparameters, fix
 
 
 def _constant(doc: Document, entry: Hyperparameter, names: set[str]) -> Computed:
-    """`value: …`, as it stands there; text that would be taken for an expression is refused."""
+    """`value: …`, as it stands there or by conditions; text that would be taken for an expression is refused."""
     assert isinstance(entry.raw, dict)
     for key in entry.raw:
         if key not in ("value", "when"):
             raise doc.bad((*entry.path, key), "has no effect with `value`; remove it")
-    given = entry.raw["value"]
-    if isinstance(given, str):
-        try:
-            asks = expression.parse_text(given, outline.known(sorted(names), entry.around.groups)).names
-        except Unclear:
-            asks = frozenset()
-        if asks:
-            raise doc.bad((*entry.path, "value"), f"it would be this text; write `{entry.name}: {given}` to compute it")
-    return Computed(entry.name, lambda _point: given, frozenset())
+    known = outline.known(sorted(names), entry.around.groups)
+
+    def leaf(path: KeyPath, given: Any) -> cases.Value:
+        if isinstance(given, str):
+            try:
+                asks = expression.parse_text(given, known).names
+            except Unclear:
+                asks = frozenset()
+            if asks:
+                raise doc.bad(path, f"it would be this text; write `{entry.name}: {given}` to compute it")
+        return lambda _point: given
+
+    value, needs = cases.read(doc, (*entry.path, "value"), entry.raw["value"], known, leaf)
+    return Computed(entry.name, value, needs)

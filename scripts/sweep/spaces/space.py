@@ -57,7 +57,7 @@ class Space:
     computed: tuple[Computed, ...] = ()
     """What a trial has beside its point: values computed from others, and constants that not every trial has."""
     requests: tuple[Request, ...] = ()
-    """What a trial asks of the cluster by its hyperparameters."""
+    """What a trial asks for itself by its hyperparameters."""
     order: tuple[str, ...] = ()
     """All names that a trial may set, in the file's order."""
     points: tuple[Point, ...] = ()  # the explicit ones
@@ -102,7 +102,7 @@ class Space:
         return {name: values[name] for name in (*self.order, *rest) if name in own}
 
     def asked(self, own: Mapping[str, Any]) -> dict[str, Any]:
-        """`resources` and `gpu` of a trial that sets `own`, {} where the space says nothing of them."""
+        """What a trial that sets `own` asks for itself, {} where the space says nothing of it."""
         return asked(self.requests, {**self.hyperparameters, **own}) if self.requests else {}
 
     def objection(self, point: Point, index: int | None = None) -> str:

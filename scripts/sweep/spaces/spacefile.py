@@ -10,7 +10,7 @@ from typing import Any
 
 from sweep import secrets, yamlfile
 from sweep.layout import Kit, SweepFiles
-from sweep.records.same import settings
+from sweep.records.same import ASKED, settings
 from sweep.schema import check
 from sweep.spaces import asking, hyperparameters, warmstart
 from sweep.spaces.constraint import Constraint
@@ -108,8 +108,8 @@ def _check_names(doc: Document, fixed: Collection[str], searched: Mapping[str, t
     for name, path in {**{name: ("hyperparameters", name) for name in fixed}, **searched}.items():
         if name == "seed":
             raise doc.bad(path, "reserved for the seed of a trial; remove it, `replicates` repeats trials")
-        if name in ("resources", "gpu"):
-            raise doc.bad(path, "reserved for what a trial requests of the cluster; use another name")
+        if name in ASKED:
+            raise doc.bad(path, f"reserved for the {name} of a trial; write `{name}:` beside `space:`, or rename it")
     for name, path in searched.items():
         if name in fixed:
             line = doc.where("hyperparameters", name)

@@ -14,13 +14,11 @@ from dataclasses import dataclass
 
 from sweep import passing
 from sweep.errors import BadInput
+from sweep.records.same import OF_A_TRIAL
 from sweep.settings import Settings
 from sweep.spaces.space import Space
 from sweep.spaces.valuesfile import ValuesFile
 from sweep.words import counted
-
-OF_A_TRIAL = ("seed", "resources", "gpu")
-"""What a trial may set that is not a hyperparameter."""
 
 
 @dataclass(frozen=True)

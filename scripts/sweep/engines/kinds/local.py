@@ -60,7 +60,10 @@ class LocalEngine(Engine):
             "results": {"volume": elsewhere | {"hostPath": {"path": str(self.store_folder)}}},
         }
         schema = json.loads((self.files.clone.chart / "values.schema.json").read_text())
-        if "isolate" in schema["properties"]["results"]["properties"]:  # not yet in a commit that is reproduced
+        # A commit that is reproduced may have neither yet.
+        if "byTrial" in schema["properties"]["image"]["properties"]:
+            values["image"]["byTrial"] = False
+        if "isolate" in schema["properties"]["results"]["properties"]:
             # All trials are the same user's processes: mounting only a part of the store would keep nobody out.
             values["results"]["isolate"] = False
         if "prices" in schema["properties"]:
