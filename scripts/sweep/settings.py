@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -152,6 +152,12 @@ def of(values: Mapping[str, Any]) -> Settings:
     for name in ("command", "tolerations"):
         parts[name] = tuple(values.get(name) or ())
     return _filled(Settings, parts)
+
+
+def of_trial(given: Settings, line: Mapping[str, Any]) -> Settings:
+    """The settings as one trial has them, by what its line asks for itself."""
+    limit = int(line["limit_seconds"]) if "limit_seconds" in line else given.limit_seconds
+    return replace(given, limit_seconds=limit, gpu=_filled(Gpu, vars(given.gpu) | (line.get("gpu") or {})))
 
 
 def hyperparameters(*documents: Document) -> dict[str, Any]:

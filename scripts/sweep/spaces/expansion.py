@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sweep import git, passing, secrets, words
+from sweep import git, passing, secrets, settings, words
 from sweep.errors import BadInput
 from sweep.layout import SweepFiles
 from sweep.records import same
@@ -193,8 +193,8 @@ def passing_notes(given: Settings, values: ValuesFile) -> list[str]:
 
 def limits(given: Settings, trials: Sequence[Line], most: int) -> str:
     """What the trials may cost; `most`: those of all rounds, each of the rest as dear as the dearest."""
-    seconds = [int(trial.get("limit_seconds", given.limit_seconds)) for trial in trials]
-    gpus = [int((trial.get("gpu") or {}).get("count", given.gpu.count)) * given.nodes for trial in trials]
+    each = [settings.of_trial(given, trial) for trial in trials]
+    seconds, gpus = [own.limit_seconds for own in each], [own.gpu.count * own.nodes for own in each]
     longest, largest = max(seconds, default=given.limit_seconds), max(gpus, default=given.gpu.count * given.nodes)
 
     def cost(more: int) -> str:
