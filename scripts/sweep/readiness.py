@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sweep import clusterkinds, commits, git, helm, yamlfile
 from sweep.basefile import SHARED
@@ -17,7 +17,10 @@ from sweep.engines.cluster import Cluster, Refused
 from sweep.engines.local import gpus_here
 from sweep.errors import SweepError
 from sweep.layout import Clone, Kit
-from sweep.settings import Settings
+from sweep.settings import Image, Settings
+
+if TYPE_CHECKING:
+    from sweep.registry import ImageReference, RegistryAnswer
 
 OK, MISSING, UNKNOWN = "ok", "missing", "unknown"
 OLDEST = (1, 31)
@@ -83,7 +86,7 @@ def of_cluster(cluster: Cluster, given: Settings) -> Iterator[Finding]:
     yield _security(cluster, given)
     yield _gpus(cluster, given)
     yield _kind(cluster, version, given)
-    yield Finding("image", UNKNOWN, "whether nodes can pull it shows with the first trial: `make status` says `image`")
+    yield _looked("image", partial(_image, cluster, given.image))
 
 
 def _version(cluster: Cluster, version: str) -> Finding:
@@ -204,6 +207,37 @@ def _kind(cluster: Cluster, version: str, given: Settings) -> Finding:
     if not kind:
         return Finding("kind", UNKNOWN, "no kind of cluster that is known; docs/cluster.md has those that are")
     return Finding("kind", OK, f"{name}: {kind.advice}")
+
+
+def _image(cluster: Cluster, image: Image) -> tuple[str, str]:
+    """By the Secrets it is pulled with, and what its registry tells this machine; a node may see another network."""
+    from sweep import registry  # HTTP, which --help does without
+
+    if not image.repository or not (image.digest or image.tag):
+        return MISSING, "no image; set `image: {repository: …, tag: …}` in values/base.yaml"
+    reference = registry.ImageReference.of(image.repository, image.digest or image.tag)
+    if image.pullPolicy == "Never":
+        return UNKNOWN, f"{reference} is never pulled (image.pullPolicy): each node must have it"
+    absent = [name for name in image.pullSecrets if not cluster.get("Secret", name)]
+    if absent:
+        cure = f"`kubectl -n {cluster.namespace} create secret docker-registry {absent[0]} …`"
+        return MISSING, f"there is no Secret {absent[0]} (image.pullSecrets); {cure}"
+    return _answered(registry.ask(reference), reference, image.pullSecrets)
+
+
+def _answered(answer: RegistryAnswer, reference: ImageReference, secrets: Sequence[str]) -> tuple[str, str]:
+    from sweep import registry
+
+    login = f"{reference.host} shows {reference.path} to nobody without a login"
+    if answer.state == registry.HAS:
+        return OK, f"{reference}, anybody may pull it"
+    if answer.state == registry.UNKNOWN:
+        return UNKNOWN, f"{reference.host}: {answer.reason}; whether nodes can pull shows with the first trial"
+    if secrets:  # some registries answer 404 to who is not logged in
+        return UNKNOWN, f"{login}; whether Secret {', '.join(secrets)} opens it shows with the first trial"
+    if answer.state == registry.LOGIN:
+        return UNKNOWN, f"{login}, or has none; set `image: {{pullSecrets: […]}}` where it is private"
+    return MISSING, f"{reference.host} has no {reference}; push it, or set `image: {{repository: …, tag: …}}`"
 
 
 def _looked(what: str, look: Callable[[], tuple[str, str]]) -> Finding:

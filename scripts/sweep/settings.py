@@ -40,6 +40,8 @@ class Image:
     repository: str = ""
     tag: str = ""
     digest: str = ""
+    pullPolicy: str = ""  # noqa: N815 - as the values have it
+    pullSecrets: tuple[str, ...] = ()  # noqa: N815
 
 
 @dataclass(frozen=True)
@@ -146,8 +148,8 @@ def of(values: Mapping[str, Any]) -> Settings:
         part = dict(values.get(name) or {})
         if "volume" in part:
             part["volume"] = _volume(part["volume"])
-        if "prepare" in part:
-            part["prepare"] = tuple(part["prepare"] or ())
+        for listed in {"prepare", "pullSecrets"} & part.keys():
+            part[listed] = tuple(part[listed] or ())
         parts[name] = _filled(kind, part)
     for name in ("command", "tolerations"):
         parts[name] = tuple(values.get(name) or ())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,15 @@ from sweep.engines.cluster import Refused
 from sweep.errors import Unreachable
 from sweep.layout import Clone
 from sweep.readiness import MISSING, OK, UNKNOWN, Finding
-from sweep.settings import Data, Gpu, Results, Settings, Volume
+from sweep.settings import Data, Gpu, Image, Results, Settings, Volume
 
 CLAIM = {"spec": {"accessModes": ["ReadWriteMany"]}, "status": {"phase": "Bound"}}
 NODE = {"status": {"allocatable": {"cpu": "8", "nvidia.com/gpu": "4"}}}
 OTHER_NODE = {"status": {"allocatable": {"amd.com/gpu": "1"}}}
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
-GIVEN = Settings(results=Results(Volume(claim="results")), gpu=Gpu(1))
+NOWHERE = Image("127.0.0.1:1/team/trainer", "1")
+"""In a registry that does not answer."""
+GIVEN = Settings(results=Results(Volume(claim="results")), gpu=Gpu(1), image=NOWHERE)
 
 
 @dataclass
@@ -122,6 +124,13 @@ def test_a_cluster_that_has_everything() -> None:
             "nodes have amd.com/gpu",
         ),
         ({"away": True}, GIVEN, "cluster", "no answer"),
+        ({}, Settings(), "image", "no image; set `image: {repository: …, tag: …}`"),
+        (
+            {},
+            Settings(image=replace(NOWHERE, pullSecrets=("login",))),
+            "image",
+            "there is no Secret login (image.pullSecrets); `kubectl -n ml create secret docker-registry login",
+        ),
     ],
 )
 def test_what_is_missing_is_said_with_what_to_do(
