@@ -13,6 +13,11 @@ takes a bare `n` for false and `1e3` for 1000, and `fromYaml` reads by its rules
 {{- end }}
 {{- end }}
 
+{{/* The releases that are rendered: this one, or all of a sweep at once, whose trials go by their ids. JSON. */}}
+{{- define "helm-sweep.releases" -}}
+{{ .Values.releases | default (list .Release.Name) | toJson }}
+{{- end }}
+
 {{/* ---- names: each spelled once ---- */}}
 
 {{- define "helm-sweep.runner.name" -}}

@@ -297,6 +297,11 @@ class SweepFiles:
         """The trials of each release, where a sweep has several."""
         return self.out / "shards"
 
+    @property
+    def releases(self) -> Path:
+        """Their names, for rendering all at once."""
+        return self.out / "releases.yaml"
+
     def asked(self, template: str) -> Path:
         """What is asked of an object that no release holds."""
         return self.out / f"{template}.yaml"

@@ -61,6 +61,18 @@ class Rendered:
         return {item["metadata"]["name"]: item["data"] for item in self.objects if item["kind"] == "ConfigMap"}
 
     @cached_property
+    def by_release(self) -> dict[str, Rendered]:
+        """Name of a release -> what is of it, where several were rendered at once."""
+        objects: dict[str, list[Object]] = {}
+        for item in self.objects:
+            objects.setdefault(item["metadata"]["labels"]["app.kubernetes.io/instance"], []).append(item)
+        trials = {trial.job: trial for trial in self.trials}
+        return {
+            name: Rendered(own, [trials[item["metadata"]["name"]] for item in own if item["kind"] == "Job"])
+            for name, own in objects.items()
+        }
+
+    @cached_property
     def price(self) -> prices.Price | None:
         """Of an hour of one GPU where this runs; None where the values name none."""
         records = (data["provenance.json"] for data in self.config_maps.values() if "provenance.json" in data)

@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sweep import helm, render
+from sweep.engines import release
 from sweep.errors import BadInput
 from sweep.layout import Clone
 from sweep.render import container_of, trial_json
@@ -793,6 +794,26 @@ def test_nothing_takes_the_release_for_the_sweep(tmp_path: Path) -> None:
     assert first.trials[0].job.startswith(f"demo-{first.trials[0].id}-")
     assert all(name.startswith("demo-0-") for name in first.config_maps)
     assert ids(tmp_path) == [first.trials[0].id] == [other.trials[0].id]
+
+
+@pytest.mark.parametrize("source", ["image", "bundle"])
+def test_releases_rendered_at_once_are_those_that_helm_would_install(tmp_path: Path, source: str) -> None:
+    """Cut from one render, as scripts do: object by object what each release has by its own trials."""
+    names, own = release.names("demo", 3), [{"resources": {"limits": {"memory": "1Gi"}}}, {"gpu": {"count": 2}}, {}]
+    trials = [{"lr": number / 64, **own[number % 3]} for number in range(24)]
+    code = {"source": source} | ({"files": {"train.py": "print()"}} if source == "bundle" else {})
+    values = with_values(
+        trials=trials, code=code, shards=3, gpu={"count": 1, "claim": CLAIM}, provenance={"commit": "abc", "round": 2}
+    )
+    first = rendered(tmp_path, values).trials[0].id
+    values |= {"admitted": {first: {"queue": "b"}}, "queue": "a", "retries": {first: 2}}
+    at_once = rendered(tmp_path, values | {"releases": names})
+    shares = release.shard_lines(at_once.trials, trials, 3)
+    assert all(shares)
+    for name, share in zip(names, shares, strict=True):
+        alone, cut = rendered(tmp_path, values | {"trials": share}, release=name), at_once.by_release[name]
+        assert [trial.id for trial in cut.trials] == [trial.id for trial in alone.trials]
+        assert sorted(cut.objects, key=str) == sorted(alone.objects, key=str)
 
 
 def test_strict_takes_a_digest(tmp_path: Path) -> None:
