@@ -11,7 +11,6 @@ import cli
 from sweep import collection, git, render
 from sweep.errors import BadInput, SweepError, of_machine
 from sweep.files import holds, write_atomic
-from sweep.layout import Clone
 from sweep.records import artifacts, results, store
 from sweep.records.same import ASKED
 from sweep.session import Session
@@ -123,7 +122,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--dry-run", action="store_true", help="print best.yaml and write nothing")
     parser.add_argument("--json", action="store_true", help="print the winning trials as JSON")
     args = parser.parse_args(argv)
-    began = git.position(Clone.here().root)
+    began = git.position(cli.project().root)
     return run(
         cli.open_sweep(args),
         began,

@@ -10,19 +10,16 @@ import guard
 import argparse
 import os
 import re
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import cli
 import expand
-from sweep import passing, words
+from sweep import leftovers, passing, words
 from sweep.checking import Check, Checked
 from sweep.errors import TrialsFailed
 from sweep.files import open_handle
 from sweep.jobs import JobState
-from sweep.layout import Clone
 from sweep.spaces.expansion import Wish
 
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
@@ -77,12 +74,12 @@ def main() -> int:
     )
     parser.add_argument("--code", metavar="DIR", help="folder of the code; default: code.path, else trainer")
     args = parser.parse_args()
-    files = Clone.here().sweep(args.sweep)
+    files = cli.project().sweep(args.sweep)
     draft = expand.draft(
         files, expand.ExpandOptions(Wish(), code=args.code, allow_dirty=True, commit=False, dry_run=True)
     )
-    with tempfile.TemporaryDirectory(prefix="helm-sweep-", ignore_cleanup_errors=True) as scratch:
-        check = Check(files, draft.values, args.code, Path(scratch), args.seconds)
+    with leftovers.scratch() as scratch:
+        check = Check(files, draft.values, args.code, scratch, args.seconds)
         for line in (*passing.passed(check.trial).lines, *passing.notes_of([check.trial])):
             cli.say(line)
         follow = Follower(check)

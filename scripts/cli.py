@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
-from sweep import commits, git, words
+from sweep import commits, git, leftovers, locks, words
 from sweep.engines.engine import Person, Watcher
 from sweep.engines.kinds import NAMES
 from sweep.errors import BadInput
@@ -109,9 +109,17 @@ def hex_digits(text: str) -> str:
     return text
 
 
+def project(clone: Clone | None = None) -> Clone:
+    """The project that is worked on, without what commands of ours have left in it that could not remove it."""
+    clone = clone or Clone.here()
+    locks.clear(clone.root)
+    leftovers.clear(Path(leftovers.place()), *clone.written)
+    return clone
+
+
 def open_sweep(args: argparse.Namespace) -> Session:
     """The sweep and engine that the arguments name."""
-    return open_session(Clone.here(), args.sweep, Target(args.engine, args.context, args.namespace))
+    return open_session(project(), args.sweep, Target(args.engine, args.context, args.namespace))
 
 
 def submit_arguments(arguments: argparse.ArgumentParser) -> None:

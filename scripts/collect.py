@@ -7,7 +7,6 @@ import guard
 import cli
 from sweep import collection, git
 from sweep.engines.patience import Patience
-from sweep.layout import Clone
 from sweep.records import results
 from sweep.session import Session
 
@@ -49,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--dry-run", action="store_true", help="show what would be written, and write nothing")
     parser.add_argument("--json", action="store_true", help="print counts and problems as JSON")
     args = parser.parse_args(argv)
-    began = git.position(Clone.here().root)
+    began = git.position(cli.project().root)
     return run(cli.open_sweep(args), began, commit=not args.no_commit, dry_run=args.dry_run, json=args.json)
 
 

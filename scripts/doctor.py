@@ -32,7 +32,7 @@ def main() -> int:
     parser.add_argument("--namespace", default="", help="namespace; default: cluster.namespace, then the context's")
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     args = parser.parse_args()
-    listed = findings(Clone.here(), Target("cluster", args.context, args.namespace))
+    listed = findings(cli.project(), Target("cluster", args.context, args.namespace))
     if args.json:
         cli.put([dataclasses.asdict(finding) for finding in listed])
     else:

@@ -26,7 +26,7 @@ from sweep import commits, failfast, git, notify, submission
 from sweep.engines.engine import Options
 from sweep.errors import BadInput, TrialsFailed
 from sweep.jobs import JobState
-from sweep.layout import Clone, SweepFiles
+from sweep.layout import SweepFiles
 from sweep.notify import Ending, Notifier
 from sweep.records import results
 from sweep.session import Session
@@ -141,7 +141,7 @@ def main() -> int:
     parser.add_argument("--notify", metavar="CMD", help="run CMD at the first failure and at the end; see docs/faq.md")
     args = parser.parse_args()
     argv = notify.parsed(args.notify) if args.notify is not None else None
-    files = Clone.here().sweep(args.sweep)
+    files = cli.project().sweep(args.sweep)
     if argv is None:
         return sweep(files, args)
     notifier = Notifier(argv, cli.say)

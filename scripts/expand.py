@@ -176,7 +176,7 @@ def run(files: SweepFiles, options: ExpandOptions) -> int:
 def main(argv: list[str] | None = None, clone: Clone | None = None) -> int:
     args = arguments(argv)
     given = {each.name: getattr(args, each.name) for each in fields(ExpandOptions) if hasattr(args, each.name)}
-    return run((clone or Clone.here()).sweep(args.sweep), ExpandOptions(wish(args), **given))
+    return run(cli.project(clone).sweep(args.sweep), ExpandOptions(wish(args), **given))
 
 
 if __name__ == "__main__":

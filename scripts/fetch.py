@@ -83,7 +83,7 @@ def wanted(session: Session, beginning: str) -> Trial:
 
 def main() -> int:
     args = arguments()
-    args.sweep, args.trial = named(Clone.here(), args.sweep, args.trial)
+    args.sweep, args.trial = named(cli.project(), args.sweep, args.trial)
     session = cli.open_sweep(args)
     trial = wanted(session, args.trial)
     session.engine.fetch(session, cli.say)

@@ -13,7 +13,7 @@ import threading
 from pathlib import Path
 
 import cli
-from sweep import basefile, commits, git
+from sweep import basefile, commits, git, leftovers
 from sweep.basefile import Facts
 from sweep.errors import SweepError
 from sweep.files import check_folders, holds, read, write_atomic
@@ -103,7 +103,13 @@ def vendor(clone: Clone) -> None:
     if target.exists():
         cli.say(f"{clone.relative(target)}: exists already; left as it is")
         return
-    shutil.copytree(Kit.here().chart, target, ignore=shutil.ignore_patterns("__pycache__"))
+    draft = target.with_name(leftovers.temporary(target.name))
+    try:
+        shutil.copytree(Kit.here().chart, draft, ignore=shutil.ignore_patterns("__pycache__"))
+        draft.rename(target)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
     cli.say(f"{clone.relative(target)}: the chart, for plain helm; commit it")
 
 
@@ -112,7 +118,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--no-commit", action="store_true", help="write the files, but do not commit them")
     parser.add_argument("--vendor", action="store_true", help="also copy the chart into the project, for plain helm")
     args = parser.parse_args(argv)
-    clone = Clone(start().resolve())
+    clone = cli.project(Clone(start().resolve()))
     git.root(clone.root)  # raises where there is no repository
     check_folders(clone.root, clone.base.parent)
     began = git.position(clone.root)

@@ -11,7 +11,6 @@ import cli
 from sweep import prices
 from sweep.audit import ledger
 from sweep.audit.ledger import Account, Ledger
-from sweep.layout import Clone
 from sweep.records import booking
 from sweep.words import hours
 
@@ -96,7 +95,7 @@ def main() -> int:
     parser = cli.parser(__doc__, sweep=False)
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     args = parser.parse_args()
-    clone = Clone.here()
+    clone = cli.project()
     book, ceilings = ledger.read(clone), ledger.ceilings(clone)
     if args.json:
         groups = {name: {key: account.data() for key, account in book.by(name).items()} for name in GROUPS}

@@ -186,7 +186,7 @@ def main(argv: list[str] | None = None, clone: Clone | None = None) -> int:
         if "--" in words or "unrecognized arguments: -" in str(error):
             raise
         raise BadInput(f"{error}; the command comes after --, as in -- python train.py --lr {{lr}}") from None
-    clone = clone or Clone.here()
+    clone = cli.project(clone)
     files = clone.sweep(args.sweep)
     new = texts(args, words[at + 1 :], files)
     there = [path for path in (files.space, files.values) if clone.has(path)]

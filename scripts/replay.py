@@ -47,7 +47,7 @@ def main(argv: list[str] | None = None, clone: Clone | None = None) -> int:
     parser = cli.parser(__doc__)
     parser.add_argument("--json", action="store_true", help="print the rounds and verdicts as JSON")
     args = parser.parse_args(argv)
-    clone = clone or Clone.here()
+    clone = cli.project(clone)
     files = clone.sweep(args.sweep)
     verdicts = stops.judge(storage.folders(clone), [row.id for row in results.read(files.results)])
     replayed = replaying.replay(files) if replaying.is_expanded(files) or not verdicts else []

@@ -74,7 +74,7 @@ def main() -> int:
     args = arguments()
     from sweep.audit import comparing  # with scipy, which takes a second to import
 
-    clone = Clone.here()
+    clone = cli.project()
     trace = tracing.of(clone, args.trial, args.sweep)
     if args.dry_run:
         show_job(clone, trace, args)

@@ -7,7 +7,6 @@ import guard
 import cli
 from sweep import git
 from sweep.files import write_atomic
-from sweep.layout import Clone
 from sweep.session import Session
 from sweep.spaces import valuesfile
 
@@ -25,7 +24,7 @@ def main() -> int:
     parser.add_argument("--dry-run", action="store_true", help="show which trials, and change nothing")
     parser.add_argument("--no-commit", action="store_true", help="write values.yaml, but do not commit it")
     args = parser.parse_args()
-    began = git.position(Clone.here().root)
+    began = git.position(cli.project().root)
     session = cli.open_sweep(args)
     states = session.engine.states()
     failed = [

@@ -6,7 +6,6 @@ import guard
 
 import cli
 from sweep.audit import garbage
-from sweep.layout import Clone
 
 SHOWN = 20
 
@@ -46,7 +45,7 @@ def main() -> int:
     )
     parser.add_argument("--json", action="store_true", help="print the list as JSON")
     args = parser.parse_args()
-    search = garbage.find(Clone.here(), unknown=args.unknown_commits)
+    search = garbage.find(cli.project(), unknown=args.unknown_commits)
     if args.json:
         listed = [
             {"path": str(folder.path), "kind": folder.kind, "id": folder.id, "bytes": folder.size}

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 import cli
 from sweep.audit import pasting, tracing
-from sweep.layout import Clone
 from sweep.records.results import Row
 from sweep.words import figure, short
 
@@ -92,7 +91,7 @@ def main() -> int:
     parser.add_argument("--sweep", default="", help="search only this sweep; default: all sweeps, then Git's history")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     args = parser.parse_args()
-    clone = Clone.here()
+    clone = cli.project()
     trace = tracing.of(clone, args.trial, args.sweep)
     commands = pasting.commands(trace, clone)
     if args.json:

@@ -101,6 +101,15 @@ class Faults:
         return kind != "open" or self.number == errno.EMFILE
 
 
+class NothingRemoved(Faults):
+    """Every removal is refused, and nothing else."""
+
+    def _look(self, kind: str, place: str, path: Any) -> None:
+        super()._look(kind, place, path)
+        if kind in REMOVING and self.calls and self.calls[-1] == f"{kind} {place}":
+            raise OSError(errno.EIO, os.strerror(errno.EIO), *([] if path is None else [path]))
+
+
 def errors_of(kind: str) -> tuple[int, ...]:
     """What a kind of call may be refused with."""
     if kind == "close":

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from sweep import git, locks
+from sweep import git, leftovers, locks
 from sweep.errors import BadInput, MachineFault, of_program
 from sweep.files import check_merged, copy_if_there, exists, read, remove_left
 from sweep.words import Say, ended, shown
@@ -24,8 +23,6 @@ from sweep.words import Say, ended, shown
 NAME, EMAIL = "helm-sweep", "helm-sweep@localhost"
 LARGEST_BYTES = 256 << 20
 """Of a file that is committed; others have bounds below that."""
-PRIVATE = "helm-sweep."
-"""How the folder begins, in git's own, that holds the indexes of a turn."""
 PLAIN = ("-c", "core.splitIndex=false", "-c", "core.fsmonitor=false", "-c", "rerere.enabled=false")
 """Of no use for an index that lives for some milliseconds, and each has files and locks of its own."""
 NO_GC = ("-c", "gc.auto=0", "-c", "maintenance.auto=false")
@@ -235,8 +232,9 @@ class Places:
 
     def clean(self) -> None:
         """Remove what a dead turn or a dead `git commit` left: nobody else is at it, for we hold the index."""
-        for path in self.own.glob(f"{PRIVATE}*"):
+        for path in self.own.glob(f"{leftovers.STEM}*/"):
             shutil.rmtree(path, ignore_errors=True)
+        leftovers.clear(self.own)
         for path in self.own.glob("next-index-*.lock"):
             path.unlink(missing_ok=True)
 
@@ -272,8 +270,8 @@ def _held(
     _check_merged(repo, paths)
     places.clean()
     remove_left(repo / path for path in paths)  # of a turn that was killed: nobody else writes there now
-    with tempfile.TemporaryDirectory(prefix=PRIVATE, dir=places.own) as work:
-        yield Turn(repo, paths, places, Path(work), patience).begun()  # whatever git refuses, it refuses now
+    with leftovers.scratch(places.own) as work:  # for its indexes
+        yield Turn(repo, paths, places, work, patience).begun()  # whatever git refuses, it refuses now
 
 
 def commit(repo: Path, paths: Sequence[str], message: str, say: Say) -> Commit | None:

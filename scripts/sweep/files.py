@@ -19,12 +19,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from sweep import leftovers
 from sweep.errors import BadInput, naming
 
 NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
 """What file systems say that sync no folders (NFS, some FUSE ones)."""
-LEFT = ".tmp"
-"""How the temporary files end that a writer leaves only where it is killed."""
 ROOM_BYTES = 64 << 20
 CONFLICT = re.compile(rb"^(<{7}|>{7}) ", re.MULTILINE)
 
@@ -161,7 +160,7 @@ def write_atomic(path: Path, content: str | bytes, root: Path | None = None, *, 
 def remove_left(paths: Iterable[Path]) -> None:
     """Remove what writers of these that were killed have left beside them; for who knows that nobody else writes."""
     for path in paths:
-        for left in path.parent.glob(f".{glob.escape(path.name)}.*{LEFT}"):
+        for left in path.parent.glob(f".{glob.escape(path.name)}.*{leftovers.END}"):
             with contextlib.suppress(OSError):
                 left.unlink()
 
@@ -180,10 +179,11 @@ def check_room(folder: Path) -> None:
 
 
 def _replace(folder: int, name: str, data: bytes, lasting: bool) -> None:
-    temporary = f".{name}.{os.urandom(4).hex()}{LEFT}"
+    temporary = leftovers.temporary(name)
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | CAREFULLY, 0o666, dir_fd=folder)
     try:
         with os.fdopen(handle, "wb") as file:
+            leftovers.hold(handle)
             with contextlib.suppress(FileNotFoundError):
                 old = os.stat(name, dir_fd=folder, follow_symlinks=False)
                 os.fchmod(handle, stat.S_IMODE(old.st_mode))

@@ -12,9 +12,7 @@ import os
 import re
 import shlex
 import subprocess
-import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -325,19 +323,6 @@ def has_commit(repo: Path, commit: str) -> bool:
 
 def is_shallow(repo: Path) -> bool:
     return output(repo, "rev-parse", "--is-shallow-repository").strip() == "true"
-
-
-@contextmanager
-def checked_out(repo: Path, commit: str) -> Iterator[Path]:
-    """`repo` as a commit has it, in a temporary folder; the work tree, the index and the branches stay as they are."""
-    with tempfile.TemporaryDirectory(prefix="helm-sweep-") as temporary:
-        folder = Path(temporary).resolve() / "clone"
-        hooks = ("-c", "core.hooksPath=/dev/null")  # they are about the person's own work
-        output(repo, *hooks, "worktree", "add", "--quiet", "--detach", str(folder), commit)
-        try:
-            yield folder / prefix(repo)
-        finally:
-            run(repo, "worktree", "remove", "--force", "--force", str(folder))
 
 
 def is_ancestor(repo: Path, older: str, newer: str) -> bool | None:

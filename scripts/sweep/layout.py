@@ -189,6 +189,12 @@ class Clone:
         """What is committed; a link in there may lead to another file in there."""
         return self.root / "values"
 
+    @property
+    def written(self) -> list[Path]:
+        """The folders in which files are replaced, and a writer that was killed leaves temporary ones."""
+        sweeps = (folder / part for top in (self.values, self.out) for folder in top.glob("*") for part in ("", "jobs"))
+        return [self.root, self.values, self.out, *sweeps]
+
     def has(self, path: Path) -> bool:
         """Whether there is such a file of values/ or out/. Raises BadInput for a link that leads out of there, and for
         what is no file.

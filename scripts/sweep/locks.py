@@ -8,6 +8,7 @@ waits for its editor holds `index.lock` with no file open.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import signal
@@ -19,6 +20,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
+from sweep import leftovers
 from sweep.errors import BadInput, naming
 from sweep.words import Say
 
@@ -32,6 +34,8 @@ where we cannot see it, in another container or on another machine."""
 MARK = b"helm-sweep "
 """How a lock of ours begins; it is held by flock too, which the kernel ends with the process."""
 DEAD = "nobody"
+NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, 524)  # the last is what NFSv3 says, and has no name here
+"""What file systems say that have no hard links."""
 READERS = frozenset(("blame", "cat-file", "diff", "grep", "log", "ls-files", "reflog", "rev-list", "shortlog", "show"))
 """What git may do for hours, in a pager or for an IDE, without ever holding a lock."""
 
@@ -138,6 +142,22 @@ def wait_gone(path: Path, folders: Sequence[Path], patience: LockPatience) -> No
         patience.wait(path, who)
 
 
+def clear(folder: Path) -> None:
+    """Remove what dead ones of ours have left in git's folder of a work tree, `folder` or above: the lock of the index,
+    and what is private. As far as it can be removed; raises nothing, and asks no git."""
+    with suppress(OSError, UnicodeDecodeError):
+        top = next(place for place in (folder, *folder.parents, None) if not place or (place / ".git").exists())
+        if not top:
+            return
+        own = top / ".git"
+        if own.is_file():  # of another work tree, or a submodule
+            own = top / own.read_text().removeprefix("gitdir: ").rstrip("\n")
+        leftovers.clear(own)
+        lock = own / "index.lock"
+        if (seen := _identity(lock)) and _our_holder(lock) == DEAD:
+            _remove(lock, seen)
+
+
 def _our_holder(path: Path) -> str:
     """Who of us holds the lock, DEAD if that one has ended; "" if the lock is none of ours."""
     try:
@@ -173,10 +193,6 @@ def taken(path: Path, folders: Sequence[Path], patience: LockPatience) -> Iterat
     with _signals_interrupt():
         handle = _create(path, folders, patience)
         try:
-            with suppress(OSError):  # a file system without flock: then our open file tells that we live
-                fcntl.flock(handle, fcntl.LOCK_EX)
-            with naming(path):
-                os.write(handle, MARK + b"%d\n" % os.getpid())
             yield
         finally:
             try:
@@ -187,10 +203,45 @@ def taken(path: Path, folders: Sequence[Path], patience: LockPatience) -> Iterat
 
 
 def _create(path: Path, folders: Sequence[Path], patience: LockPatience) -> int:
-    while True:
-        wait_gone(path, folders, patience)
-        with suppress(FileExistsError):
-            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    """Make a lock that can be seen to be ours from its first moment on: it is written aside, and linked to its name."""
+    draft = path.with_name(f"{leftovers.prefix(leftovers.STEM)}{os.urandom(4).hex()}")
+    handle = _written(draft)
+    try:
+        while True:
+            wait_gone(path, folders, patience)
+            with suppress(FileExistsError):
+                return _named(draft, path, handle)
+    except BaseException:
+        os.close(handle)
+        raise
+    finally:
+        with suppress(OSError):  # the next of us removes it
+            draft.unlink()
+
+
+def _written(path: Path) -> int:
+    """A handle of a new file that says, and shows, that it is ours."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    leftovers.hold(handle)  # a file system without flock: then our open file tells that we live
+    with naming(path):
+        os.write(handle, MARK + b"%d\n" % os.getpid())
+    return handle
+
+
+def _named(draft: Path, path: Path, handle: int) -> int:
+    """The handle of the lock, which has its name now. Raises FileExistsError where another has that."""
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        if os.fstat(handle).st_nlink < 2:  # else the answer to our own was lost, as on NFS
+            raise
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        other = _written(path)
+        os.close(handle)
+        return other
+    return handle
 
 
 @contextmanager

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-import tempfile
-from pathlib import Path
 
-from sweep import render, yamlfile
+from sweep import leftovers, render, yamlfile
 from sweep.errors import BadInput
 from sweep.files import write_atomic
 from sweep.session import Session, locate
@@ -24,8 +22,8 @@ def check(session: Session, values: ValuesFile, code: str | None) -> None:
     place, largest = max(enumerate(trials), key=lambda pair: len(yamlfile.flow(pair[1])))
     files.out.mkdir(parents=True, exist_ok=True)
     session.write_generated()
-    with tempfile.TemporaryDirectory(prefix="draft-", dir=files.out) as folder:
-        head, frozen = Path(folder) / files.values.name, Path(folder) / files.code.name
+    with leftovers.scratch(files.out) as folder:
+        head, frozen = folder / files.values.name, folder / files.code.name
         write_atomic(head, yamlfile.lines({**values.head.data, "trials": [largest]}) + "\n")
         drafts = {files.values: head}
         if code is not None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from sweep import git
+from sweep import git, leftovers
 from sweep.errors import BadInput
 
 COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
@@ -26,8 +25,7 @@ def look(url: str, ref: str, path: str) -> Folder:
 
     Asks with the person's own access. Raises BadInput where it is not there.
     """
-    with tempfile.TemporaryDirectory(prefix="helm-sweep-") as temporary:
-        repo = Path(temporary)
+    with leftovers.scratch() as repo:
         git.output(repo, "init", "--quiet", "--bare")
         git.output(repo, "remote", "add", "origin", url)
         commit = _fetch(repo, url, ref or "HEAD")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep import git, layout
+from sweep import git, layout, worktrees
 from sweep.errors import BadInput
 from sweep.layout import Clone, Kit
 
@@ -117,5 +117,5 @@ def test_git_spells_paths_from_the_project(repo: Path) -> None:
     assert git.show(vision, "HEAD", "src/deep/code.py") is None
     assert [version.path for version in git.versions(vision, "values")] == ["values/base.yaml"]
     assert git.tree(vision, "") == git.tree(repo, "ml/vision")
-    with git.checked_out(vision, "HEAD") as folder:
+    with worktrees.checked_out(vision, "HEAD") as folder:
         assert sorted(path.name for path in folder.iterdir()) == ["models", "values"]

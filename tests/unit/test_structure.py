@@ -56,6 +56,12 @@ def test_nobody_asks_which_engine_it_is(module: Path) -> None:
     assert not list(compared_with(ast.parse(module.read_text()), set(NAMES)))
 
 
+@pytest.mark.parametrize("verb", sorted((ROOT / "scripts").glob("*.py")), ids=lambda path: path.stem)
+def test_every_verb_finds_its_project_where_leftovers_go(verb: Path) -> None:
+    """By cli.project, or by what opens a sweep there."""
+    assert "Clone.here()" not in verb.read_text() or verb.stem in ("cli", "guard")
+
+
 @pytest.mark.parametrize("noun", NOUNS, ids=lambda path: path.stem)
 def test_noun_knows_nothing_of_the_edge(noun: Path) -> None:
     assert not imported(noun) & (VERBS | EDGE | {"argparse"})

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep import git
+from sweep import git, worktrees
 from sweep.audit import ledger, tables, tracing
 from sweep.errors import BadInput
 from sweep.layout import Clone
@@ -114,7 +114,7 @@ def test_a_commit_is_checked_out_elsewhere_and_the_work_tree_stays(clone: Clone)
     hook = clone.root / ".git/hooks/post-checkout"
     hook.write_text("#!/bin/sh\nexit 1\n")
     hook.chmod(0o755)
-    with git.checked_out(clone.root, first) as folder:
+    with worktrees.checked_out(clone.root, first) as folder:
         assert (folder / "values/s/results.csv").exists()
     assert not folder.exists()
     assert call(clone.root, "worktree", "list").count("\n") == 0

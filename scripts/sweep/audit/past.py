@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sweep import git, session
+from sweep import git, session, worktrees
 from sweep.errors import BadInput
 from sweep.layout import Checkout, Clone
 from sweep.session import Session, Target
@@ -19,5 +19,5 @@ def opened(clone: Clone, sweep: str, commit: str, target: Target) -> Iterator[Se
     """
     if not git.has_commit(clone.root, commit):
         raise BadInput(f"commit {commit[:12]}: this clone does not have it; `git fetch` every branch")
-    with git.checked_out(clone.root, commit) as folder:
+    with worktrees.checked_out(clone.root, commit) as folder:
         yield session.open_sweep(Checkout(folder, clone), sweep, target)

@@ -6,10 +6,10 @@ import hashlib
 import json
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from sweep import leftovers
 from sweep.errors import Unreachable
 from sweep.files import write_atomic
 from sweep.layout import Kit, cache_dir
@@ -45,17 +45,17 @@ def _kept(folder: Path, names: Sequence[str], package: str, wanted: Path, build:
         npm = shutil.which("npm")
         if not npm:
             raise Unreachable("npm: not found, and the report's charts need it once; install Node.js with npm")
-        with tempfile.TemporaryDirectory() as temporary:
+        with leftovers.scratch() as temporary:
             for name, content in sources.items():
-                (Path(temporary) / name).write_bytes(content)
+                (temporary / name).write_bytes(content)
             _run(temporary, npm, "ci", "--ignore-scripts")
             if build:
                 _run(temporary, npm, *build)
-            write_atomic(path, (Path(temporary) / wanted).read_bytes())
+            write_atomic(path, (temporary / wanted).read_bytes())
     return path
 
 
-def _run(folder: str, *words: str) -> None:
+def _run(folder: Path, *words: str) -> None:
     done = subprocess.run(words, cwd=folder, capture_output=True, encoding="utf-8", errors="replace", check=False)
     if done.returncode:
         errors = [line for line in (done.stderr + done.stdout).splitlines() if "error" in line.lower()]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, ClassVar, final
 
-from sweep import failfast, limits
+from sweep import failfast, leftovers, limits
 from sweep.engines import environments, holding, jobfiles, linux, pod
 from sweep.engines.engine import Engine, Options, Person, Sweep, Target
 from sweep.engines.local import LocalRun, slots_for
@@ -201,7 +200,7 @@ class LocalEngine(Engine):
         env = pod.environment(given, self.path()) | {"DATA_ID": data.id}
         folder.mkdir(parents=True, exist_ok=True)
         program = self.files.clone.chart / "files" / "prepare.py"  # as in the Pod of a cluster
-        with tempfile.TemporaryDirectory(prefix="helm-sweep-") as scratch:
+        with leftovers.scratch() as scratch:
             options = [f"--data={folder}", f"--scratch={scratch}", *(f"--given={name}" for name in given)]
             call = [sys.executable, "-I", "-S", str(program), *options, "--", *data.prepare, *words]
             done = subprocess.run(call, env=env, cwd=sweep.code_folder, check=False)
