@@ -17,7 +17,7 @@ from sweep.words import hours
 if TYPE_CHECKING:
     from display import Console
 
-GROUPS = ("sweep", "commit", "author", "status")
+GROUPS = ("sweep", "commit", "author", "status", "flavor")
 SHOWN = 12
 """Lines of a group; the rest is one line."""
 
@@ -57,7 +57,9 @@ def show(book: Ledger, ceilings: dict[str, Any]) -> None:
     total = book.total()
     gpu = sum(total.gpu_milliseconds.values()) > 0
     for name in GROUPS:
-        group(console, name, book.by(name), gpu, ceilings if name == "sweep" else {})
+        accounts = book.by(name)
+        if name != "flavor" or list(accounts) != [ledger.UNKNOWN]:
+            group(console, name, accounts, gpu, ceilings if name == "sweep" else {})
     unit = "GPU-hours" if gpu else "trial-hours"
     spent = total.gpu_milliseconds if gpu else total.milliseconds
     whole = sum(spent.values())

@@ -316,10 +316,17 @@ template:
       {{- range $name, $value := .Values.podLabels }}
       {{ toJson $name }}: {{ toJson $value }}
       {{- end }}
-    {{- with .Values.podAnnotations }}
+    {{- with include "helm-sweep.pod.annotations" . | fromJson }}
     annotations: {{ toJson . }}
     {{- end }}
   spec: {{ include "helm-sweep.pod.spec" . }}
+{{- end }}
+
+{{/* The user's, and the kinds of GPU by name: Kueue writes the labels of the one it takes into the Pod's nodeSelector. JSON. */}}
+{{- define "helm-sweep.pod.annotations" -}}
+{{- $annotations := deepCopy (.Values.podAnnotations | default dict) -}}
+{{- with .Values.gpu.flavors }}{{ $_ := set $annotations "helm-sweep/flavors" (toJson .) }}{{ end -}}
+{{- toJson $annotations -}}
 {{- end }}
 
 {{/* The Pod spec as JSON: the chart's own, and the free overlay `pod` for every key the chart does not set. */}}
@@ -328,6 +335,20 @@ template:
 {{- range $key, $value := .Values.pod -}}
   {{- if hasKey $spec $key }}{{ fail (printf "pod.%s: the chart sets this itself; see the chart's README for the value that does it" $key) }}{{ end -}}
   {{- if not (kindIs "invalid" $value) }}{{ $_ := set $spec $key $value }}{{ end -}}
+{{- end -}}
+{{- with .Values.gpu.flavors -}}
+  {{- $terms := list -}}
+  {{- range $name, $labels := . -}}
+    {{- $asked := list -}}
+    {{- range $key, $value := $labels }}{{ $asked = append $asked (dict "key" $key "operator" "In" "values" (list $value)) }}{{ end -}}
+    {{- $terms = append $terms (dict "matchExpressions" $asked) -}}
+  {{- end -}}
+  {{- $required := "requiredDuringSchedulingIgnoredDuringExecution" -}}
+  {{- $affinity := deepCopy (get $spec "affinity" | default dict) -}}
+  {{- $nodes := get $affinity "nodeAffinity" | default dict -}}
+  {{- if get $nodes $required }}{{ fail (printf "pod.affinity.nodeAffinity.%s: gpu.flavors sets this; write what you ask for into the labels of each flavor, or into nodeSelector" $required) }}{{ end -}}
+  {{- $_ := set $nodes $required (dict "nodeSelectorTerms" $terms) -}}
+  {{- $_ := set $spec "affinity" (set $affinity "nodeAffinity" $nodes) -}}
 {{- end -}}
 {{- toJson $spec -}}
 {{- end }}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 CONDITIONS = ("Pending", "Running", "Suspended", "Complete", "Failed")
 HELD_BACK = "held back"
@@ -43,6 +44,8 @@ class JobState:
     node: str = ""
     image_id: str = ""
     """What was really pulled, as `name@sha256:…`."""
+    flavors: Mapping[str, str] = field(default_factory=dict)
+    """Name of a Pod -> the kind of GPU of `gpu.flavors` on which it ran, where that is known."""
 
     @property
     def finished(self) -> bool:

@@ -406,6 +406,20 @@ def test_pod_meets_pod_security_restricted(tmp_path: Path) -> None:
     assert spec["automountServiceAccountToken"] is False
 
 
+def test_kinds_of_gpu_are_laid_beside_an_affinity_of_ones_own(tmp_path: Path) -> None:
+    required, apart = "requiredDuringSchedulingIgnoredDuringExecution", {"podAntiAffinity": {"preferred…": []}}
+    prefers = {"preferredDuringSchedulingIgnoredDuringExecution": []}
+    gpu = {"flavors": {"a100": {"kind": "a100", "size": "80"}}}
+    own = {"affinity": apart | {"nodeAffinity": prefers}}
+    affinity = pod_spec(rendered(tmp_path, with_values(gpu=gpu, pod=own)).jobs[0])["affinity"]
+    asked = [{"key": key, "operator": "In", "values": [value]} for key, value in gpu["flavors"]["a100"].items()]
+    terms = {"nodeSelectorTerms": [{"matchExpressions": asked}]}
+    assert affinity == apart | {"nodeAffinity": prefers | {required: terms}}
+    clash = {"affinity": {"nodeAffinity": {required: {"nodeSelectorTerms": [{}]}}}}
+    with pytest.raises(BadInput, match=r"pod\.affinity\.nodeAffinity\.\w+: gpu\.flavors sets this"):
+        rendered(tmp_path, with_values(gpu=gpu, pod=clash))
+
+
 def test_everything_that_can_be_set_arrives() -> None:
     values = CHART / "ci" / "everything-values.yaml"
     asked = yaml.safe_load(values.read_text())
@@ -423,7 +437,15 @@ def test_everything_that_can_be_set_arrives() -> None:
     assert {"--gpus=2", "--grace=45", "--checkpoints=keep", "--budget=epochs", "--gpu-shared"} <= set(container["args"])
     assert "--data-at=../data" in container["args"]
     assert template["metadata"]["labels"]["team"] == "a"
-    assert template["metadata"]["annotations"] == asked["podAnnotations"]
+    flavors = asked["gpu"]["flavors"]
+    assert template["metadata"]["annotations"] == asked["podAnnotations"] | {
+        "helm-sweep/flavors": json.dumps(flavors, sort_keys=True, separators=(",", ":"))
+    }
+    terms = spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+    assert [term["matchExpressions"] for term in terms] == [
+        [{"key": key, "operator": "In", "values": [value]} for key, value in flavors[name].items()]
+        for name in sorted(flavors)
+    ]
     assert job["spec"]["backoffLimit"] == job["spec"]["ttlSecondsAfterFinished"] == 0
 
 

@@ -76,7 +76,10 @@ def test_null_is_what_helm_makes_of_it_or_one_line(clone: Clone, tmp_path: Path,
 
 
 def test_null_takes_a_request_and_a_key_of_the_pod_away(tmp_path: Path) -> None:
-    away = {"resources": {"requests": {"cpu": None, "hugepages-2Mi": None}, "limits": {"memory": None}}}
+    away = {
+        "resources": {"requests": {"cpu": None, "hugepages-2Mi": None}, "limits": {"memory": None}},
+        "gpu": {"flavors": None},
+    }
     (tmp_path / "base.yaml").write_text(json.dumps(BASE))
     (tmp_path / "null.yaml").write_text(json.dumps(away | {"pod": {"runtimeClassName": None, "affinity": None}}))
     job = render.render(CHART, "demo", [tmp_path / "base.yaml", tmp_path / "null.yaml"]).jobs[0]

@@ -26,6 +26,8 @@ SMALL: dict[str, Any] = {
     "results": {"volume": {"nfs": None, "pvc": {"claimName": "results"}}},
 }
 """What Pods of the test's image need."""
+WITHOUT_ENGINE = ("expand", "report", "best", "reproduce", "doctor", "replay", "ledger")
+"""Verbs that take no --engine."""
 AT_THE_GATE: dict[str, Any] = {
     "hyperparameters": {"gate": "/gate"},
     "extraVolumes": [{"name": "gate", "persistentVolumeClaim": {"claimName": "gate"}}],
@@ -48,7 +50,7 @@ class ClusterSweep(TestClone):
         self.env = {"KUBECONFIG": str(user.kubeconfig), "HELM": str(helm)}
 
     def start(self, script: str, *words: str, **env: str) -> subprocess.Popen[str]:
-        target = [] if script in ("expand", "report", "best", "reproduce", "doctor", "replay") else ["--engine=cluster"]
+        target = [] if script in WITHOUT_ENGINE else ["--engine=cluster"]
         return super().start(script, *words, *target, **(self.env | env))
 
     def edit(self, *trials: dict[str, Any], **head: Any) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from sweep.engines.kueue import PRIORITY, QUEUE
+from tests.cluster.cluster import NODE
 from tests.cluster.kubernetes import is_true, until
 from tests.cluster.kueue import Kueue, Queues
 from tests.cluster.sweeps import ClusterSweep
@@ -88,7 +91,11 @@ def test_a_queue_that_is_not_there_or_held_is_told_before_anything_waits(sweep: 
     queues.patch("localqueue", "team", {"stopPolicy": "HoldAndDrain"})  # ends what runs
     until(lambda: not sweep.kubectl.any("pods"), lambda: sweep.kubectl("describe", "pods"))
     assert "LocalQueue" in str(reasons(sweep))
+    queues.patch("clusterqueue", "two", {"stopPolicy": "HoldAndDrain"})
     queues.patch("localqueue", "team", {"stopPolicy": "None"})
+    until(lambda: "ClusterQueue two-" in str(reasons(sweep)), lambda: sweep.run("status", "toy"))
+    assert "is inactive" in str(reasons(sweep))
+    queues.patch("clusterqueue", "two", {"stopPolicy": "None"})
     sweep.open_gate()
     assert "1 succeeded" in sweep.run("drive", "toy")
     assert sweep.events("start") == ["1", "1"]
@@ -174,3 +181,69 @@ def test_retry_and_uninstall_of_what_is_queued(sweep: ClusterSweep, queues: Queu
     assert list(labels(sweep, QUEUE).values()) == ["team"] * 3
     sweep.run("uninstall", "toy", "--yes")
     until(lambda: not queues.workloads() and not sweep.jobs(), lambda: sweep.kubectl("get", f"jobs,workloads.{GROUP}"))
+
+
+def test_teams_share_a_cohort_lend_and_take_back(sweep: ClusterSweep, queues: Queues) -> None:
+    queues.create("Cohort", "all", {})
+    shared = {"cohortName": queues.name("all")}
+    queues.patch("clusterqueue", "two", shared)
+    queues.cluster_queue("other", {"any": 1}, preemption={"reclaimWithinCohort": "Any"}, **shared)
+    queues.local_queue("other", "other")
+    sweep.edit({"x": 1}, {"x": 2}, {"x": 3}, {"x": 4}, queue="team")
+    sweep.run("submit", "toy")
+    held(sweep, 1)  # two of its own, and one that nobody else uses
+    sweep.copy("toy", "rush", {"x": 9}, queue="other")
+    sweep.run("submit", "rush")
+    sweep.started(9)
+    until(lambda: "reclamation within the cohort" in str(reasons(sweep)), lambda: sweep.run("status", "toy"))
+    sweep.open_gate()
+    assert "1 succeeded" in sweep.run("drive", "rush")
+    assert "4 succeeded" in sweep.run("drive", "toy")
+    assert not sweep.events("again")
+    assert sorted(sweep.events("end")) == ["1", "2", "3", "4", "9"]
+
+
+def test_a_trial_runs_on_a_kind_of_gpu_that_it_may_have_and_the_table_names_it(
+    sweep: ClusterSweep, queues: Queues
+) -> None:
+    kinds = {kind: {f"helm-sweep.test/{kind}": "yes"} for kind in ("a100", "h100", "l4")}
+    sweep.kubectl("label", "node", NODE, *(f"helm-sweep.test/{kind}=yes" for kind in kinds), "--overwrite")
+    for kind, labels_of_nodes in kinds.items():
+        queues.flavor(kind, labels_of_nodes)
+    queues.cluster_queue("kinds", {"l4": 5, "a100": 1, "h100": 1})
+    queues.local_queue("kinds", "kinds")
+    flavors = {kind: kinds[kind] for kind in ("a100", "h100")}
+    sweep.edit({"x": 1}, {"x": 2}, {"x": 3}, queue="kinds", gpu={"count": 0, "flavors": flavors})
+    sweep.run("submit", "toy")
+    held(sweep, 1)
+    (waiting,) = reasons(sweep)
+    assert all(f"insufficient unused quota for cpu in flavor {kind}-" in waiting for kind in flavors)
+    sweep.started(*running(sweep))
+    pair = [str(x) for x in running(sweep)]
+    sweep.open_gate()
+    assert "3 succeeded" in sweep.run("drive", "toy")
+    known = {row["hp.x"]: row["flavor"] for row in sweep.table()}
+    assert sorted(known[x] for x in pair) == ["a100", "h100"]
+    assert set(known.values()) == {"a100", "h100"}
+    hours = json.loads(sweep.start("ledger", "--json").communicate(timeout=60)[0])["by"]["flavor"]
+    assert set(hours) == {"a100", "h100"}
+
+
+@pytest.mark.usefixtures("queues")
+def test_several_nodes_are_let_in_all_at_once_or_not_at_all(sweep: ClusterSweep) -> None:
+    sweep.edit({"x": 1}, queue="team")
+    sweep.run("submit", "toy")
+    sweep.started(1)
+    sweep.copy("toy", "wide", {"x": 8}, nodes=2)  # quota for one of the two is free
+    sweep.run("submit", "wide")
+    pods = ("pods", "-l", "helm-sweep/sweep=wide")
+    until(lambda: "50m more needed" in sweep.run("status", "wide"), lambda: sweep.run("status", "wide"))
+    assert not sweep.kubectl.items(*pods)
+    sweep.open_gate(1)
+    until(lambda: len(sweep.kubectl.items(*pods)) == 2, lambda: sweep.run("status", "wide"))
+
+
+def running(sweep: ClusterSweep) -> list[int]:
+    """x of the trials whose Jobs Kueue has let go."""
+    jobs = sweep.jobs()
+    return sorted(x for x, trial in sweep.ids().items() if not jobs[trial]["spec"].get("suspend"))

@@ -7,7 +7,8 @@ import io
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -105,6 +106,7 @@ def test_the_causes_in_the_table_add_up_to_the_total_to_the_digit(
     stored = Stored(result(sample, attempt=named) if named else None, tuple(drawn))
     state = type("Job", (), {"condition": "Running" if running else "Failed", "queued_s": None, "attempts": 0})
     state.node = state.image_id = state.reason = ""  # type: ignore[attr-defined]
+    state.flavors = {}  # type: ignore[attr-defined]
     merged = results.merge([], [sample], store.Snapshot({sample.id: stored}, [], True), {sample.id: state}, "local")  # type: ignore[dict-item]
     header, cells = csv.reader(io.StringIO(results.to_csv(merged).decode()))
     row = dict(zip(header, cells, strict=True))
@@ -172,6 +174,7 @@ class Job:
     attempts: int = 0
     node: str = ""
     image_id: str = ""
+    flavors: Mapping[str, str] = field(default_factory=dict)
 
 
 def put(folder: Path, of: Trial, history: History) -> None:

@@ -59,6 +59,20 @@ def test_every_attempt_counts_once_under_its_own_sweep_commit_and_author(clone: 
     assert set(book.by("status")) == {"succeeded", "pending", "reproduction"}
 
 
+def test_hours_by_kind_of_gpu_are_those_of_the_attempt_that_a_row_tells_of(clone: Clone) -> None:
+    put_result(clone.store, A)
+    put_attempt(clone.store, A, "20260102T030000Z-before", status="preempted", sweep="s")
+    put_attempt(clone.store, A, sweep="s")
+    table = clone.root / "values" / "s" / "results.csv"
+    table.parent.mkdir()
+    table.write_bytes(results.to_csv([row({}, flavor="h100", id=A.id)]))
+    spent = {name: account.milliseconds for name, account in ledger.read(clone).by("flavor").items()}
+    assert {name: (of["useful"], of["preempted"]) for name, of in spent.items()} == {
+        "h100": (60_000, 0),
+        "unknown": (0, 60_000),
+    }
+
+
 def test_a_table_is_held_against_the_records_and_remembers_what_no_store_has(clone: Clone) -> None:
     put_result(clone.store, A)
     put_attempt(clone.store, A, sweep="s")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ class Job:
     attempts: int = 0
     node: str = ""
     image_id: str = ""
+    flavors: Mapping[str, str] = field(default_factory=dict)
 
 
 EMPTY = store.Snapshot({}, [], found=True)
@@ -249,6 +251,21 @@ def test_merge_is_idempotent(table: list[Row]) -> None:
     assert {planned.id for planned in trials} <= {entry.id for entry in once}
 
 
+def test_the_kind_of_gpu_is_that_of_the_attempt_of_the_result_and_is_kept(tmp_path: Path) -> None:
+    sample = trial()
+    put_attempt(tmp_path, sample, "a1", pod="p1", status="preempted")
+    seen = {sample.id: Job("Running", flavors={"p1": "a100", "p2": "h100", "again": "l4"})}
+    (waiting,) = collect(tmp_path, [sample], seen).values()
+    assert waiting.flavor == "a100"
+    put_attempt(tmp_path, sample, "a2", pod="p2")
+    put_result(tmp_path, sample, attempt="a2")
+    put_attempt(tmp_path, sample, "a3", pod="again", status="duplicate")
+    (done,) = collect(tmp_path, [sample], seen, [waiting]).values()
+    assert done.flavor == "h100"
+    assert results.from_csv(results.to_csv([done])) == [done]
+    assert collect(tmp_path, [sample], {sample.id: Job("Complete")}, [done])[sample.id] == done  # its Pods are gone
+
+
 def test_columns_are_those_of_the_design() -> None:
     table = [row({"b": 1, "a": 2}, metrics={"z": 1, "val_accuracy": 0.5})]
     header = next(csv.reader(io.StringIO(results.to_csv(table).decode())))
@@ -419,8 +436,8 @@ COST: dict[str, Any] = {"cost_spot": 1.0, "cost_on_demand": 2.0, "currency": "EU
 def test_a_column_that_is_not_there_is_unknown(column: str) -> None:
     if column == "seed":
         return  # without it a row says nothing
-    whole = [row({"lr": 0.1}, node="a", gpu="b", gpu_seconds=1.0, queued_s=2.0, attempts=3, stop="0a1b", **COST)]
-    whole = [replace(whole[0], superseded="code")]
+    more = {"flavor": "h100", "stop": "0a1b", "superseded": "code", **COST}
+    whole = [row({"lr": 0.1}, node="a", gpu="b", gpu_seconds=1.0, queued_s=2.0, attempts=3, **more)]
     header, cells = csv.reader(io.StringIO(results.to_csv(whole).decode()))
     place = header.index(column)
     text = io.StringIO()

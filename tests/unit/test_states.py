@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sweep.engines import flavors as flavors_of_pods
 from sweep.engines import states
 from sweep.engines.cluster import Cluster
 from sweep.jobs import JobState
@@ -183,6 +184,30 @@ def test_complete_as_soon_as_success_is_certain(kind: str) -> None:
     assert (seen.condition, seen.cause, seen.reason, seen.finished) == ("Complete", "", "", True)
     assert (seen.message, seen.node, seen.pods, seen.attempts) == ('{"metrics": {}}', "n1", ("p0",), 1)
     assert seen.image_id == "docker.io/library/python@sha256:abc"
+
+
+@pytest.mark.parametrize(
+    ("flavors", "sent_to", "known"),
+    [
+        ('{"a100": {"gpu": "a100"}, "h100": {"gpu": "h100"}}', {"gpu": "h100", "zone": "a"}, {"p0": "h100"}),
+        (
+            '{"any": {"gpu": "a100"}, "big": {"gpu": "a100", "size": "80"}}',
+            {"gpu": "a100", "size": "80"},
+            {"p0": "big"},
+        ),
+        ('{"a100": {"gpu": "a100"}, "h100": {"gpu": "h100"}}', {}, {}),
+        ('{"a100": {"gpu": "a100"}}', {}, {"p0": "a100"}),
+        ("{}", {"gpu": "a100"}, {}),
+        ("my own", {}, {}),
+        ("[1]", {}, {}),
+    ],
+    ids=["kueue's", "the most exact", "nothing tells", "the only one", "none", "no JSON", "no map"],
+)
+def test_the_kind_of_gpu_is_the_one_that_the_pod_was_sent_to(flavors: str, sent_to: Object, known: Object) -> None:
+    sent = pod("Succeeded", ended(0, ""), SCHEDULED, node="n1")
+    sent["metadata"]["annotations"] = {flavors_of_pods.FLAVORS: flavors}
+    sent["spec"]["nodeSelector"] = sent_to
+    assert state(job(), sent).flavors == known
 
 
 def test_conditions_that_do_not_hold_say_nothing() -> None:

@@ -34,6 +34,8 @@ class Entry:
     status: str
     """Of the trial: that of its result, or failed | running | pending | missing; `reproduction` for one."""
     cause: str
+    flavor: str
+    """The kind of GPU, as the trial's row names it of the one attempt that it tells of."""
     attempts: int
     milliseconds: int
     """That passed, whatever GPUs it had."""
@@ -210,12 +212,20 @@ def _entries(trial: str, stored: Stored, row: Row | None, sweep: str, authors: C
             author=str(provenance.get("author") or authors(commit)),
             status=_status(trial, stored, row),
             cause=booked.cause,
+            flavor=_flavor(booked.attempt, stored, row),
             attempts=booked.attempts,
             milliseconds=booked.milliseconds,
             gpu_milliseconds=booked.gpu_milliseconds,
             money=booked.money,
             recorded=bool(stored.attempts),
         )
+
+
+def _flavor(attempt: Attempt | None, stored: Stored, row: Row | None) -> str:
+    """A row tells of the attempt of the result, or of the newest: of no other is it known where it ran."""
+    of_row = stored.result["attempt"] if stored.result else stored.attempts[-1].name if stored.attempts else ""
+    known = row is not None and (attempt is None or attempt.name == of_row)
+    return (known and row is not None and row.flavor) or UNKNOWN
 
 
 def _status(trial: str, stored: Stored, row: Row | None) -> str:

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from sweep import secrets
-from sweep.engines import kueue
+from sweep.engines import flavors, kueue
 from sweep.engines.cluster import Cluster, condition
 from sweep.jobs import HELD_BACK, JobState
 from sweep.records.exits import EXITS
@@ -126,6 +126,7 @@ def _state(
         pods=tuple(pod["metadata"]["name"] for pod in pods),
         message=last_words(pods[-1]) if pods else "",
         node=pods[-1]["spec"].get("nodeName", "") if pods else "",
+        flavors={pod["metadata"]["name"]: flavor for pod in pods if (flavor := flavors.of(pod))},
         image_id=next((image for pod in reversed(pods) if (image := _trial_of(pod).get("imageID"))), ""),
     )
 

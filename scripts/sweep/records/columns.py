@@ -32,8 +32,10 @@ BEFORE = ("schema_version", "id", "status", "store", "engine", "objective")
 GPU_SECONDS = ("gpu_seconds", *(f"gpu_seconds_{cause}" for cause in booking.CAUSES))
 COSTS = ("cost_spot", "cost_on_demand")
 NUMBERS = ("seed", "attempts", "queued_s", "setup_s", "train_s", *GPU_SECONDS, *COSTS)
-TEXTS = ("node", "gpu", "reason", "commit", "code", "image", "image_id", "data", "currency", "stop", "superseded")
-SELDOM = ("currency", "stop", "superseded", *COSTS)
+TEXTS = (
+    "node", "gpu", "flavor", "reason", "commit", "code", "image", "image_id", "data", "currency", "stop", "superseded",
+)  # fmt: skip
+SELDOM = ("flavor", "currency", "stop", "superseded", *COSTS)
 """Columns that a table has only where a row has something in them."""
 TEXT_COLUMNS = ("id", "status", "store", "engine", *TEXTS)
 NEEDED = ("schema_version", "id", "status", "seed")
@@ -70,6 +72,8 @@ class Row:
     currency: str = ""
     node: str = ""
     gpu: str = ""
+    flavor: str = ""
+    """The kind of GPU, of `gpu.flavors`, on which its newest attempt ran, or the one that made its result."""
     reason: str = ""
     commit: str = ""
     code: str = ""

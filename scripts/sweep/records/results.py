@@ -118,6 +118,7 @@ def _row(trial: Trial, stored: Stored, old: Row, job: JobState, engine: str) -> 
         image=identity["image"],
         image_id=_text(job.image_id or old.image_id),
         data=identity["data"],
+        flavor=_text(_flavor(stored, job, old)),
         more=old.more,
     )
     row = replace(row, **{name: getattr(old, name) for name in (*GPU_SECONDS, *COSTS, "currency")})
@@ -132,6 +133,13 @@ def _row(trial: Trial, stored: Stored, old: Row, job: JobState, engine: str) -> 
     node = _text(last.get("node")) or _text(job.node)
     status, reason = _standing(last, job)
     return replace(row, status=status, reason=reason, node=node, commit=_commit(last) if last else "")
+
+
+def _flavor(stored: Stored, job: JobState, old: Row) -> str:
+    """Where the attempt of the result ran, without one the newest; once no Pod tells, what the row remembers."""
+    named = stored.result["attempt"] if stored.result else stored.attempts[-1].name if stored.attempts else ""
+    pod = next((attempt.record.get("pod") for attempt in stored.attempts if attempt.name == named), "")
+    return job.flavors.get(str(pod), old.flavor)
 
 
 def with_reason(rows: Iterable[Row], reason: str) -> list[Row]:
