@@ -192,7 +192,7 @@ class Clone:
     @property
     def written(self) -> list[Path]:
         """The folders in which files are replaced, and a writer that was killed leaves temporary ones."""
-        sweeps = (folder / part for top in (self.values, self.out) for folder in top.glob("*") for part in ("", "jobs"))
+        sweeps = (folder / part for top in (self.values, self.out) for folder in top.glob("*") for part in ("", "jobs", "store"))
         return [self.root, self.values, self.out, *sweeps]
 
     def has(self, path: Path) -> bool:
