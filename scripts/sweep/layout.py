@@ -192,8 +192,9 @@ class Clone:
     @property
     def written(self) -> list[Path]:
         """The folders in which files are replaced, and a writer that was killed leaves temporary ones."""
-        sweeps = (folder / part for top in (self.values, self.out) for folder in top.glob("*") for part in ("", "jobs", "store"))
-        return [self.root, self.values, self.out, *sweeps]
+        sweeps = [folder for top in (self.values, self.out) for folder in top.glob("*")]
+        parts = (folder / part for folder in sweeps for part in ("", "jobs", "store"))
+        return [self.root, self.values, self.out, *parts]
 
     def has(self, path: Path) -> bool:
         """Whether there is such a file of values/ or out/. Raises BadInput for a link that leads out of there, and for
