@@ -71,17 +71,25 @@ class Session:
         """What helm would install, read back. Raises BadInput with the place in the values file."""
         self.write_generated()
         names = release.names(self.name, self.engine.shards)
-        known = '"releases"' in (self.files.clone.chart / "values.schema.json").read_text()
-        if len(names) == 1 or not known:  # of a commit that is looked at years later: ids are the same
+        if len(names) == 1 or not self._renders_releases:  # the ids are the same
             return self.render(self.name, self.values_files)
         yamlfile.write_generated(self.files.releases, "The releases that are rendered at once", {"releases": names})
         return self.render(self.name, [*self.values_files, self.files.releases])
+
+    @cached_property
+    def _renders_releases(self) -> bool:
+        """Whether the chart can render several releases at once: one of an old commit cannot."""
+        return '"releases"' in (self.files.clone.chart / "values.schema.json").read_text()
 
     @cached_property
     def releases(self) -> list[Release]:
         """What helm is to install; those of several that have a trial, cut from the one render of all."""
         if self.engine.shards == 1:
             return [Release(self.name, tuple(self.values_files), self.rendered)]
+        if not self._renders_releases:
+            raise BadInput(
+                "shards: the chart in this project is older than helm-sweep; replace chart/ by the one it has"
+            )
         shares = release.shard_lines(self.rendered.trials, self.lines, self.engine.shards)
         paths = release.write_shards(self.files.shards, shares)
         names = release.names(self.name, self.engine.shards)
