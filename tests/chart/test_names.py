@@ -90,7 +90,8 @@ def test_what_the_chart_renders_of_itself_nobody_can_write_over(tmp_path: Path) 
         check(tmp_path, "extraVolumes", name)
     for name in sorted(names["mounts"]):
         check(tmp_path, "extraVolumeMounts", name)
-    always = names["pod"] - {"imagePullSecrets", "nodeSelector", "tolerations", "priorityClassName", "resourceClaims"}
+    free = {"affinity", "imagePullSecrets", "nodeSelector", "tolerations", "priorityClassName", "resourceClaims"}
+    always = names["pod"] - free
     for name in sorted(always | {"hostPID", "shareProcessNamespace", "ephemeralContainers"}):
         check(tmp_path, "pod", name)
 

@@ -54,7 +54,7 @@ def test_sweep_runs_to_a_winner_and_a_second_run_starts_nothing(
     clone.open_gate()
     output = clone.run("drive", "toy")
     draft, sweep, best = helms()  # what was rendered already, nobody renders again to learn
-    assert re.search(r"-f out/toy/draft-[^/ ]+/values.yaml", draft)
+    assert re.search(r"-f out/toy/helm-sweep[^/ ]+/values.yaml", draft)
     assert "-f values/toy/values.yaml" in sweep
     assert "-f out/toy/best.yaml" in best
     assert "on the local engine\n  because values/base.yaml names no cluster.context\n" in output
@@ -100,7 +100,7 @@ def test_hand_added_line_trains_exactly_one_trial_and_is_committed(
     helms()
     clone.run("drive", "toy")
     draft, *whole = helms()  # the draft has one trial
-    assert "draft-" in draft
+    assert "out/toy/helm-sweep." in draft
     assert len(whole) == 2
     assert clone.events("start")[3:] == ["7"]
     assert clone.git("status", "--porcelain") == ""

@@ -306,6 +306,8 @@ ELSEWHERE = {
     "plots.py": "the templates",
     "report.py": "the templates and the cache",
     "settings.py": "the schema",
+    "session.py": "the schema",
+    "registry.py": "what a registry answers",
     "expand.py": "the schema",
     "spacefile.py": "the schema",
     "replaying.py": "the schema",
