@@ -89,7 +89,8 @@ def test_while_some_run_it_is_said_that_they_may_end_and_none_is_started(clone: 
     output = launcher.communicate(timeout=60)[1]
     assert launcher.returncode == 0
     assert len(clone.events("start")) == 2
-    assert "; 1 may end first, none is started\n" in output
+    # A result stands a moment before its process is gone: whoever looks just then counts that one among those that run.
+    assert re.search("; [12] may end first, none is started\n", output)
     assert len(scores(clone)) == 2
 
 
