@@ -52,6 +52,12 @@ if checkpoint.exists():  # every process reads it: the store is the same for all
     print(f"process {rank} of {world} goes on after epoch {len(history)}", flush=True)
 ready = time.perf_counter()
 
+
+@torch.no_grad()
+def validate(model):
+    return model.module(points[validation])
+
+
 for epoch in range(len(history) + 1, epochs + 1):
     order = torch.randperm(train.stop, generator=torch.Generator().manual_seed(seed * 10_000 + epoch)).to(device)
     for batch in order.split(BATCH):
@@ -60,9 +66,7 @@ for epoch in range(len(history) + 1, epochs + 1):
         optimizer.zero_grad()
         loss.backward()  # the gradients are averaged over the processes here
         optimizer.step()
-    with torch.no_grad():
-        logits = model(points[validation])
-        val_loss = nn.functional.cross_entropy(logits, labels[validation]).item()
+    val_loss = nn.functional.cross_entropy(validate(model), labels[validation]).item()
     history.append({"epoch": epoch, "val_loss": val_loss})
     if rank == 0:
         with open(os.environ["HISTORY_FILE"], "w") as opened:
@@ -74,10 +78,11 @@ for epoch in range(len(history) + 1, epochs + 1):
 if rank == 0:
     metrics = {
         "val_loss": history[-1]["val_loss"],
-        "val_accuracy": (logits.argmax(1) == labels[validation]).float().mean().item(),
+        "val_accuracy": (validate(model).argmax(1) == labels[validation]).float().mean().item(),
         "environment": {"torch": torch.__version__, "processes": world},
         "durations": {"setup_s": ready - started, "train_s": time.perf_counter() - ready},
     }
     Path(os.environ["METRICS_FILE"]).write_text(json.dumps(metrics))
 dist.barrier()  # nobody leaves before process 0 has written
+del model, optimizer  # they hold the group, whose threads must end while Python still runs
 dist.destroy_process_group()
