@@ -122,6 +122,22 @@ def open_sweep(args: argparse.Namespace) -> Session:
     return open_session(project(), args.sweep, Target(args.engine, args.context, args.namespace))
 
 
+def switch(doc: str | None, *, suspend: bool) -> int:
+    """Suspend or resume the sweep that the arguments name; `doc` is the verb's own. Returns the exit code."""
+    done = "suspended" if suspend else "resumed"
+    arguments = parser(doc)
+    engine_argument(arguments)
+    shown = f"show how many Jobs would be {done}, and change nothing"
+    arguments.add_argument("--dry-run", action="store_true", help=shown)
+    args = arguments.parse_args()
+    session = open_sweep(args)
+    count = session.engine.suspend(suspend, args.dry_run)
+    would = "would be " if args.dry_run else ""
+    hint = f"; `make resume SWEEP={session.name}` lets them go on" if suspend and count and not args.dry_run else ""
+    say(f"{session.name}: {count} Jobs {would}{done}{hint}")
+    return 0
+
+
 def submit_arguments(arguments: argparse.ArgumentParser) -> None:
     """The options of a submission, by itself or as a step of `make sweep`."""
     engine_argument(arguments)

@@ -18,7 +18,7 @@ from sweep.errors import BadInput
 from sweep.layout import Clone
 from sweep.records import artifacts, store
 from sweep.render import Trial
-from sweep.session import Session
+from sweep.session import Session, Target, open_sweep
 
 BEST = "best"
 
@@ -83,9 +83,10 @@ def wanted(session: Session, beginning: str) -> Trial:
 
 def main() -> int:
     args = arguments()
-    args.sweep, args.trial = named(cli.project(), args.sweep, args.trial)
-    session = cli.open_sweep(args)
-    trial = wanted(session, args.trial)
+    clone = cli.project()
+    sweep, beginning = named(clone, args.sweep, args.trial)
+    session = open_sweep(clone, sweep, Target(args.engine, args.context, args.namespace))
+    trial = wanted(session, beginning)
     session.engine.fetch(session, cli.say)
     snapshot = store.read(session.engine.store_folder, [trial])
     result = snapshot.trials[trial.id].result

@@ -8,16 +8,7 @@ import cli
 
 
 def main() -> int:
-    parser = cli.parser(__doc__)
-    cli.engine_argument(parser)
-    parser.add_argument(
-        "--dry-run", action="store_true", help="show how many Jobs would be resumed, and change nothing"
-    )
-    args = parser.parse_args()
-    session = cli.open_sweep(args)
-    resumed = session.engine.suspend(False, args.dry_run)
-    cli.say(f"{session.name}: {resumed} Jobs {'would be ' if args.dry_run else ''}resumed")
-    return 0
+    return cli.switch(__doc__, suspend=False)
 
 
 if __name__ == "__main__":

@@ -114,32 +114,32 @@ class Attempt:
         """Have what was read of the metrics in taken.json, for an attempt that goes on from this one."""
         if record is not None and record != self.taken:
             with suppress(OSError):
-                self.folder.write_atomic("taken.json", record)
+                self.folder.write_atomic(
+                    "taken.json", record, lasting=False
+                )  # the next trial waits for what is lasting
                 self.taken = record
 
-    def before(self) -> list[Folder]:
-        """Folders of the attempts that this one may go on from, the newest first: those since a result."""
-        names: list[str] = []
-        for record, _ in attempts_in(self.siblings, but=self.name):
+    def since_result(self) -> list[tuple[dict[str, Any], float]]:
+        """(attempt.json, time of the last sign of life) of the attempts before this one, oldest first: those since a
+        result. If that was invalid or deleted, the trial begins anew too."""
+        since: list[tuple[dict[str, Any], float]] = []
+        for record, alive_at in attempts_in(self.siblings, but=self.name):
             ended = record.get("status") in (*FINAL, "duplicate")
-            names = [] if ended else [*names, str(record.get("attempt"))]
+            since = [] if ended else [*since, (record, alive_at)]
+        return since
+
+    def before(self) -> list[Folder]:
+        """Folders of the attempts that this one may go on from, the newest first."""
+        names = [str(record.get("attempt")) for record, _ in self.since_result()]
         return [self.siblings.below(name) for name in reversed(names) if re.fullmatch(ATTEMPT_NAME, name)]
 
     def used_before(self, grace: float) -> tuple[float, int]:
-        """Seconds that earlier attempts ran, and how many they were; one without an end ran to its last sign of life.
-
-        After a result the count begins anew: if that one was invalid or deleted, the trial begins anew too. `grace`:
-        seconds that an attempt may have had after its limit.
+        """Seconds that earlier attempts ran since a result, and how many they were; one without an end ran to its last
+        sign of life. `grace`: seconds that an attempt may have had after its limit.
         """
-        seconds, count = 0.0, 0
-        for record, alive_at in attempts_in(self.siblings, but=self.name):
-            if record.get("status") in (*FINAL, "duplicate"):
-                seconds, count = 0.0, 0
-                continue
-            used = used_by(record, alive_at, grace)
-            if used is not None:
-                seconds, count = seconds + used, count + 1
-        return seconds, count
+        spans = [used_by(record, alive_at, grace) for record, alive_at in self.since_result()]
+        known = [span for span in spans if span is not None]
+        return sum(known, 0.0), len(known)
 
 
 def used_by(record: dict[str, Any], alive_at: float, grace: float) -> float | None:
